@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Violations, from the bytes of one ring buffer record to what an operator
+ * reads. The stages are separate, so that each can be tested and fuzzed:
+ *
+ *	event_decode()   record -> struct event, every length checked
+ *	event_explain()  finds the rule that decided, and the rule that would allow
+ *	events_*()       ring buffer consumer: the two above, sequence accounting
+ *	event_text.h     struct event -> one JSON object, or one line for a person
+ *	eventlog.h       the log file
+ *
+ * Nothing in here opens, resolves or stats what an event names: the names are
+ * chosen by the sandboxed program, and a FIFO or a dead FUSE mount behind one
+ * must not stop the consumer.
+ */
+#ifndef EVENTS_H
+#define EVENTS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct compiled;
+struct eg_sandbox;
+struct rule_ref;
+
+/* Bytes a sandboxed program chose: any value, NUL included, not terminated. */
+struct event_bytes {
+	const char *p;
+	size_t len;
+};
+
+enum event_object {
+	EVENT_OBJECT_NONE, /* a guard: op and aux say it all */
+	EVENT_OBJECT_PATH, /* path, and path2 for rename and link */
+	EVENT_OBJECT_ADDRESS, /* addr, port, proto */
+	EVENT_OBJECT_UNIX, /* path: a path, or '@' and an abstract name */
+	EVENT_OBJECT_SOCKET, /* family, type, protocol in aux */
+};
+
+/* What could make the access pass; event_text.c spells it. */
+enum event_remedy {
+	EVENT_REMEDY_NONE, /* no rule can allow it */
+	EVENT_REMEDY_OPEN, /* files: {PATH: PERM} */
+	EVENT_REMEDY_CONNECT, /* egress: {allow: [ADDRESS:PORT/PROTO]} */
+	EVENT_REMEDY_UNIX, /* egress: {unix: [NAME]} */
+	EVENT_REMEDY_SOCKET, /* egress: {sockets: [KIND]} */
+	EVENT_REMEDY_LOOPBACK, /* egress: {loopback: [own, PORT]} */
+	EVENT_REMEDY_LISTEN, /* egress: {listen: {PORT: host}} */
+	EVENT_REMEDY_PRIVILEGE, /* privileges: [NAME] */
+};
+
+struct event {
+	uint64_t boot_ns; /* CLOCK_BOOTTIME */
+	uint64_t time_ns; /* CLOCK_REALTIME; 0 until a consumer or the caller sets it */
+	uint64_t seq; /* per sandbox, from 1 */
+	uint64_t sandbox; /* never reused in one boot */
+	uint64_t aux; /* by operation, see enum eg_op */
+	uint64_t suppressed; /* of this sandbox so far: over its rate, not sent */
+	uint64_t lost; /* of this sandbox so far: no room in the ring */
+	uint64_t gap; /* sequence numbers missing right before this one */
+	bool late; /* fills a gap reported earlier (two processors raced) */
+	bool end; /* made by events_end(): the sandbox's final counts, no violation */
+	uint64_t denied; /* only with `end`: violations in all */
+	uint64_t failed; /* only with `end`: denials because of an internal failure */
+	uint32_t pid; /* thread group, initial pid namespace; 0: not known */
+	uint32_t tid;
+	uint32_t uid;
+	uint32_t serial; /* version that judged */
+	uint32_t rule; /* index + 1 in the version's rules; 0: not told or the default */
+	int32_t error; /* positive errno the caller saw */
+	uint16_t op; /* enum eg_op */
+	uint8_t reason; /* enum eg_reason */
+	uint8_t verdict; /* EG_VERDICT_* */
+	uint8_t want; /* EG_R … */
+	uint8_t proto; /* IPPROTO_* */
+	uint16_t port; /* HOST byte order */
+	uint8_t addr[16]; /* network byte order, IPv4 mapped */
+	struct event_bytes comm, path, path2, exe; /* point into the record */
+
+	/* set by event_explain(); `by` belongs to the version */
+	bool explained; /* the version was found: by == NULL means the default decided */
+	const struct rule_ref *by;
+	uint8_t remedy; /* enum event_remedy */
+	uint8_t remedy_perm; /* EG_R …: for EVENT_REMEDY_OPEN, what path must get */
+	uint8_t remedy_perm2; /* the same for path2; 0: path2 is in order */
+	const char *remedy_name; /* static: socket kind or privilege */
+};
+
+/*
+ * Decode one ring buffer record. `ev` borrows from `record` and is untouched
+ * on failure. -EBADMSG: lengths, operation or any other field out of range.
+ */
+int event_decode(struct event *ev, const void *record, size_t len);
+
+/* What kind of object the operation is about. */
+enum event_object event_object(const struct event *ev);
+
+/*
+ * Find the rule that decided and the remedy in the version that judged; `c` may
+ * be NULL (the version is gone), which leaves `explained` false. No I/O.
+ */
+void event_explain(struct event *ev, const struct compiled *c);
+
+/* ---- the consumer ----------------------------------------------------------- */
+
+struct events;
+
+struct events_ops {
+	/* The version of that serial, or NULL; valid until the sink returns. */
+	const struct compiled *(*find)(void *ctx, uint32_t serial);
+	/* Called once an event, in ring order; must not block or keep pointers. */
+	void (*sink)(void *ctx, const struct event *ev);
+	void *ctx;
+};
+
+struct events_stats {
+	uint64_t consumed; /* well-formed records */
+	uint64_t malformed; /* records that did not decode: an ABI error, never normal */
+	uint64_t missing; /* sequence numbers that never arrived, all sandboxes */
+	uint64_t no_memory; /* records whose sequence could not be tracked */
+};
+
+/*
+ * A consumer of the ring buffer map `ring_fd` (stays the caller's). Only one
+ * consumer per ring may exist. Negative errno on failure.
+ */
+int events_new(int ring_fd, const struct events_ops *ops, struct events **out);
+void events_free(struct events *e);
+
+/* Readable (level-triggered) while records wait; for sd_event_add_io() or poll(). */
+int events_fd(const struct events *e);
+
+/*
+ * Hand at most `max` waiting records to the sink and return how many; 0 when
+ * none wait. Never blocks. When it returns `max` more may wait.
+ */
+int events_consume(struct events *e, unsigned int max);
+
+/*
+ * The sandbox is gone: hand one last event with `end` set to the sink (final
+ * counts, and the gap if its last events were lost), then forget it. `final`
+ * is its slot as the kernel left it; call it after events_consume() has
+ * returned less than its max.
+ */
+void events_end(struct events *e, const struct eg_sandbox *final);
+
+const struct events_stats *events_stats(const struct events *e);
+
+#endif
