@@ -1,0 +1,255 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#
+# `make help` lists the targets. Everything is built below $(O); nothing else is written.
+# A new .c or .bpf.c file in a directory below is picked up by its name: see the wildcards.
+
+O ?= build
+PREFIX ?= /usr/local
+DESTDIR ?=
+CC := $(if $(filter default,$(origin CC)),gcc,$(CC))
+CLANG ?= clang
+BPFTOOL ?= $(or $(shell command -v bpftool),/usr/sbin/bpftool)
+PKG_CONFIG ?= pkg-config
+PYTHON ?= python3
+FUZZ_SECONDS ?= 5
+KERNELS ?= 6.1 6.12
+VERSION := 0.1.0
+
+.DELETE_ON_ERROR:
+.SECONDARY:
+.SUFFIXES:
+MAKEFLAGS += --no-builtin-rules
+.DEFAULT_GOAL := all
+
+Q := $(if $(filter-out 0,$(V)),,@)
+say = $(if $(Q),@printf '  %-8s %s\n' '$1' '$(patsubst $(O)/%,%,$2)')
+
+# ---- sources ------------------------------------------------------------------------------
+#
+# Each list can be given on the command line, to build around a file that does not compile yet:
+# make BPF_SRCS=bpf/egress.bpf.c, make LIB_SRCS="user/policy.c user/diag.c" unit UNIT=policy_test
+
+MAINS ?= $(filter $(patsubst user/%.c,%,$(wildcard user/*.c)),egressd egressctl egress-run)
+BPF_SRCS ?= $(sort $(wildcard bpf/*.bpf.c))
+LIB_SRCS ?= $(sort $(filter-out user/egressd.c user/egressctl.c user/egress-run.c,\
+	$(wildcard user/*.c)))
+UNIT ?= $(patsubst selftests/unit/%.c,%,$(sort $(wildcard selftests/unit/*_test.c)))
+FUZZ ?= $(patsubst selftests/fuzz/fuzz_%.c,%,$(sort $(wildcard selftests/fuzz/fuzz_*.c)))
+KTEST ?= $(patsubst selftests/%.c,%,$(sort $(wildcard selftests/kernel/*_test.c) \
+	$(wildcard selftests/attacks/*_test.c)))
+# Shell tests run as they are: on the host, or in the VM.
+HOST_SCRIPTS ?= $(sort $(wildcard selftests/vm/*_test selftests/vm/*_test.sh) \
+	$(wildcard selftests/unit/*_test.sh))
+VM_SCRIPTS ?= $(sort $(wildcard selftests/kernel/*_test.sh selftests/attacks/*_test.sh))
+
+unit-help := $(filter-out $(UNIT:%=selftests/unit/%.c),$(filter-out %_test.c,\
+	$(sort $(wildcard selftests/unit/*.c))))
+ktest-help := $(sort $(filter-out %_test.c %.bpf.c,$(wildcard selftests/kernel/*.c)))
+ktest-bpf := $(sort $(wildcard selftests/kernel/*.bpf.c))
+
+# ---- flags --------------------------------------------------------------------------------
+
+ARCH ?= $(shell uname -m)
+BPF_ARCH := $(patsubst x86_64,x86,$(patsubst aarch64,arm64,$(ARCH:riscv64=riscv)))
+VMLINUX ?= vmlinux
+# v3: 32-bit operations and atomics that return a value; in every kernel since 5.12.
+BPF_CFLAGS := -target bpf -mcpu=v3 -g -O2 -Wall -Wextra -Werror -D__TARGET_ARCH_$(BPF_ARCH) \
+	-I$(VMLINUX) -Ibpf $(BPF_EXTRA)
+
+PKGS := libbpf libelf zlib libfyaml jansson ldns libsystemd libnl-3.0 libnl-route-3.0 libnl-idiag-3.0
+needs-build := $(filter-out help clean vmlinux%,$(or $(MAKECMDGOALS),all))
+ifneq ($(needs-build),)
+PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PKGS) cmocka)
+PKG_LIBS := $(shell $(PKG_CONFIG) --libs $(PKGS))
+ifeq ($(PKG_LIBS),)
+$(error libraries are missing: run tools/deps)
+endif
+endif
+
+CFLAGS ?= -O2 -g
+common := -std=gnu11 -Wall -Wextra -Werror -Wstrict-prototypes -Wvla -D_GNU_SOURCE \
+	-DEG_VERSION='"$(VERSION)"' -DEG_DATADIR='"$(PREFIX)/share/egressctl"' \
+	-iquote user -iquote bpf -iquote . -I$(O) $(PKG_CFLAGS)
+hardening := -fPIE -fstack-protector-strong -fstack-clash-protection \
+	$(if $(filter x86,$(BPF_ARCH)),-fcf-protection)
+sanitizers := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+
+cc-main := $(CC)
+cflags-main := $(common) $(hardening) $(CFLAGS) \
+	$(if $(SANITIZE),$(sanitizers),-D_FORTIFY_SOURCE=2)
+cc-san := $(CC)
+cflags-san := $(common) -g -O1 $(sanitizers)
+cc-fuzz := $(CLANG)
+cflags-fuzz := $(common) -g -O1 -fsanitize=fuzzer-no-link,address,undefined \
+	-fno-sanitize-recover=undefined -DEG_FUZZING
+
+ldflags := -Wl,--as-needed -Wl,-z,relro,-z,now -pie $(LDFLAGS)
+ldlibs := $(PKG_LIBS) $(LDLIBS)
+depflags = -MMD -MP -MF $@.d -MT $@
+
+# What was built with other flags is built again.
+define flags-file
+$(O)/.flags-$1: FORCE
+	@mkdir -p $(O)
+	@echo '$(subst ','\'',$2)' | cmp -s - $$@ || echo '$(subst ','\'',$2)' >$$@
+endef
+$(eval $(call flags-file,bpf,$(CLANG) $(BPF_CFLAGS)))
+$(foreach f,main san fuzz,$(eval $(call flags-file,$f,$(cc-$f) $(cflags-$f) $(ldflags))))
+
+# ---- programs -----------------------------------------------------------------------------
+
+bpf-objs := $(BPF_SRCS:%.c=$(O)/%.o)
+skeleton := $(O)/egressctl.skel.h
+
+all: $(MAINS:%=$(O)/%) $(O)/egressctl.bpf.o
+bpf: $(skeleton)
+
+$(O)/bpf/%.bpf.o: bpf/%.bpf.c $(O)/.flags-bpf
+	$(call say,CLANG,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CLANG) $(BPF_CFLAGS) $(depflags) -c -o $@ $<
+
+$(O)/egressctl.bpf.o: $(bpf-objs)
+	$(call say,BPFLINK,$@)
+	$(Q)$(BPFTOOL) gen object $@ $^
+
+$(skeleton): $(O)/egressctl.bpf.o
+	$(call say,SKEL,$@)
+	$(Q)$(BPFTOOL) gen skeleton $< name egressctl_bpf >$@
+
+# Objects, a flavour each: main, san (unit tests), fuzz.
+define flavour
+$(O)/$1/%.o: %.c $(O)/.flags-$1
+	$$(call say,CC,$$@)
+	@mkdir -p $$(@D)
+	$$(Q)$$(cc-$1) $$(cflags-$1) $$(depflags) -c -o $$@ $$<
+
+$(O)/$1/libegress.a: $$(LIB_SRCS:%.c=$(O)/$1/%.o)
+	$$(call say,AR,$$@)
+	$$(Q)rm -f $$@ && $$(AR) rcs $$@ $$^
+
+# Only .c files include a skeleton; -MMD finds out too late that it has to be made first.
+$$(addprefix $(O)/$1/,$$(patsubst %.c,%.o,$$(skeleton-users))): | $(skeleton)
+endef
+skeleton-users := $(shell grep -ls 'egressctl\.skel\.h' $(wildcard user/*.c selftests/*/*.c))
+$(foreach f,main san fuzz,$(eval $(call flavour,$f)))
+
+$(O)/libegress.a: $(O)/main/libegress.a
+	$(Q)cp $< $@
+
+$(MAINS:%=$(O)/%): $(O)/%: $(O)/main/user/%.o $(O)/libegress.a
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(cflags-main) $(ldflags) -o $@ $^ $(ldlibs)
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/sbin \
+		$(DESTDIR)$(PREFIX)/share/egressctl/policies
+	install -m 755 $(addprefix $(O)/,$(filter-out egressd,$(MAINS))) $(DESTDIR)$(PREFIX)/bin
+	install -m 755 $(addprefix $(O)/,$(filter egressd,$(MAINS))) $(DESTDIR)$(PREFIX)/sbin
+	install -m 644 $(wildcard policies/*.yaml) $(DESTDIR)$(PREFIX)/share/egressctl/policies
+	set -e; for page in $(wildcard man/*.[1-8]); do \
+		install -D -m 644 $$page -t $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}; done
+
+# ---- tests --------------------------------------------------------------------------------
+
+unit-progs := $(UNIT:%=$(O)/selftests/unit/%)
+fuzz-progs := $(FUZZ:%=$(O)/selftests/fuzz/fuzz_%)
+ktest-progs := $(KTEST:%=$(O)/selftests/%)
+bench-prog := $(if $(wildcard selftests/bench/*.c),$(O)/selftests/bench/bench)
+tests-vm = $(if $(ktest-progs)$(VM_SCRIPTS),$(MAINS:%=$(O)/%) $(ktest-progs))
+run = FUZZ_SECONDS=$(FUZZ_SECONDS) $(PYTHON) selftests/run --output $(O) $(RUN_FLAGS)
+
+$(unit-progs): $(O)/selftests/%: $(O)/san/selftests/%.o $(unit-help:%.c=$(O)/san/%.o) \
+		$(O)/san/libegress.a
+	$(call say,LINK,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(cflags-san) $(ldflags) -o $@ $^ $(ldlibs) -lcmocka
+
+$(fuzz-progs): $(O)/selftests/%: $(O)/fuzz/selftests/%.o $(O)/fuzz/libegress.a
+	$(call say,LINK,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CLANG) $(cflags-fuzz) -fsanitize=fuzzer $(ldflags) -o $@ $^ $(ldlibs)
+
+# Kernel tests bring programs of their own: selftests/kernel/NAME.bpf.c is NAME.skel.h.
+$(O)/selftests/kernel/%.bpf.o: selftests/kernel/%.bpf.c $(O)/.flags-bpf
+	$(call say,CLANG,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CLANG) $(BPF_CFLAGS) $(depflags) -c -o $@ $<
+
+$(O)/selftests/kernel/%.skel.h: $(O)/selftests/kernel/%.bpf.o
+	$(call say,SKEL,$@)
+	$(Q)$(BPFTOOL) gen skeleton $< name $* >$@
+
+ktest-skels := $(ktest-bpf:%.bpf.c=$(O)/%.skel.h)
+$(KTEST:%=$(O)/main/selftests/%.o) $(ktest-help:%.c=$(O)/main/%.o): | $(ktest-skels)
+# The generator and the oracle of the unit tests judge the kernel's automaton too.
+ktest-shared := $(filter selftests/unit/gen_rules.c selftests/unit/slow_match.c,$(unit-help))
+ktest-objs := $(ktest-help:%.c=$(O)/main/%.o) $(ktest-shared:%.c=$(O)/main/%.o)
+
+$(O)/main/libktest.a: $(ktest-objs)
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
+$(ktest-progs): $(O)/selftests/%: $(O)/main/selftests/%.o $(O)/main/libktest.a $(O)/libegress.a
+	$(call say,LINK,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(cflags-main) $(ldflags) -o $@ $^ $(ldlibs)
+
+$(bench-prog): $(patsubst %.c,$(O)/main/%.o,$(sort $(wildcard selftests/bench/*.c))) \
+		$(O)/main/libktest.a $(O)/libegress.a
+	$(call say,LINK,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(cflags-main) $(ldflags) -o $@ $^ $(ldlibs)
+
+tests: all $(unit-progs) $(fuzz-progs) $(ktest-progs) $(bench-prog)
+
+check: tests
+	$(Q)$(run) $(KERNELS:%=--kernel %) $(HOST_SCRIPTS) $(unit-progs) $(fuzz-progs) \
+		$(ktest-progs) $(VM_SCRIPTS)
+
+unit: $(unit-progs)
+	$(Q)$(run) $(unit-progs)
+
+fuzz: $(fuzz-progs)
+	$(Q)$(run) $(fuzz-progs)
+
+vmtest: $(tests-vm)
+	$(Q)$(run) $(KERNELS:%=--kernel %) $(ktest-progs) $(VM_SCRIPTS)
+
+bench: $(bench-prog)
+	$(Q)tools/vm --kernel 6.12 --count-instructions --timeout 1200 -- $(abspath $<)
+
+demo: all
+	$(Q)tools/demo/run
+
+# ---- kernel types ---------------------------------------------------------------------------
+
+vmlinux:
+	$(Q)vmlinux/regenerate
+
+vmlinux-check:
+	$(Q)vmlinux/regenerate --check
+
+# ---- the rest -------------------------------------------------------------------------------
+
+clean:
+	rm -rf $(O)
+
+help:
+	@echo 'make               egressd, egressctl, egress-run and the BPF programs, in $(O)/'
+	@echo 'make check         every test; the last line counts passed, failed, skipped'
+	@echo 'make unit          unit tests, with sanitizers   (UNIT="policy_test ...")'
+	@echo 'make fuzz          fuzzers, FUZZ_SECONDS=$(FUZZ_SECONDS) each  (FUZZ="policy ...")'
+	@echo 'make vmtest        kernel tests in VMs           (KERNELS="$(KERNELS)" KTEST="kernel/files_test ...")'
+	@echo 'make bench         instruction counts on Linux 6.12, beside their targets'
+	@echo 'make demo          a real build under a policy, with an attack inside'
+	@echo 'make install       DESTDIR=$(DESTDIR) PREFIX=$(PREFIX)'
+	@echo 'make vmlinux       rewrite vmlinux/vmlinux.h from the stock kernels; vmlinux-check compares'
+	@echo 'make clean         remove $(O)/'
+	@echo 'Variables: O=DIR, V=1 (show commands), SANITIZE=1, CFLAGS, CC, CLANG, VMLINUX=DIR,'
+	@echo '           and the lists of sources at the top of the Makefile.'
+
+FORCE:
+.PHONY: all bpf install tests check unit fuzz vmtest bench demo vmlinux vmlinux-check clean help FORCE
+
+-include $(shell find $(O) -name '*.d' 2>/dev/null)
