@@ -53,8 +53,9 @@ ARCH ?= $(shell uname -m)
 BPF_ARCH := $(patsubst x86_64,x86,$(patsubst aarch64,arm64,$(ARCH:riscv64=riscv)))
 VMLINUX ?= vmlinux
 # v3: 32-bit operations and atomics that return a value; in every kernel since 5.12.
-BPF_CFLAGS := -target bpf -mcpu=v3 -g -O2 -Wall -Wextra -Werror -D__TARGET_ARCH_$(BPF_ARCH) \
-	-I$(VMLINUX) -Ibpf $(BPF_EXTRA)
+# BPF_PROG() declares a ctx that most programs do not use.
+BPF_CFLAGS := -target bpf -mcpu=v3 -g -O2 -Wall -Wextra -Wno-unused-parameter -Werror \
+	-D__TARGET_ARCH_$(BPF_ARCH) -I$(VMLINUX) -Ibpf $(BPF_EXTRA)
 
 PKGS := libbpf libelf zlib libfyaml jansson ldns libsystemd libnl-3.0 libnl-route-3.0 libnl-idiag-3.0
 needs-build := $(filter-out help clean vmlinux%,$(or $(MAKECMDGOALS),all))
@@ -69,7 +70,8 @@ endif
 CFLAGS ?= -O2 -g
 common := -std=gnu11 -Wall -Wextra -Werror -Wstrict-prototypes -Wvla -D_GNU_SOURCE \
 	-DEG_VERSION='"$(VERSION)"' -DEG_DATADIR='"$(PREFIX)/share/egressctl"' \
-	-iquote user -iquote bpf -iquote . -I$(O) $(PKG_CFLAGS)
+	-iquote user -iquote bpf -iquote selftests/unit -iquote selftests/kernel -iquote . \
+	-I$(O) -I$(O)/selftests/kernel $(PKG_CFLAGS)
 hardening := -fPIE -fstack-protector-strong -fstack-clash-protection \
 	$(if $(filter x86,$(BPF_ARCH)),-fcf-protection)
 sanitizers := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
@@ -146,9 +148,10 @@ install: all
 		$(DESTDIR)$(PREFIX)/share/egressctl/policies
 	install -m 755 $(addprefix $(O)/,$(filter-out egressd,$(MAINS))) $(DESTDIR)$(PREFIX)/bin
 	install -m 755 $(addprefix $(O)/,$(filter egressd,$(MAINS))) $(DESTDIR)$(PREFIX)/sbin
-	install -m 644 $(wildcard policies/*.yaml) $(DESTDIR)$(PREFIX)/share/egressctl/policies
-	set -e; for page in $(wildcard man/*.[1-8]); do \
-		install -D -m 644 $$page -t $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}; done
+	$(foreach p,$(wildcard policies/*),\
+		install -m 644 $p $(DESTDIR)$(PREFIX)/share/egressctl/policies &&) :
+	$(foreach p,$(wildcard man/*.[1-8]),\
+		install -D -m 644 $p -t $(DESTDIR)$(PREFIX)/share/man/man$(subst .,,$(suffix $p)) &&) :
 
 # ---- tests --------------------------------------------------------------------------------
 
