@@ -1,0 +1,398 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The one contract between the kernel programs and user space.
+ *
+ * Every record has fixed-width fields and explicit zeroed padding; its size is
+ * asserted at the end of this file, which both sides compile. Addresses and
+ * ports say their byte order. A change to anything here changes EG_ABI, which
+ * user space compares before it adopts pinned maps.
+ *
+ * Included by BPF programs (after vmlinux.h) and by user space (after
+ * <linux/types.h>, for __u8 … __u64).
+ */
+#ifndef EGRESSCTL_H
+#define EGRESSCTL_H
+
+#define EG_ABI 1u
+
+/* ---- limits ------------------------------------------------------------ */
+
+#define EG_MAX_SANDBOXES 4096u /* live at one time; one array slot each */
+#define EG_MAX_POLICIES 1024u /* compiled versions in the maps at one time */
+#define EG_DFA_STATES (1u << 19) /* shared by all versions, 4 MiB */
+#define EG_DFA_EDGES (1u << 20) /* shared by all versions, 8 MiB */
+#define EG_EDGE_SLACK 256u /* a row may reach this far past its range */
+#define EG_MAX_PREFIXES 131072u /* LPM entries of all versions together */
+#define EG_MAX_PORTS 131072u /* port intervals of all versions together */
+#define EG_MAX_ANCHORS 65536u /* anchored objects of all versions */
+#define EG_MAX_LISTEN 8u /* port ranges in `listen` of one policy */
+#define EG_MAX_TTYS 4u /* terminals a sandbox was started on */
+#define EG_PATH_MAX 4096u /* longest judged path, the NUL included */
+#define EG_NAME_MAX 255u /* longest file name (NAME_MAX) */
+#define EG_MEMO_WAYS 4u /* versions/mounts remembered per directory */
+#define EG_BLOOM_WORDS 16u /* 1024 bits over the anchors of a version */
+#define EG_EVENT_RING (8u << 20) /* bytes */
+
+/* ---- path permissions: the bits of "rwxc" -------------------------------- */
+
+#define EG_R 1u /* open for reading, list a directory */
+#define EG_W 2u /* open for writing, truncate, re-mode, re-own, attributes */
+#define EG_X 4u /* execute, map executable */
+#define EG_C 8u /* create, rename, link, remove: judged at the name */
+#define EG_PERM_ALL 15u
+
+/* ---- the automaton ------------------------------------------------------- */
+
+/*
+ * A deterministic automaton over bytes, compressed by row displacement: the
+ * successor of state s on byte b is edges[base(s) + b].to when that edge's
+ * `from` is s, else dflt(s). State 0 is "nothing below here can be allowed":
+ * it has perm 0 and only itself as a successor; edges[].from == 0 marks a free
+ * edge, so a zeroed automaton denies.
+ *
+ * A path is fed whole, "/a/b/c" with no trailing '/', from the version's
+ * start_path; `perm` of the state reached is the permission in force there. A
+ * unix socket is fed as its path, or as '@' and the abstract name, from
+ * start_unix; EG_W there means it may be reached.
+ *
+ * floor and ceil are the least and the most permission of any state reachable
+ * from this one, itself included: a directory may move from s to t when
+ * ceil(t) is within floor(s).
+ */
+struct eg_dfa_state {
+	__u32 base;
+	__u32 dflt;
+};
+
+struct eg_dfa_edge {
+	__u32 from;
+	__u32 to;
+};
+
+struct eg_dfa_info {
+	__u8 perm;
+	__u8 floor;
+	__u8 ceil;
+	__u8 pad;
+};
+
+struct eg_dfa { /* the one value of the array map `dfa`, mapped by user space */
+	struct eg_dfa_state states[EG_DFA_STATES];
+	struct eg_dfa_edge edges[EG_DFA_EDGES];
+	struct eg_dfa_info info[EG_DFA_STATES];
+};
+
+/* ---- a version: one compiled policy --------------------------------------- */
+
+/* eg_policy.flags */
+#define EG_P_AUDIT (1u << 0) /* report, do not refuse */
+#define EG_P_STRICT (1u << 1) /* exec: strict */
+#define EG_P_LOOPBACK_OWN (1u << 2) /* listeners of the same sandbox */
+#define EG_P_PATHS (1u << 3) /* path rules are judged at all */
+#define EG_P_EGRESS (1u << 4) /* egress rules are judged at all */
+
+/* eg_policy.privileges: guards the policy lifts, by the name in `privileges` */
+#define EG_PRIV_MOUNTS (1u << 0) /* mounts */
+#define EG_PRIV_USERNS (1u << 1) /* userns */
+#define EG_PRIV_PTRACE (1u << 2) /* ptrace: outsiders too */
+#define EG_PRIV_NET_ADMIN (1u << 3) /* net_admin */
+#define EG_PRIV_NO_IO_URING (1u << 4) /* io_uring off: the only one that takes away */
+#define EG_PRIV_BPF (1u << 5) /* bpf */
+#define EG_PRIV_SYS_ADMIN (1u << 6) /* sys_admin */
+
+/* eg_policy.sockets: kinds beyond TCP, UDP, unix and netlink:route */
+#define EG_SOCK_RAW (1u << 0)
+#define EG_SOCK_PACKET (1u << 1)
+#define EG_SOCK_VSOCK (1u << 2)
+#define EG_SOCK_PING (1u << 3) /* SOCK_DGRAM, IPPROTO_ICMP(V6) */
+#define EG_SOCK_SCTP (1u << 4)
+#define EG_SOCK_MPTCP (1u << 5)
+#define EG_SOCK_ALG (1u << 6)
+#define EG_SOCK_BLUETOOTH (1u << 7)
+#define EG_SOCK_CAN (1u << 8)
+#define EG_SOCK_XDP (1u << 9)
+
+/* who may connect to a listening socket of the sandbox */
+#define EG_LISTEN_NONE 0u
+#define EG_LISTEN_OWN 1u /* tasks of the same sandbox */
+#define EG_LISTEN_HOST 2u /* any local process too */
+#define EG_LISTEN_ANY 3u
+
+struct eg_listen {
+	__u16 lo; /* host byte order, inclusive */
+	__u16 hi;
+	__u16 mode; /* EG_LISTEN_* */
+	__u16 pad;
+};
+
+struct eg_policy { /* array map `policies` */
+	__u32 serial; /* never reused in one boot; 0: the slot is free */
+	__u32 flags; /* EG_P_* */
+	__u32 start_path; /* automaton states */
+	__u32 start_unix;
+	__u32 privileges; /* EG_PRIV_* */
+	__u32 sockets; /* EG_SOCK_* */
+	__u32 netlink; /* bit per netlink protocol (NETLINK_ROUTE = bit 0, …) */
+	__u32 listen_default; /* EG_LISTEN_* */
+	__u32 nlisten;
+	__u32 nanchors;
+	struct eg_listen listen[EG_MAX_LISTEN];
+	__u64 bloom[EG_BLOOM_WORDS]; /* of eg_anchor_hash(): zero bit = no anchor */
+};
+
+/* ---- egress by address ----------------------------------------------------- */
+
+/* eg_port.verdict, in the order in which they win */
+#define EG_V_DENY_HARD 1u /* metadata addresses, unless named */
+#define EG_V_DENY 2u
+#define EG_V_ALLOW 3u
+
+/*
+ * LPM trie `prefixes`. IPv4 is mapped (::ffff:a.b.c.d). User space folds the
+ * rules of shorter prefixes into longer ones, so the longest match alone is
+ * the answer. Key prefixlen counts the 32 bits of `serial` too.
+ */
+struct eg_prefix_key {
+	__u32 prefixlen; /* bits: 32 + 0 … 128 */
+	__u32 serial; /* eg_policy.serial, host byte order */
+	__u8 addr[16]; /* network byte order */
+};
+
+struct eg_prefix {
+	__u32 first; /* into `ports`, sorted by (proto, lo), disjoint */
+	__u32 count;
+};
+
+/* array map `ports`; what is in no interval takes the default: refused */
+struct eg_port {
+	__u16 lo; /* host byte order, inclusive */
+	__u16 hi;
+	__u8 proto; /* IPPROTO_TCP, IPPROTO_UDP, …; every protocol is spelt out */
+	__u8 verdict; /* EG_V_* */
+	__u16 pad;
+	__u32 rule; /* index in the version's rule table in user space, + 1 */
+};
+
+/* ---- anchors: literal `none` (and lesser) rules bound to the object ----------- */
+
+struct eg_anchor_key { /* hash map `anchors` */
+	__u64 ino; /* inode.i_ino as the kernel has it */
+	__u32 dev; /* super_block.s_dev as the kernel has it */
+	__u32 serial; /* eg_policy.serial */
+};
+
+/*
+ * Reached by whatever other name, the object and what lies below it are judged
+ * a second time as if from `state`, and the smaller permission holds.
+ */
+struct eg_anchor {
+	__u32 state; /* of the automaton at the path the rule names */
+	__u32 rule; /* as in eg_port */
+};
+
+static inline __attribute__((always_inline)) __u32 eg_anchor_hash(__u64 ino, __u32 dev)
+{
+	__u64 x = (ino ^ ((__u64)dev << 40)) * 0x9e3779b97f4a7c15ull;
+
+	return (__u32)(x >> 54); /* 0 … 1023 */
+}
+
+/* ---- sandboxes ---------------------------------------------------------------- */
+
+/* eg_sandbox.state */
+#define EG_S_FREE 0u
+#define EG_S_LIVE 1u
+#define EG_S_DEAD 2u /* removed: survivors and left sockets are refused everything */
+
+struct eg_sandbox { /* array map `sandboxes`, index = slot */
+	__u64 id; /* never reused in one boot; 0 is nobody */
+	__u64 cgroup; /* kernfs id of the sandbox's cgroup directory */
+	__u32 state; /* EG_S_* */
+	__u32 policy; /* index in `policies`: one store switches the version */
+	__u32 generation; /* of egress: bumped by whatever takes a destination away */
+	__u32 uid; /* who asked for it */
+	__u32 depth; /* cgroup level of `cgroup`, for ancestor checks */
+	__u32 nttys;
+	__u32 ttys[EG_MAX_TTYS]; /* kernel dev_t of the terminals it began on */
+	__u32 ev_rate; /* events a second let through once ev_burst is used */
+	__u32 ev_burst;
+	/* written by the kernel programs */
+	__u64 ev_seq; /* of the last event, lost ones included */
+	__u64 ev_tokens; /* time (ktime ns) up to which tokens are spent */
+	__u64 ev_suppressed; /* not sent because of ev_rate */
+	__u64 ev_lost; /* no room in the ring */
+	__u64 denied; /* violations, sent or not */
+	__u64 failed; /* internal failures, each of them a denial */
+};
+
+/* what a task carries: task storage `tasks`, written at entry, inherited in task_alloc */
+#define EG_T_SCOUT (1u << 0) /* a thread of the agent that looks up anchors; not sandboxed */
+
+struct eg_task {
+	__u64 sandbox; /* eg_sandbox.id; 0: not sandboxed */
+	__u32 slot;
+	__u32 flags; /* EG_T_* */
+	__u64 path_sb; /* scratch of the path programs, private to this task */
+	__u32 path_flags;
+	__u32 pad;
+	char name[EG_NAME_MAX + 1]; /* scratch: the last name of the path being judged */
+};
+
+/* what the scout's file_open saw: the object as the kernel numbers it */
+struct eg_scouted { /* hash map `scouted`, key: __u32 thread id */
+	__u64 ino;
+	__u32 dev;
+	__u32 pad;
+};
+
+/* what a socket carries: sk storage `sockets` (BPF_F_CLONE) */
+struct eg_sock {
+	__u64 sandbox; /* eg_sandbox.id of the task that made it */
+	__u32 slot;
+	__u32 flags; /* EG_SK_* */
+	/* the last destination found allowed, guarded by `lock` */
+	__u8 addr[16];
+	__u16 port; /* network byte order */
+	__u16 proto;
+	__u32 generation; /* of the sandbox when it was judged; 0: nothing cached */
+	__u32 serial; /* version that judged it */
+#ifdef __bpf__
+	struct bpf_spin_lock lock; /* the type is what tells the verifier */
+#else
+	__u32 lock;
+#endif
+};
+#define EG_SK_ACCEPTED (1u << 0) /* came in through a listener of the sandbox */
+
+/* ---- events ------------------------------------------------------------------- */
+
+enum eg_op {
+	EG_OP_NONE = 0,
+	/* paths: object is a path, `want` the permission missing */
+	EG_OP_OPEN,
+	EG_OP_EXEC,
+	EG_OP_MMAP,
+	EG_OP_CREATE,
+	EG_OP_MKDIR,
+	EG_OP_MKNOD,
+	EG_OP_SYMLINK,
+	EG_OP_UNLINK,
+	EG_OP_RMDIR,
+	EG_OP_RENAME, /* path and path2 */
+	EG_OP_LINK, /* path and path2 */
+	EG_OP_TRUNCATE,
+	EG_OP_CHMOD,
+	EG_OP_CHOWN,
+	EG_OP_SETATTR,
+	EG_OP_SETXATTR,
+	EG_OP_RECEIVE, /* a descriptor passed in */
+	EG_OP_IOCTL,
+	EG_OP_CHROOT,
+	/* egress: object is proto, address, port */
+	EG_OP_SOCKET, /* aux: family << 32 | type << 16 | protocol */
+	EG_OP_CONNECT,
+	EG_OP_SEND,
+	EG_OP_BIND,
+	EG_OP_LISTEN,
+	EG_OP_ACCEPT, /* somebody outside tried to connect in */
+	EG_OP_PACKET, /* seen only on its way out: options, headers, revoked flow */
+	EG_OP_UNIX, /* object is a path or '@' and a name */
+	EG_OP_NETLINK,
+	EG_OP_SOCKOPT,
+	/* guard */
+	EG_OP_MOUNT,
+	EG_OP_BPF,
+	EG_OP_PTRACE, /* aux: pid of the target */
+	EG_OP_SIGNAL, /* aux: pid << 32 | signal */
+	EG_OP_CAPABLE, /* aux: capability */
+	EG_OP_USERNS,
+	EG_OP_KERNEL, /* modules, kexec, perf, … */
+	EG_OP_IPC,
+	EG_OP_KEY,
+	EG_OP_TASK, /* scheduling, limits of an outsider */
+	EG_OP_MAX
+};
+
+/* eg_event.reason: which part of the policy refused it */
+enum eg_reason {
+	EG_WHY_RULE = 0, /* a rule, or the default of its section */
+	EG_WHY_UNPLACED, /* deleted, detached or disconnected object */
+	EG_WHY_TOO_LONG, /* path or name over the limits */
+	EG_WHY_ANCHOR, /* another name of an object a rule denies */
+	EG_WHY_GAIN, /* rename or link that would give more access */
+	EG_WHY_FOREIGN, /* belongs to a task or sandbox that is not its own */
+	EG_WHY_METADATA, /* hard-denied metadata address */
+	EG_WHY_LOOPBACK, /* listener of somebody else */
+	EG_WHY_FAMILY, /* kind of socket */
+	EG_WHY_HEADERS, /* IP options or routing headers */
+	EG_WHY_REVOKED, /* was allowed when the flow began */
+	EG_WHY_GUARD, /* never allowed in a sandbox */
+	EG_WHY_DEAD, /* the sandbox is gone */
+	EG_WHY_FAILURE, /* an internal failure; eg_event.error says which */
+	EG_WHY_MAX
+};
+
+#define EG_VERDICT_DENIED 1u
+#define EG_VERDICT_AUDIT 2u /* would have been denied */
+
+struct eg_event {
+	__u64 time; /* ns, CLOCK_BOOTTIME */
+	__u64 seq; /* per sandbox, from 1; a hole is a lost event */
+	__u64 sandbox;
+	__u64 aux; /* by operation, see enum eg_op */
+	__u64 suppressed; /* total of this sandbox so far */
+	__u64 lost; /* total of this sandbox so far */
+	__u32 pid; /* thread group, in the initial pid namespace; 0: not known */
+	__u32 tid;
+	__u32 uid;
+	__u32 serial; /* version that judged */
+	__u32 rule; /* as in eg_port; 0: let user space find it from the object */
+	__s32 error; /* errno returned, positive */
+	__u16 op; /* enum eg_op */
+	__u8 reason; /* enum eg_reason */
+	__u8 verdict; /* EG_VERDICT_* */
+	__u8 want; /* EG_R … */
+	__u8 proto; /* IPPROTO_* */
+	__u16 port; /* network byte order */
+	__u8 addr[16]; /* network byte order, IPv4 mapped */
+	char comm[16]; /* chosen by the task: untrusted */
+	__u16 path_len; /* bytes of data[]: first path or name, no NUL */
+	__u16 path2_len; /* then a second one (rename, link) */
+	__u16 exe_len; /* then the executable's path; 0: not known */
+	__u16 pad;
+	char data[];
+};
+#define EG_EVENT_DATA_MAX (2 * EG_PATH_MAX + 1024) /* an exe over 1023 is cut to 0 */
+
+/* ---- counters: per-CPU array `stats` ------------------------------------------- */
+
+enum eg_stat {
+	EG_ST_PATH_MEMO = 0, /* judged from the memo */
+	EG_ST_PATH_WALK, /* judged by walking */
+	EG_ST_PATH_RETRY, /* a rename got in between */
+	EG_ST_FAIL_STORAGE, /* task, socket or inode storage could not be had */
+	EG_ST_FAIL_WALK, /* walk too deep or unreadable */
+	EG_ST_FAIL_MAP, /* a map was full or an index out of range */
+	EG_ST_BUSY_STORAGE, /* helper said NULL, the list said otherwise */
+	EG_ST_EVENT_LOST,
+	EG_ST_EVENT_SUPPRESSED,
+	EG_ST_EGRESS_CACHED, /* packet of a judged flow */
+	EG_ST_EGRESS_JUDGED,
+	EG_ST_MAX
+};
+
+/* ---- sizes, on both sides --------------------------------------------------------- */
+
+_Static_assert(sizeof(struct eg_dfa_state) == 8, "eg_dfa_state");
+_Static_assert(sizeof(struct eg_dfa_edge) == 8, "eg_dfa_edge");
+_Static_assert(sizeof(struct eg_dfa_info) == 4, "eg_dfa_info");
+_Static_assert(sizeof(struct eg_policy) == 40 + 8 * EG_MAX_LISTEN + 8 * EG_BLOOM_WORDS, "eg_policy");
+_Static_assert(sizeof(struct eg_prefix_key) == 24, "eg_prefix_key");
+_Static_assert(sizeof(struct eg_port) == 12, "eg_port");
+_Static_assert(sizeof(struct eg_anchor_key) == 16, "eg_anchor_key");
+_Static_assert(sizeof(struct eg_sandbox) == 112, "eg_sandbox");
+_Static_assert(sizeof(struct eg_task) == 288, "eg_task");
+_Static_assert(sizeof(struct eg_sock) == 48, "eg_sock");
+_Static_assert(sizeof(struct eg_event) == 120, "eg_event");
+
+#endif
