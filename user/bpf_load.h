@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The agent: the BPF programs loaded, attached and pinned, and their maps.
+ *
+ * One agent owns one bpffs directory (maps, links) and one cgroup v2 directory
+ * (the parent of its sandboxes, to which the cgroup programs are attached).
+ * Everything is pinned, so that the death of the process that opened it leaves
+ * enforcement in place: agent_close() without AGENT_REMOVE does so too.
+ */
+#ifndef BPF_LOAD_H
+#define BPF_LOAD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct agent;
+struct diag;
+
+struct agent_options {
+	/*
+	 * Name of the directory below the bpffs and below the cgroup v2 mount:
+	 * "egressctl" for egressd, "egressctl.run.PID" for an agent inside
+	 * `egressctl run`.
+	 */
+	const char *name;
+	bool egress_only; /* only cgroup programs; needs no BPF LSM */
+	bool adopt; /* take over pinned maps of the same ABI */
+	bool verbose; /* libbpf's messages to stderr */
+};
+
+#define AGENT_NAME_SERVICE "egressctl"
+#define AGENT_NAME_RUN "egressctl.run." /* and the pid */
+
+/*
+ * Check the host, load, attach, pin. Needs root. On failure nothing stays
+ * behind and `d` names what is missing and what to do about it.
+ * -EPERM: not root, or inside a sandbox. -ENOTSUP: the host lacks something
+ * (BPF LSM, BTF, a hook). -EBUSY: the same name is in use by a live process.
+ */
+int agent_open(const struct agent_options *o, struct agent **out, struct diag *d);
+
+#define AGENT_REMOVE 1u /* unpin everything and remove both directories */
+void agent_close(struct agent *a, unsigned int flags);
+
+/* File descriptors stay the agent's. */
+enum agent_map {
+	AGENT_MAP_DFA,
+	AGENT_MAP_TASKS,
+	AGENT_MAP_SOCKETS,
+	AGENT_MAP_SANDBOXES,
+	AGENT_MAP_POLICIES,
+	AGENT_MAP_PREFIXES,
+	AGENT_MAP_PORTS,
+	AGENT_MAP_ANCHORS,
+	AGENT_MAP_SCOUTED,
+	AGENT_MAP_EVENTS,
+	AGENT_MAP_STATS,
+	AGENT_MAP_MAX
+};
+int agent_map_fd(const struct agent *a, enum agent_map which);
+
+/*
+ * The three arrays that user space maps. `sandboxes` is shared with the
+ * programs: single fields may be stored, the counters only read.
+ */
+struct eg_dfa *agent_dfa(const struct agent *a);
+struct eg_sandbox *agent_sandboxes(const struct agent *a); /* [EG_MAX_SANDBOXES] */
+struct eg_port *agent_port(const struct agent *a, uint32_t i);
+
+int agent_cgroup_fd(const struct agent *a); /* O_PATH, parent of the sandboxes */
+const char *agent_cgroup_path(const struct agent *a);
+bool agent_egress_only(const struct agent *a);
+bool agent_adopted(const struct agent *a); /* pinned maps were taken over */
+
+/* Names of programs left out because this kernel has no such hook; NULL at the end. */
+const char *const *agent_missing_hooks(const struct agent *a);
+
+/*
+ * Remove what agents of dead `egressctl run` processes left behind: their
+ * sandboxed tasks are killed, then directories and pins go. Failures are
+ * ignored: the next one tries again.
+ */
+void agent_sweep(void);
+
+/* Is this task (pidfd) marked by this agent? 1, 0 or negative errno. */
+int agent_task_marked(const struct agent *a, int pidfd);
+
+#endif

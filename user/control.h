@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The control protocol: one JSON object a message over a SOCK_SEQPACKET unix
+ * socket. The same server code runs in egressd and in the supervisor that
+ * `egressctl run` forks when there is no egressd.
+ *
+ * Requests carry "op"; each gets one answer: {"ok": true, …} or {"error": TEXT,
+ * "exit": N}. On a connection that ran or subscribed, the server also sends
+ * {"event": …} objects.
+ *
+ *	run	policies, texts, vars, options; a pidfd of the blocked child
+ *		-> {"need": [name…]} and the client sends "run" again with the
+ *		texts of these, or {"sandbox": id, "env": …}: the child is inside
+ *	end	-> what was left is killed and the cgroup removed;
+ *		{"denied": n, "suppressed": n, "lost": n, "note": …}
+ *	ps	-> {"sandboxes": […]}
+ *	kill	sandbox
+ *	follow	sandbox (optional): events of own sandboxes from now on
+ *	status	-> what egressd runs with
+ *
+ * A run's sandbox lives as long as its connection: when that closes, everything
+ * in the sandbox is killed.
+ */
+#ifndef CONTROL_H
+#define CONTROL_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include <jansson.h>
+
+struct agent;
+struct diag;
+struct sd_event;
+struct server;
+
+#define CONTROL_DIR "/run/egressctl"
+#define CONTROL_SOCKET "/run/egressctl/control.sock"
+#define CONTROL_MESSAGE_MAX (4u << 20) /* bytes of one JSON object */
+#define CONTROL_FDS_MAX 2u
+
+/* ---- messages: control_proto.c ------------------------------------------------ */
+
+/*
+ * Send one object with up to CONTROL_FDS_MAX descriptors. Objects over one
+ * datagram's size go as a sealed memfd. -EMSGSIZE, -EAGAIN (non-blocking
+ * socket), -EPIPE.
+ */
+int control_send(int fd, const json_t *msg, const int *fds, size_t nfds);
+
+/*
+ * Receive one object; descriptors that came with it are the caller's (closed
+ * here on failure). 0: the peer closed. 1: *msg is set. -EBADMSG: not one JSON
+ * object, or over the limits; -EAGAIN.
+ */
+int control_recv(int fd, json_t **msg, int *fds, size_t *nfds);
+
+/*
+ * Connect to egressd as a client. -ENOENT, -ECONNREFUSED: none runs. -EACCES,
+ * -EPERM: not allowed (a sandboxed task gets EPERM). The socket's owner must be
+ * root: nobody else's socket is trusted with a policy.
+ */
+int control_connect(const char *path);
+
+/*
+ * Send a request and wait for its answer; events that come in between go to
+ * `event` (may be NULL). An {"error"} answer becomes -EREMOTEIO with the text in
+ * `d` and the exit status in *status (when not NULL).
+ */
+int control_call(int fd, const json_t *request, const int *fds, size_t nfds,
+		 void (*event)(void *ctx, json_t *ev), void *ctx, json_t **answer, int *status,
+		 struct diag *d);
+
+/* ---- the server ------------------------------------------------------------------ */
+
+struct server_options {
+	const char *socket; /* path; NULL: none, only server_adopt() */
+	const char *log_dir; /* NULL: no event log */
+	mode_t socket_mode; /* 0666: any user may ask */
+	gid_t socket_group; /* (gid_t)-1: root */
+	uint32_t max_per_uid; /* live sandboxes; root is not limited */
+	uint32_t max_connections;
+};
+
+/* The agent stays the caller's. */
+int server_new(struct sd_event *loop, struct agent *a, const struct server_options *o,
+	       struct server **out, struct diag *d);
+/* Serve one connected socket (owned from here on) for a peer that is `uid`. */
+int server_serve(struct server *s, int fd);
+/* Kill every sandbox and wait until they are gone. */
+void server_kill_all(struct server *s);
+void server_free(struct server *s);
+uint32_t server_connections(const struct server *s);
+
+#endif

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The entry path, shared by egress-run and `egressctl run`: fork, ask for a
+ * sandbox, let the child go inside it, wait as a shell would.
+ */
+#ifndef LAUNCH_H
+#define LAUNCH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+struct diag;
+
+/* Exit statuses, as a shell's; the others are the command's. */
+#define LAUNCH_USAGE 2 /* bad policy or arguments */
+#define LAUNCH_FAILED 125 /* the command was not started */
+#define LAUNCH_NOEXEC 126
+#define LAUNCH_NOTFOUND 127
+
+struct launch {
+	char **argv; /* the command, NULL at the end */
+	const char **policies; /* names or paths, as given with -p */
+	size_t npolicies;
+	const char **limits; /* "memory=4G", … */
+	size_t nlimits;
+	const int *keep_fds; /* beyond 0, 1, 2 */
+	size_t nkeep_fds;
+	const char *name; /* for people */
+	bool audit; /* report, do not refuse */
+	bool verbose; /* print each violation as it happens */
+	bool fail_fast; /* end the run at the first violation */
+	bool json; /* violations and summary as JSON lines */
+	bool new_privs; /* keep set-uid programs working */
+	/* who the command runs as; set when root launches for another user (sudo) */
+	bool drop;
+	uid_t uid;
+	gid_t gid;
+	const char *user; /* for initgroups(); with `drop` */
+	const char *home;
+};
+
+/*
+ * Run it over `control` (a connection to a server, taken over). Returns the
+ * status to exit with, or does not return: a command that died of a signal
+ * makes the launcher die of the same one. Prints its own errors.
+ */
+int launch_run(const struct launch *l, int control);
+
+/* Under sudo (as root, with SUDO_UID): fill uid, gid, user and home. */
+int launch_sudo_user(struct launch *l, struct diag *d);
+
+#endif

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Versions: compiled policies in the maps.
+ *
+ * A version is filled completely before any sandbox points at it, is never
+ * changed in a way that allows more afterwards, and is freed only when no
+ * sandbox points at it and every program that could have read it has ended.
+ */
+#ifndef PUBLISH_H
+#define PUBLISH_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct agent;
+struct compiled;
+struct diag;
+struct publisher;
+
+struct version {
+	uint32_t slot; /* index in the map `policies` */
+	uint32_t serial; /* never reused in one boot */
+	uint32_t refs; /* sandboxes that point at it */
+	const struct compiled *compiled; /* owned by the publisher */
+};
+
+int publisher_new(struct agent *a, struct publisher **out, struct diag *d);
+void publisher_free(struct publisher *p);
+
+/*
+ * Put `c` in the maps, or find the version that was published from the same
+ * `key` (everything the policy was compiled from), and take a reference. `c` is
+ * owned by the publisher from here on, also on failure. -ENOSPC: `d` names the
+ * limit that is reached; nothing stays half loaded.
+ */
+int publisher_put(struct publisher *p, struct compiled *c, const char *key, size_t key_len,
+		  const struct version **out, struct diag *d);
+
+/* A version with this key that need not be compiled again; takes a reference. */
+const struct version *publisher_get(struct publisher *p, const char *key, size_t key_len);
+void publisher_ref(struct publisher *p, const struct version *v);
+
+/*
+ * Drop a reference. Versions without one stay as a cache until their space is
+ * needed.
+ */
+void publisher_unref(struct publisher *p, const struct version *v);
+
+/* For events: the version of that serial, or NULL. */
+const struct compiled *publisher_find(const struct publisher *p, uint32_t serial);
+
+/*
+ * Put a version that an earlier process published back under management
+ * (egressd adopts pinned maps). `c` was compiled again from the same key.
+ */
+int publisher_adopt(struct publisher *p, struct compiled *c, const char *key, size_t key_len,
+		    uint32_t slot, const struct version **out, struct diag *d);
+
+/* ---- ranges: pure, for the allocator's test ------------------------------------ */
+
+struct ranges {
+	struct range {
+		uint32_t first, count;
+	} *free; /* sorted, disjoint, not adjacent */
+	size_t nfree, cap;
+};
+
+int ranges_init(struct ranges *r, uint32_t first, uint32_t count);
+void ranges_fini(struct ranges *r);
+/* First fit. -ENOSPC, -ENOMEM. A count of 0 gives first 0 and takes nothing. */
+int ranges_take(struct ranges *r, uint32_t count, uint32_t *first);
+/* Take exactly this range: -EEXIST when part of it is taken. */
+int ranges_take_at(struct ranges *r, uint32_t first, uint32_t count);
+/* -EINVAL when part of it is free already. Never fails for a range that was taken. */
+int ranges_give(struct ranges *r, uint32_t first, uint32_t count);
+
+#endif

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Sandboxes: a cgroup, a slot in the maps, a version, limits, and the tasks
+ * that were marked.
+ *
+ * Life: new (directory and slot, no task) -> enter (one blocked child) ->
+ * kill -> remove. Ids are never reused in one boot; a slot is used again only
+ * after its sandbox is dead and its cgroup gone, and the id in it tells old
+ * marks from new ones.
+ */
+#ifndef SANDBOX_H
+#define SANDBOX_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "limits.h"
+
+struct agent;
+struct diag;
+struct sandbox;
+struct sandboxes;
+struct version;
+struct publisher;
+
+struct sandbox_spec {
+	const struct version *version; /* a reference is taken */
+	uid_t uid; /* who asked */
+	const char *name; /* for people; may be NULL */
+	const char *policy; /* what was asked for, for people */
+	struct limits limits;
+	uint32_t ttys[4]; /* kernel dev_t (major << 20 | minor) */
+	uint32_t nttys;
+};
+
+int sandboxes_new(struct agent *a, struct publisher *p, struct sandboxes **out, struct diag *d);
+void sandboxes_free(struct sandboxes *s);
+
+/* -ENOSPC: all slots are taken. -EOPNOTSUPP: a limit the host cannot set. */
+int sandbox_new(struct sandboxes *s, const struct sandbox_spec *spec, struct sandbox **out,
+		struct diag *d);
+
+/*
+ * Move a child that is blocked in its launcher into the cgroup and mark it. It
+ * must have one thread. -ESRCH: it died. -EPERM: it belongs to somebody else,
+ * has threads, or is marked already.
+ */
+int sandbox_enter(struct sandbox *b, int pidfd, uid_t uid, struct diag *d);
+
+/*
+ * SIGKILL to every task of the sandbox: in its cgroup, and marked tasks that
+ * were moved elsewhere. Returns before they are gone.
+ */
+void sandbox_kill(struct sandbox *b);
+
+/*
+ * What to do when the cgroup has become empty. sandbox_events_fd() becomes
+ * readable with POLLPRI when that may have happened; sandbox_empty() tells.
+ */
+int sandbox_events_fd(const struct sandbox *b);
+bool sandbox_empty(const struct sandbox *b);
+
+/*
+ * Mark the slot dead and remove the cgroup; frees `b` and drops the version.
+ * -EBUSY: tasks are left, try again when sandbox_empty().
+ */
+int sandbox_remove(struct sandbox *b);
+
+uint64_t sandbox_id(const struct sandbox *b);
+uint32_t sandbox_slot(const struct sandbox *b);
+uid_t sandbox_uid(const struct sandbox *b);
+pid_t sandbox_leader(const struct sandbox *b);
+const char *sandbox_name(const struct sandbox *b);
+const char *sandbox_policy(const struct sandbox *b);
+const struct version *sandbox_version(const struct sandbox *b);
+uint64_t sandbox_started(const struct sandbox *b); /* CLOCK_REALTIME, ns */
+const struct limits *sandbox_limits(const struct sandbox *b);
+/* The live slot in the maps. */
+const struct eg_sandbox *sandbox_counters(const struct sandbox *b);
+
+struct sandbox *sandboxes_find(struct sandboxes *s, uint64_t id);
+/* Next one after `b` (NULL: the first), in the order of ids. */
+struct sandbox *sandboxes_next(struct sandboxes *s, const struct sandbox *b);
+uint32_t sandboxes_of_uid(const struct sandboxes *s, uid_t uid);
+
+#endif
