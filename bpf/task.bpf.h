@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Who a task is: its sandbox, and that sandbox's policy.
+ *
+ * The mark lives in task storage, so `bpf_storage == NULL` settles the common
+ * case, a task of nobody's, with one load. When it is not NULL the helper is
+ * asked; but before 6.2 it also answers NULL when it interrupts another storage
+ * operation on the same CPU, and that must never make a sandboxed task look
+ * free. So a NULL is checked against the task's list of storages, by hand.
+ */
+#ifndef TASK_BPF_H
+#define TASK_BPF_H
+
+#include "maps.bpf.h"
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_tracing.h>
+
+#ifndef EPERM
+#define EPERM 1
+#define EAGAIN 11
+#define ENOMEM 12
+#define EACCES 13
+#define EXDEV 18
+#endif
+
+/*
+ * Storages of one task that are looked at before its mark is given up for
+ * unreadable. Each is another BPF map of this host that has seen the task.
+ */
+#define EG_MAX_STORAGES 64
+
+/* the part of a mark that decides; the first bytes of struct eg_task */
+struct eg_id {
+	__u64 sandbox; /* never 0 in a mark that counts */
+	__u32 slot;
+	__u32 flags; /* EG_T_* */
+};
+
+_Static_assert(sizeof(struct eg_id) == 16, "eg_id");
+_Static_assert(__builtin_offsetof(struct eg_task, slot) == 8, "eg_id is a prefix of eg_task");
+_Static_assert(__builtin_offsetof(struct eg_task, flags) == 12, "eg_id is a prefix of eg_task");
+
+/*
+ * The mark of any task, read by hand. 1: *id is filled in. 0: not sandboxed
+ * (a scout counts as not sandboxed; *id tells). -EAGAIN: cannot be told.
+ *
+ * Storages are freed after a grace period and programs run inside one, so the
+ * list can be walked; probe reads make a stale pointer harmless.
+ */
+static __always_inline int task_id_raw(struct task_struct *raw, struct eg_id *id)
+{
+	struct bpf_local_storage *storage = BPF_CORE_READ(raw, bpf_storage);
+	struct bpf_local_storage_elem *elem;
+	struct bpf_local_storage_map *smap;
+	struct hlist_node *node;
+	int i;
+
+	id->sandbox = 0;
+	id->slot = 0;
+	id->flags = 0;
+	if (!storage)
+		return 0;
+	node = BPF_CORE_READ(storage, list.first);
+	for (i = 0; i < EG_MAX_STORAGES; i++) {
+		if (!node)
+			return 0;
+		elem = (void *)node - bpf_core_field_offset(elem->snode);
+		smap = BPF_CORE_READ(elem, sdata.smap);
+		if (smap == (void *)&tasks) {
+			void *data = (void *)elem + bpf_core_field_offset(elem->sdata.data);
+
+			if (bpf_probe_read_kernel(id, sizeof(*id), data))
+				break;
+			return id->sandbox != 0;
+		}
+		node = BPF_CORE_READ(node, next);
+	}
+	count_stat(EG_ST_FAIL_STORAGE);
+	return -EAGAIN;
+}
+
+/*
+ * The mark of the running task, for programs that need no scratch: they go on
+ * while the storage is busy. Results as task_id_raw.
+ */
+static __always_inline int current_id(struct eg_id *id)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct eg_task *t;
+
+	if (!task->bpf_storage)
+		return 0;
+	t = bpf_task_storage_get(&tasks, task, NULL, 0);
+	if (t) {
+		id->sandbox = t->sandbox;
+		id->slot = t->slot;
+		id->flags = t->flags;
+		return t->sandbox != 0;
+	}
+	if (task_id_raw(task, id) == 0)
+		return 0;
+	count_stat(EG_ST_BUSY_STORAGE);
+	return id->sandbox ? 1 : -EAGAIN;
+}
+
+/*
+ * The running task's storage, for programs that write scratch into it. 1: *t is
+ * it. 0: not sandboxed, and *t is NULL unless the task is a scout. -EAGAIN:
+ * sandboxed, but the storage is busy; refuse with it.
+ */
+static __always_inline int current_task(struct eg_task **t)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct eg_id id;
+
+	*t = NULL;
+	if (!task->bpf_storage)
+		return 0;
+	*t = bpf_task_storage_get(&tasks, task, NULL, 0);
+	if (*t)
+		return (*t)->sandbox != 0;
+	if (task_id_raw(task, &id) == 0)
+		return 0;
+	count_stat(EG_ST_BUSY_STORAGE);
+	return -EAGAIN;
+}
+
+/*
+ * The live sandbox with this id in this slot. NULL: it is dead, or the slot is
+ * another's by now; whoever still carries the id is refused everything.
+ */
+static __always_inline struct eg_sandbox *sandbox_get(__u64 id, __u32 slot)
+{
+	struct eg_sandbox *sb = bpf_map_lookup_elem(&sandboxes, &slot);
+
+	if (!sb || sb->id != id || sb->state != EG_S_LIVE)
+		return NULL;
+	return sb;
+}
+
+static __always_inline struct eg_sandbox *sandbox_of(const struct eg_task *t)
+{
+	return sandbox_get(t->sandbox, t->slot);
+}
+
+/* The version in force in a sandbox. NULL is an internal failure: refuse. */
+static __always_inline struct eg_policy *policy_of(struct eg_sandbox *sb)
+{
+	__u32 index = sb->policy;
+	struct eg_policy *p = bpf_map_lookup_elem(&policies, &index);
+
+	if (p && p->serial)
+		return p;
+	__sync_fetch_and_add(&sb->failed, 1);
+	count_stat(EG_ST_FAIL_MAP);
+	return NULL;
+}
+
+#endif
