@@ -52,6 +52,7 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, EG_MAX_SANDBOXES);
+	__uint(map_flags, BPF_F_MMAPABLE); /* user space stores single fields */
 	__type(key, __u32);
 	__type(value, struct eg_sandbox);
 } sandboxes SEC(".maps") __weak;
