@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * A policy bound and compiled to the tables the kernel uses. No I/O but the
+ * readlink callback of struct policy_vars; nothing here touches maps.
+ */
+#ifndef EGRESSCTL_COMPILE_H
+#define EGRESSCTL_COMPILE_H
+
+#include <linux/types.h>
+#include <stdint.h>
+
+#include "../bpf/egressctl.h"
+#include "diag.h"
+#include "policy.h"
+#include "policy_vars.h"
+
+enum rule_kind {
+	RULE_FILE,
+	RULE_FILE_DEFAULT,
+	RULE_ALLOW,
+	RULE_DENY,
+	RULE_LOOPBACK,
+	RULE_UNIX,
+	RULE_BUILTIN, /* not in a file: file is "builtin", line 0 */
+};
+
+/* one rule for people: "FILE:LINE: TEXT" */
+struct rule_ref {
+	char *file;
+	uint32_t line, col;
+	char *text;
+	uint8_t kind; /* enum rule_kind */
+};
+
+struct compiled_prefix {
+	uint8_t addr[16]; /* network byte order, host bits zero */
+	uint8_t plen; /* 0 … 128 */
+	uint32_t first, count; /* into ports[] */
+};
+
+/* a literal rule with less permission than its surroundings */
+struct compiled_anchor {
+	char *path;
+	uint8_t perm; /* the most that is allowed on or below it */
+	uint32_t rule; /* index in rules[] + 1 */
+};
+
+/* a pattern as it went into the automaton: names the rule behind a verdict */
+struct compiled_path {
+	char *pattern; /* bound; a rule may be here twice, as written and as it resolves */
+	uint8_t perm;
+	uint32_t rule; /* index in rules[] + 1 */
+};
+
+/* a destination by name, not enforced by address */
+struct compiled_name {
+	char *name; /* lower case */
+	bool below, self, deny;
+	uint32_t flags; /* POLICY_D_* */
+	struct policy_ports *ports;
+	uint32_t nports;
+	uint32_t rule; /* index in rules[] + 1 */
+};
+
+/* for the launcher */
+struct policy_runtime {
+	char *policy; /* name as asked for */
+	char *description; /* NULL: none */
+	bool audit;
+	bool freeze; /* on-failure: freeze */
+	char **env_keep; /* NULL-terminated name patterns */
+	char **env_set; /* NULL-terminated NAME=value */
+	char **env_only; /* NULL: not given; else nothing else is kept */
+	uint64_t memory; /* bytes; 0: no limit */
+	uint64_t pids;
+	uint64_t cpu; /* per cent of one processor */
+	uint64_t time_ms;
+};
+
+/* one version, relocatable: states, edges and ports start at 0 */
+struct compiled {
+	struct eg_policy head; /* serial 0, starts relative to states[] */
+	struct eg_dfa_state *states; /* state 0 is the global dead one, NOT relocated */
+	struct eg_dfa_info *info;
+	uint32_t nstates;
+	struct eg_dfa_edge *edges; /* from and to relative; from == 0 is free */
+	uint32_t nedges;
+	struct compiled_prefix *prefixes; /* sorted by address, then length */
+	uint32_t nprefixes;
+	struct eg_port *ports;
+	uint32_t nports;
+	struct compiled_anchor *anchors;
+	uint32_t nanchors;
+	struct compiled_path *paths; /* what start_path was made from */
+	uint32_t npaths;
+	struct compiled_path *unixes; /* what start_unix was made from */
+	uint32_t nunixes;
+	struct compiled_name *names;
+	uint32_t nnames;
+	struct rule_ref *rules;
+	uint32_t nrules;
+	struct policy_runtime run;
+	char **notices; /* "FILE:LINE: …", for the user, not errors */
+	uint32_t nnotices;
+};
+
+/*
+ * 0 and *out (compiled_free()), or a negative errno with a message in d that
+ * names the rule which did not fit; *out is untouched then. p and v may be
+ * freed afterwards.
+ */
+int policy_compile(const struct policy *p, const struct policy_vars *v, struct compiled **out,
+		   struct diag *d);
+void compiled_free(struct compiled *c);
+
+/*
+ * The first destination given by name (in file order), or NULL. Names are
+ * checked and answered by `egressctl test`, but not enforced yet: whoever
+ * starts a sandbox refuses a policy that has one and names it. See rules[].
+ */
+const struct compiled_name *compiled_first_name(const struct compiled *c);
+
+#endif

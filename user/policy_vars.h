@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Where a policy is bound: the values of its variables, and how symbolic links
+ * are looked at. Bound when a sandbox starts.
+ */
+#ifndef EGRESSCTL_POLICY_VARS_H
+#define EGRESSCTL_POLICY_VARS_H
+
+#include <sys/types.h>
+
+#include "diag.h"
+#include "util.h"
+
+struct policy_vars {
+	/* absolute, no '.', '..', '//' or final '/'; malloc()ed; NULL: unbound */
+	char *workdir;
+	char *home;
+	char *tmpdir;
+	char *gitdir; /* common directory of the repository at workdir */
+	char *uid; /* decimal */
+	/*
+	 * readlink(2) on an absolute path: length of the target in buf, or
+	 * -EINVAL (no link), -ENOENT, -ENOTDIR, -EACCES, …. NULL: nothing is
+	 * followed, compilation does no I/O.
+	 */
+	int (*readlink)(void *ctx, const char *path, char *buf, size_t len);
+	void *readlink_ctx;
+};
+
+/*
+ * The variables of this process and user: WORKDIR is `workdir` or the current
+ * directory, HOME from the password file (not $HOME: it can be set to widen a
+ * policy), TMPDIR from $TMPDIR or /tmp, GITDIR looked up and checked against
+ * its back-link, readlink the real one. A directory that does not exist or is
+ * not absolute is -EINVAL with a message.
+ */
+int policy_vars_bind(struct policy_vars *v, const char *workdir, uid_t uid, struct diag *d);
+
+/*
+ * What a server must check of values a client sent: absolute, normal, WORKDIR
+ * not '/', not the home directory or above it. policy_vars_bind() does it too.
+ */
+int policy_vars_check(const struct policy_vars *v, struct diag *d);
+void policy_vars_clear(struct policy_vars *v);
+
+int policy_vars_real_readlink(void *ctx, const char *path, char *buf, size_t len);
+
+/*
+ * The repository's common directory for the tree at `workdir`: workdir/.git
+ * itself, or for a linked worktree the directory whose worktrees/NAME/gitdir
+ * names workdir/.git back. NULL when there is none, it cannot be read, or the
+ * back-link does not match (a file an attacker put there can name anything).
+ */
+char *policy_vars_gitdir(const char *workdir);
+
+/*
+ * Replace ${NAME} and a leading ~ in a pattern; values go in as literal text
+ * (pattern characters escaped). Returns 0 and malloc()ed *out, -ENOENT with
+ * *unbound naming the variable that has no value (static string), or -EINVAL
+ * for an unknown name or bad syntax.
+ */
+int policy_vars_expand(const struct policy_vars *v, const char *pattern, char **out,
+		       const char **unbound);
+
+#endif
