@@ -94,7 +94,7 @@ struct policy_dest {
 
 struct policy_path {
 	char *text; /* pattern as written, variables and all */
-	char *key; /* normalised, for duplicates: ~ is ${HOME}, no final / or /** */
+	char *key; /* normalised, for duplicates: ~ is ${HOME}, what covers its tree anyway is cut */
 	struct place at;
 	uint8_t perm; /* EG_R … of egressctl.h */
 	bool unsafe; /* unix only */
