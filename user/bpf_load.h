@@ -41,6 +41,7 @@ struct agent_options {
 int agent_open(const struct agent_options *o, struct agent **out, struct diag *d);
 
 #define AGENT_REMOVE 1u /* unpin everything and remove both directories */
+#define AGENT_REMOVE_OWN 2u /* only the links of this process */
 void agent_close(struct agent *a, unsigned int flags);
 
 /* File descriptors stay the agent's. */
@@ -68,20 +69,15 @@ struct eg_dfa *agent_dfa(const struct agent *a);
 struct eg_sandbox *agent_sandboxes(const struct agent *a); /* [EG_MAX_SANDBOXES] */
 struct eg_port *agent_port(const struct agent *a, uint32_t i);
 
-int agent_cgroup_fd(const struct agent *a); /* O_PATH, parent of the sandboxes */
+int agent_cgroup_fd(const struct agent *a); /* parent of the sandboxes */
+int agent_cgroup_root_fd(const struct agent *a); /* the cgroup v2 mount */
+uint32_t agent_cgroup_depth(const struct agent *a); /* level of the parent, 0 is the root */
 const char *agent_cgroup_path(const struct agent *a);
 bool agent_egress_only(const struct agent *a);
 bool agent_adopted(const struct agent *a); /* pinned maps were taken over */
 
 /* Names of programs left out because this kernel has no such hook; NULL at the end. */
 const char *const *agent_missing_hooks(const struct agent *a);
-
-/*
- * Remove what agents of dead `egressctl run` processes left behind: their
- * sandboxed tasks are killed, then directories and pins go. Failures are
- * ignored: the next one tries again.
- */
-void agent_sweep(void);
 
 /* Is this task (pidfd) marked by this agent? 1, 0 or negative errno. */
 int agent_task_marked(const struct agent *a, int pidfd);

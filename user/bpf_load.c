@@ -1,0 +1,428 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Pins, below the bpffs:
+ *
+ *	NAME/abi1/map_policies …	one per map that outlives its loader
+ *	NAME/abi1/links.PID-START/PROG	one directory per loader
+ *
+ * A new loader attaches and pins its own links before it removes those of the
+ * loaders before it, so there is no moment without a program. Pins of another
+ * ABI judge by maps of their own: they stay while any task lives in a sandbox.
+ */
+#include <bpf/bpf.h>
+#include <bpf/btf.h>
+#include <bpf/libbpf.h>
+#include <dirent.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "bpf_load.h"
+#include "bpf_sweep.h"
+#include "cgroup.h"
+#include "diag.h"
+#include "egressctl.skel.h"
+#include "host.h"
+#include "state.h"
+#include "util.h"
+
+#include "../bpf/egressctl.h"
+
+#define MAX_PROGS 256
+
+struct agent {
+	struct agent_options o;
+	struct host host;
+	struct egressctl_bpf *skel;
+	int fds[AGENT_MAP_MAX];
+	struct eg_dfa *dfa;
+	struct eg_sandbox *sandboxes;
+	char *ports;
+	char name[64];
+	char pins[PATH_MAX]; /* NAME/abiN */
+	char links[PATH_MAX + 64];
+	char cgroup[PATH_MAX];
+	int cgroup_fd;
+	int cgroup_root; /* the mount: controllers are enabled there first */
+	bool adopted, made_pins;
+	struct bpf_link *attached[MAX_PROGS];
+	size_t nattached;
+	const char *missing[MAX_PROGS];
+};
+
+static const char *const map_names[AGENT_MAP_MAX] = {
+	[AGENT_MAP_DFA] = "dfa",
+	[AGENT_MAP_TASKS] = "tasks",
+	[AGENT_MAP_SOCKETS] = "sockets",
+	[AGENT_MAP_SANDBOXES] = "sandboxes",
+	[AGENT_MAP_POLICIES] = "policies",
+	[AGENT_MAP_PREFIXES] = "prefixes",
+	[AGENT_MAP_PORTS] = "ports",
+	[AGENT_MAP_ANCHORS] = "anchors",
+	[AGENT_MAP_SCOUTED] = "scouted",
+	[AGENT_MAP_EVENTS] = "events",
+	[AGENT_MAP_STATS] = "stats",
+};
+
+#define DFA_SIZE sizeof(struct eg_dfa)
+#define SANDBOXES_SIZE (EG_MAX_SANDBOXES * sizeof(struct eg_sandbox))
+/* the kernel rounds the elements of an array up to 8 bytes */
+#define PORT_STRIDE ((sizeof(struct eg_port) + 7) & ~7ul)
+#define PORTS_SIZE (EG_MAX_PORTS * PORT_STRIDE)
+
+/* ---- libbpf's messages ----------------------------------------------------------- */
+
+static bool print_verbose;
+static char last_warning[256];
+
+/* The last warning says why a load failed; the rest of the log is for -v. */
+static int print_libbpf(enum libbpf_print_level level, const char *fmt, va_list ap)
+{
+	va_list copy;
+
+	if (level == LIBBPF_WARN && !last_warning[0]) {
+		va_copy(copy, ap);
+		vsnprintf(last_warning, sizeof(last_warning), fmt, copy);
+		va_end(copy);
+		last_warning[strcspn(last_warning, "\n")] = 0;
+	}
+	if (!print_verbose || level == LIBBPF_DEBUG)
+		return 0;
+	return vfprintf(stderr, fmt, ap);
+}
+
+/* ---- loading ------------------------------------------------------------------------ */
+
+static bool is_cgroup_prog(const struct bpf_program *prog)
+{
+	switch (bpf_program__type(prog)) {
+	case BPF_PROG_TYPE_CGROUP_SKB:
+	case BPF_PROG_TYPE_CGROUP_SOCK:
+	case BPF_PROG_TYPE_CGROUP_SOCK_ADDR:
+	case BPF_PROG_TYPE_CGROUP_SOCKOPT:
+	case BPF_PROG_TYPE_CGROUP_SYSCTL:
+	case BPF_PROG_TYPE_CGROUP_DEVICE:
+	case BPF_PROG_TYPE_SOCK_OPS:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static int choose_programs(struct agent *a, struct diag *d)
+{
+	struct bpf_program *prog;
+	struct btf *kernel;
+	size_t n = 0;
+	int ok = 1;
+
+	kernel = btf__load_vmlinux_btf();
+	if (!kernel)
+		return diag_set(d, -errno, "cannot read the kernel's type information: %s",
+				strerror(errno));
+	bpf_object__for_each_program(prog, a->skel->obj) {
+		if (a->o.egress_only && !is_cgroup_prog(prog)) {
+			bpf_program__set_autoload(prog, false);
+			continue;
+		}
+		ok = host_has_hook(kernel, prog, d);
+		if (ok < 0)
+			break;
+		if (!ok) {
+			bpf_program__set_autoload(prog, false);
+			if (n + 1 < MAX_PROGS)
+				a->missing[n++] = bpf_program__name(prog);
+		}
+	}
+	btf__free(kernel);
+	return ok < 0 ? ok : 0;
+}
+
+static int choose_maps(struct agent *a, struct diag *d)
+{
+	char path[PATH_MAX + 64];
+	struct bpf_map *map;
+	int err;
+
+	bpf_object__for_each_map(map, a->skel->obj) {
+		/* needs CONFIG_BPF_LSM, and nothing of --egress-only uses it */
+		if (a->o.egress_only && bpf_map__type(map) == BPF_MAP_TYPE_INODE_STORAGE)
+			bpf_map__set_autocreate(map, false);
+	}
+	for (int i = 0; i < AGENT_MAP_MAX; i++) {
+		map = bpf_object__find_map_by_name(a->skel->obj, map_names[i]);
+		if (!map)
+			return diag_set(d, -ENOENT, "the programs have no map '%s'", map_names[i]);
+		snprintf(path, sizeof(path), "%s/map_%s", a->pins, map_names[i]);
+		if (!access(path, F_OK))
+			a->adopted = true;
+		err = bpf_map__set_pin_path(map, path);
+		if (err)
+			return diag_set(d, err, "cannot name the pin of map '%s'", map_names[i]);
+	}
+	if (a->adopted && !a->o.adopt)
+		return diag_set(d, -EBUSY, "%s is in use", a->pins);
+	return 0;
+}
+
+static int load(struct agent *a, struct diag *d)
+{
+	int err;
+
+	print_verbose = a->o.verbose;
+	last_warning[0] = 0;
+	libbpf_set_print(print_libbpf);
+	a->skel = egressctl_bpf__open();
+	if (!a->skel)
+		return diag_set(d, -errno, "cannot open the BPF programs: %s", strerror(errno));
+	err = choose_programs(a, d);
+	if (!err)
+		err = choose_maps(a, d);
+	if (err)
+		return err;
+	err = egressctl_bpf__load(a->skel);
+	if (err == -EPERM)
+		return diag_set(d, err,
+				"the kernel does not let this process load BPF programs (%s): "
+				"CAP_SYS_ADMIN is missing, kernel lockdown is in force, or it runs "
+				"in a sandbox itself",
+				last_warning);
+	if (err)
+		return diag_set(d, err, "cannot load the BPF programs: %s (%s)", strerror(-err),
+				last_warning);
+	for (int i = 0; i < AGENT_MAP_MAX; i++)
+		a->fds[i] = bpf_object__find_map_fd_by_name(a->skel->obj, map_names[i]);
+	return 0;
+}
+
+static void *map_array(int fd, size_t size)
+{
+	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+	return p == MAP_FAILED ? NULL : p;
+}
+
+static int map_arrays(struct agent *a, struct diag *d)
+{
+	a->dfa = map_array(a->fds[AGENT_MAP_DFA], DFA_SIZE);
+	a->sandboxes = map_array(a->fds[AGENT_MAP_SANDBOXES], SANDBOXES_SIZE);
+	a->ports = map_array(a->fds[AGENT_MAP_PORTS], PORTS_SIZE);
+	if (!a->dfa || !a->sandboxes || !a->ports)
+		return diag_set(d, -errno, "cannot map the BPF arrays: %s", strerror(errno));
+	return 0;
+}
+
+/* ---- attaching ---------------------------------------------------------------------- */
+
+static int attach_one(struct agent *a, struct bpf_program *prog, struct diag *d)
+{
+	const char *name = bpf_program__name(prog);
+	char path[PATH_MAX + 192];
+	struct bpf_link *link;
+	int err;
+
+	if (is_cgroup_prog(prog))
+		link = bpf_program__attach_cgroup(prog, a->cgroup_fd);
+	else
+		link = bpf_program__attach(prog);
+	if (!link)
+		return diag_set(d, -errno, "cannot attach the BPF program '%s': %s", name,
+				strerror(errno));
+	if (a->nattached == MAX_PROGS) {
+		bpf_link__destroy(link);
+		return diag_set(d, -E2BIG, "more than %d BPF programs", MAX_PROGS);
+	}
+	a->attached[a->nattached++] = link;
+	snprintf(path, sizeof(path), "%s/%s", a->links, name);
+	err = bpf_link__pin(link, path);
+	if (err)
+		return diag_set(d, err, "cannot pin the BPF program '%s' at %s: %s", name, path,
+				strerror(-err));
+	return 0;
+}
+
+static int attach(struct agent *a, struct diag *d)
+{
+	struct bpf_program *prog;
+	int err;
+
+	bpf_object__for_each_program(prog, a->skel->obj) {
+		/* iterators and the like are run by hand */
+		if (!bpf_program__autoload(prog) || !bpf_program__autoattach(prog))
+			continue;
+		err = attach_one(a, prog, d);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+/* ---- directories ------------------------------------------------------------------ */
+
+static int make_dir(const char *path, mode_t mode, struct diag *d)
+{
+	if (mkdir(path, mode) && errno != EEXIST)
+		return diag_set(d, -errno, "cannot make %s: %s", path, strerror(errno));
+	return 0;
+}
+
+static int make_dirs(struct agent *a, struct diag *d)
+{
+	char top[PATH_MAX];
+	uint64_t start = 0;
+	int err;
+
+	(void)process_start(getpid(), &start); /* only makes the name unique */
+	if (snprintf(top, sizeof(top), "%s/%s", a->host.bpffs, a->name) >= (int)sizeof(top) - 32 ||
+	    snprintf(a->cgroup, sizeof(a->cgroup), "%s/%s", a->host.cgroup, a->name) >=
+		    (int)sizeof(a->cgroup) - 32)
+		return diag_set(d, -ENAMETOOLONG, "the path of a mount is too long");
+	snprintf(a->pins, sizeof(a->pins), "%s/abi%u", top, EG_ABI);
+	snprintf(a->links, sizeof(a->links), "%s/links.%d-%" PRIu64, a->pins, getpid(), start);
+	err = make_dir(top, 0700, d);
+	if (!err)
+		err = make_dir(a->pins, 0700, d);
+	if (!err)
+		err = make_dir(a->links, 0700, d);
+	if (!err)
+		err = make_dir(a->cgroup, 0755, d);
+	if (err)
+		return err;
+	a->cgroup_fd = open(a->cgroup, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	a->cgroup_root = open(a->host.cgroup, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (a->cgroup_fd < 0 || a->cgroup_root < 0)
+		return diag_set(d, -errno, "cannot open %s: %s", a->cgroup, strerror(errno));
+	return 0;
+}
+
+/* ---- life --------------------------------------------------------------------------- */
+
+int agent_open(const struct agent_options *o, struct agent **out, struct diag *d)
+{
+	struct agent *a;
+	int err;
+
+	a = calloc(1, sizeof(*a));
+	if (!a)
+		return diag_set(d, -ENOMEM, "out of memory");
+	a->o = *o;
+	a->cgroup_fd = a->cgroup_root = -1;
+	snprintf(a->name, sizeof(a->name), "%s", o->name);
+	err = host_check(&a->host, o->egress_only, d);
+	if (!err)
+		err = make_dirs(a, d);
+	if (!err)
+		err = load(a, d);
+	if (!err)
+		err = map_arrays(a, d);
+	if (!err)
+		err = attach(a, d);
+	if (err) {
+		/* what an earlier loader pinned stays in force */
+		agent_close(a, a->adopted || !a->pins[0] ? AGENT_REMOVE_OWN : AGENT_REMOVE);
+		return err;
+	}
+	sweep_old_links(a->pins, a->links);
+	sweep_other_abis(a->host.bpffs, a->name, EG_ABI, a->cgroup_fd);
+	*out = a;
+	return 0;
+}
+
+void agent_close(struct agent *a, unsigned int flags)
+{
+	size_t i;
+
+	if (!a)
+		return;
+	if (flags & (AGENT_REMOVE | AGENT_REMOVE_OWN))
+		sweep_tree(a->links);
+	if (flags & AGENT_REMOVE) {
+		char top[PATH_MAX];
+
+		snprintf(top, sizeof(top), "%s/%s", a->host.bpffs, a->name);
+		sweep_tree(top);
+		if (a->cgroup_root >= 0)
+			(void)cgroup_remove(a->cgroup_root, a->name); /* best effort at the end */
+	}
+	/* closes our descriptor; a pinned link stays attached */
+	for (i = 0; i < a->nattached; i++)
+		bpf_link__destroy(a->attached[i]);
+	if (a->dfa)
+		munmap(a->dfa, DFA_SIZE);
+	if (a->sandboxes)
+		munmap(a->sandboxes, SANDBOXES_SIZE);
+	if (a->ports)
+		munmap(a->ports, PORTS_SIZE);
+	egressctl_bpf__destroy(a->skel);
+	if (a->cgroup_fd >= 0)
+		close(a->cgroup_fd);
+	if (a->cgroup_root >= 0)
+		close(a->cgroup_root);
+	free(a);
+}
+
+/* ---- access -------------------------------------------------------------------------- */
+
+int agent_map_fd(const struct agent *a, enum agent_map which)
+{
+	return a->fds[which];
+}
+
+struct eg_dfa *agent_dfa(const struct agent *a)
+{
+	return a->dfa;
+}
+
+struct eg_sandbox *agent_sandboxes(const struct agent *a)
+{
+	return a->sandboxes;
+}
+
+struct eg_port *agent_port(const struct agent *a, uint32_t i)
+{
+	return (struct eg_port *)(a->ports + i * PORT_STRIDE);
+}
+
+int agent_cgroup_fd(const struct agent *a)
+{
+	return a->cgroup_fd;
+}
+
+int agent_cgroup_root_fd(const struct agent *a)
+{
+	return a->cgroup_root;
+}
+
+const char *agent_cgroup_path(const struct agent *a)
+{
+	return a->cgroup;
+}
+
+uint32_t agent_cgroup_depth(const struct agent *a)
+{
+	return cgroup_depth(a->host.cgroup, a->cgroup);
+}
+
+bool agent_egress_only(const struct agent *a)
+{
+	return a->o.egress_only;
+}
+
+bool agent_adopted(const struct agent *a)
+{
+	return a->adopted;
+}
+
+const char *const *agent_missing_hooks(const struct agent *a)
+{
+	return a->missing;
+}
+
+int agent_task_marked(const struct agent *a, int pidfd)
+{
+	return task_marked(a->fds[AGENT_MAP_TASKS], pidfd, NULL);
+}

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include <bpf/bpf.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/pidfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "bpf_load.h"
+#include "bpf_sweep.h"
+#include "cgroup.h"
+#include "state.h"
+#include "util.h"
+
+#include "../bpf/egressctl.h"
+
+#define MAX_PASSES 64 /* over all processes; a survivor is refused everything anyhow */
+#define EMPTY_MS 10000 /* killed tasks end at once, unless stuck in the kernel */
+
+static inline void cleanup_closedir_p(DIR **d)
+{
+	if (*d)
+		closedir(*d);
+}
+#define _cleanup_closedir_ __cleanup(cleanup_closedir_p)
+
+int task_marked(int tasks_fd, int pidfd, struct eg_task *t)
+{
+	struct eg_task task = {};
+
+	if (bpf_map_lookup_elem(tasks_fd, &pidfd, &task))
+		return errno == ENOENT ? 0 : -errno;
+	if (t)
+		*t = task;
+	return task.sandbox != 0;
+}
+
+static int sweep_pass(int tasks_fd, uint64_t sandbox)
+{
+	_cleanup_closedir_ DIR *proc = opendir("/proc");
+	struct dirent *e;
+	int killed = 0;
+
+	while (proc && (e = readdir(proc))) {
+		_cleanup_close_ int pidfd = -1;
+		struct eg_task t;
+		long pid;
+
+		if (e->d_name[0] < '1' || e->d_name[0] > '9')
+			continue;
+		pid = strtol(e->d_name, NULL, 10);
+		if (pid == getpid())
+			continue;
+		pidfd = pidfd_open(pid, 0);
+		if (pidfd < 0 || task_marked(tasks_fd, pidfd, &t) != 1)
+			continue;
+		if (sandbox && t.sandbox != sandbox)
+			continue;
+		/* fails for those that are exiting: not counted, so the passes end */
+		if (!pidfd_send_signal(pidfd, SIGKILL, NULL, 0))
+			killed++;
+	}
+	return killed;
+}
+
+int sweep_marked(int tasks_fd, uint64_t sandbox)
+{
+	int pass, n, total = 0;
+
+	for (pass = 0; pass < MAX_PASSES; pass++) {
+		n = sweep_pass(tasks_fd, sandbox);
+		if (!n)
+			break;
+		total += n;
+	}
+	return total;
+}
+
+static void remove_below(int dirfd, int depth)
+{
+	_cleanup_closedir_ DIR *d = NULL;
+	struct dirent *e;
+	int fd;
+
+	fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	d = fd < 0 ? NULL : fdopendir(fd);
+	while (d && depth < 8 && (e = readdir(d))) {
+		if (str_eq(e->d_name, ".") || str_eq(e->d_name, ".."))
+			continue;
+		if (e->d_type == DT_DIR) {
+			_cleanup_close_ int sub = openat(dirfd, e->d_name,
+							 O_RDONLY | O_DIRECTORY | O_CLOEXEC |
+								 O_NOFOLLOW);
+
+			if (sub >= 0)
+				remove_below(sub, depth + 1);
+		}
+		(void)unlinkat(dirfd, e->d_name, e->d_type == DT_DIR ? AT_REMOVEDIR : 0);
+	}
+}
+
+void sweep_tree(const char *path)
+{
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+
+	if (fd < 0)
+		return;
+	remove_below(fd, 0);
+	(void)rmdir(path); /* stays when something in it did */
+}
+
+void sweep_old_links(const char *pins, const char *own)
+{
+	_cleanup_closedir_ DIR *d = opendir(pins);
+	const char *keep = strrchr(own, '/') + 1;
+	char path[PATH_MAX + 300];
+	struct dirent *e;
+
+	while (d && (e = readdir(d))) {
+		if (!str_starts(e->d_name, "links.") || str_eq(e->d_name, keep))
+			continue;
+		snprintf(path, sizeof(path), "%s/%s", pins, e->d_name);
+		sweep_tree(path);
+	}
+}
+
+void sweep_other_abis(const char *bpffs, const char *name, unsigned int abi, int cgroup_fd)
+{
+	char dir[PATH_MAX], path[PATH_MAX + 300], own[32];
+	_cleanup_closedir_ DIR *d = NULL;
+	struct dirent *e;
+
+	if (cgroup_populated(cgroup_fd) != 0)
+		return;
+	snprintf(dir, sizeof(dir), "%s/%s", bpffs, name);
+	snprintf(own, sizeof(own), "abi%u", abi);
+	d = opendir(dir);
+	while (d && (e = readdir(d))) {
+		if (!str_starts(e->d_name, "abi") || str_eq(e->d_name, own))
+			continue;
+		snprintf(path, sizeof(path), "%s/%s", dir, e->d_name);
+		sweep_tree(path);
+	}
+}
+
+/* "egressctl.run.PID-START" of a process that is gone. */
+static bool is_dead_run(const char *name)
+{
+	uint64_t start, now;
+	int pid;
+
+	if (!str_starts(name, AGENT_NAME_RUN) ||
+	    sscanf(name + strlen(AGENT_NAME_RUN), "%d-%" SCNu64, &pid, &start) != 2)
+		return false;
+	return process_start(pid, &now) == -ESRCH || now != start;
+}
+
+static void sweep_run(const char *bpffs, int cgroup_root, const char *name)
+{
+	_cleanup_close_ int dir = -1;
+	_cleanup_close_ int tasks = -1;
+	char path[PATH_MAX];
+
+	dir = openat(cgroup_root, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (dir >= 0) {
+		(void)cgroup_kill(dir);
+		if (cgroup_wait_empty(dir, EMPTY_MS))
+			return; /* the pins must outlive its tasks */
+	}
+	if (snprintf(path, sizeof(path), "%s/%s/abi%u/map_tasks", bpffs, name, EG_ABI) >=
+	    (int)sizeof(path))
+		return;
+	tasks = bpf_obj_get(path);
+	if (tasks >= 0)
+		(void)sweep_marked(tasks, 0);
+	snprintf(path, sizeof(path), "%s/%s", bpffs, name);
+	sweep_tree(path);
+	(void)cgroup_remove(cgroup_root, name);
+}
+
+void sweep_dead_runs(void)
+{
+	char bpffs[PATH_MAX - 64], cgroup[PATH_MAX];
+	_cleanup_close_ int root = -1;
+	const char *dirs[2];
+	size_t i;
+
+	if (mount_find("bpf", bpffs, sizeof(bpffs)) ||
+	    mount_find("cgroup2", cgroup, sizeof(cgroup)))
+		return;
+	root = open(cgroup, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (root < 0)
+		return;
+	dirs[0] = bpffs;
+	dirs[1] = cgroup;
+	for (i = 0; i < ARRAY_SIZE(dirs); i++) {
+		_cleanup_closedir_ DIR *d = opendir(dirs[i]);
+		struct dirent *e;
+
+		while (d && (e = readdir(d)))
+			if (is_dead_run(e->d_name))
+				sweep_run(bpffs, root, e->d_name);
+	}
+}

@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include <bpf/btf.h>
+#include <bpf/libbpf.h>
+
+#include "bpf_load.h"
+#include "cgroup.h"
+#include "diag.h"
+#include "host.h"
+#include "util.h"
+
+#define KERNEL_MAJOR 6
+#define KERNEL_MINOR 1
+#define BTF_FILE "/sys/kernel/btf/vmlinux"
+#define BPFFS_DIR "/sys/fs/bpf"
+#define SECURITYFS_DIR "/sys/kernel/security"
+
+/*
+ * Hooks that came after the oldest kernel we support, with what covers the
+ * access where they are missing. Any other missing hook is fatal.
+ */
+static const char *const optional_hooks[] = {
+	"file_truncate", /* 6.2: before it path_truncate sees ftruncate too */
+	"file_post_open", /* 6.9 */
+	"file_ioctl_compat", /* 6.8: before it file_ioctl sees both */
+	"inode_set_acl", /* 6.2: before it ACLs go through inode_setxattr */
+	"inode_remove_acl", /* 6.2 */
+	"uring_cmd", /* 6.1 with io_uring built in */
+	"uring_sqpoll",
+	"uring_override_creds",
+	"userns_create", /* 6.1 */
+	"path_post_mknod",
+	"bpf_token_create", /* 6.9 */
+	"bpf_token_cmd",
+	"bpf_token_capable",
+	"mptcp_add_subflow", /* 6.6: before it socket_post_create sees subflows */
+};
+
+static int check_kernel(struct diag *d)
+{
+	unsigned int major, minor;
+	struct utsname u;
+
+	if (uname(&u) || sscanf(u.release, "%u.%u", &major, &minor) != 2)
+		return diag_set(d, -ENOTSUP, "cannot tell the kernel's version");
+	if (major < KERNEL_MAJOR || (major == KERNEL_MAJOR && minor < KERNEL_MINOR))
+		return diag_set(d, -ENOTSUP, "Linux %s is too old: %d.%d or newer is needed",
+				u.release, KERNEL_MAJOR, KERNEL_MINOR);
+	return 0;
+}
+
+static int read_lsms(char *buf, size_t size)
+{
+	char dir[PATH_MAX], path[PATH_MAX + 8];
+	_cleanup_close_ int fd = -1;
+	ssize_t n;
+
+	if (mount_find("securityfs", dir, sizeof(dir))) {
+		/* minimal systems do not mount it, but the kernel has the directory */
+		if (mount("securityfs", SECURITYFS_DIR, "securityfs",
+			  MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL))
+			return -errno;
+		strcpy(dir, SECURITYFS_DIR);
+	}
+	snprintf(path, sizeof(path), "%s/lsm", dir);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	n = read(fd, buf, size - 1);
+	if (n < 0)
+		return -errno;
+	buf[n] = 0;
+	buf[strcspn(buf, "\n")] = 0;
+	return 0;
+}
+
+static int check_lsm(struct diag *d)
+{
+	char list[1024], *p, *save;
+	char words[1024];
+	int err;
+
+	err = read_lsms(list, sizeof(list));
+	if (err)
+		return diag_set(d, -ENOTSUP,
+				"cannot read the list of security modules (%s/lsm: %s): without "
+				"BPF LSM path rules cannot be enforced; --egress-only works "
+				"without them",
+				SECURITYFS_DIR, strerror(-err));
+	strcpy(words, list);
+	for (p = strtok_r(words, ",", &save); p; p = strtok_r(NULL, ",", &save))
+		if (str_eq(p, "bpf"))
+			return 0;
+	return diag_set(d, -ENOTSUP,
+			"BPF LSM is not active in this kernel, so path rules cannot be enforced: "
+			"add lsm=%s%sbpf to the kernel command line (GRUB_CMDLINE_LINUX in "
+			"/etc/default/grub, then update-grub) and reboot, or give --egress-only "
+			"to enforce network rules alone",
+			list, *list ? "," : "");
+}
+
+static int check_bpffs(struct host *h, struct diag *d)
+{
+	if (!mount_find("bpf", h->bpffs, sizeof(h->bpffs)))
+		return 0;
+	if (mount("bpf", BPFFS_DIR, "bpf", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=700"))
+		return diag_set(d, -ENOTSUP,
+				"no BPF file system is mounted and mounting one failed (%s): try "
+				"mount -t bpf bpf %s",
+				strerror(errno), BPFFS_DIR);
+	strcpy(h->bpffs, BPFFS_DIR);
+	return 0;
+}
+
+int host_check(struct host *h, bool egress_only, struct diag *d)
+{
+	int err;
+
+	if (geteuid() != 0)
+		return diag_set(d, -EPERM, "root is needed to load BPF programs");
+	err = check_kernel(d);
+	if (err)
+		return err;
+	if (access(BTF_FILE, R_OK))
+		return diag_set(d, -ENOTSUP,
+				"the kernel offers no type information (%s is missing): use a "
+				"kernel built with CONFIG_DEBUG_INFO_BTF=y, as Debian's are",
+				BTF_FILE);
+	if (mount_find("cgroup2", h->cgroup, sizeof(h->cgroup)))
+		return diag_set(d, -ENOTSUP,
+				"no cgroup v2 file system is mounted: mount one with mount -t "
+				"cgroup2 none /sys/fs/cgroup, or boot with "
+				"systemd.unified_cgroup_hierarchy=1");
+	if (!egress_only) {
+		err = check_lsm(d);
+		if (err)
+			return err;
+	}
+	return check_bpffs(h, d);
+}
+
+int host_has_hook(const struct btf *kernel, const struct bpf_program *prog, struct diag *d)
+{
+	const char *section = bpf_program__section_name(prog);
+	const char *slash = strchr(section, '/');
+	char name[128];
+	size_t i;
+
+	if (!slash)
+		return 1;
+	if (str_starts(section, "lsm"))
+		snprintf(name, sizeof(name), "bpf_lsm_%s", slash + 1);
+	else if (str_starts(section, "fentry") || str_starts(section, "fexit") ||
+		 str_starts(section, "fmod_ret"))
+		snprintf(name, sizeof(name), "%s", slash + 1);
+	else
+		return 1;
+	if (btf__find_by_name_kind(kernel, name, BTF_KIND_FUNC) > 0)
+		return 1;
+	for (i = 0; i < ARRAY_SIZE(optional_hooks); i++)
+		if (str_eq(slash + 1, optional_hooks[i]))
+			return 0;
+	return diag_set(d, -ENOTSUP, "this kernel has no hook '%s', which enforcement needs",
+			slash + 1);
+}
+
+bool host_in_sandbox(void)
+{
+	_cleanup_fclose_ FILE *f = fopen("/proc/self/cgroup", "re");
+	char line[PATH_MAX + 64];
+
+	while (f && fgets(line, sizeof(line), f)) {
+		const char *p = strstr(line, "/" AGENT_NAME_SERVICE);
+
+		/* "0::/egressctl/s12" or "0::/egressctl.run.77-123/s1" */
+		if (str_starts(line, "0::/") && p && (p = strchr(p + 1, '/')) && p[1] == 's' &&
+		    p[2] >= '0' && p[2] <= '9')
+			return true;
+	}
+	return false;
+}

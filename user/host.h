@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What a host must offer, checked one by one, so that the first message names
+ * what is missing and what to do about it.
+ */
+#ifndef HOST_H
+#define HOST_H
+
+#include <limits.h>
+#include <stdbool.h>
+
+struct btf;
+struct bpf_program;
+struct diag;
+
+struct host {
+	char cgroup[PATH_MAX]; /* mount of cgroup v2 */
+	char bpffs[PATH_MAX];
+};
+
+/* -EPERM, -ENOTSUP with a message. Mounts bpffs where it is missing. */
+int host_check(struct host *h, bool egress_only, struct diag *d);
+
+/*
+ * Can this kernel run the program? 1: yes. 0: it has no such hook, and the
+ * program is one of those that may be left out. -ENOTSUP: it must not be.
+ */
+int host_has_hook(const struct btf *kernel, const struct bpf_program *prog, struct diag *d);
+
+/* Is the calling process in the cgroup of a sandbox? */
+bool host_in_sandbox(void);
+
+#endif

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What must survive our processes but not a reboot: files below /run/egressctl,
+ * a directory that only root can write.
+ */
+#ifndef STATE_H
+#define STATE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct diag;
+
+#define STATE_DIR "/run/egressctl"
+
+/* Make the directory where it is missing and open it (O_DIRECTORY). */
+int state_open(struct diag *d);
+
+/*
+ * The next value of a counter, greater than any it gave since boot, to whatever
+ * process, and greater than `floor`. Ids come from here, so that no id is used
+ * twice in one boot even by agents that know nothing of each other.
+ */
+int state_counter(const char *name, uint64_t floor, uint64_t *out, struct diag *d);
+
+/* Replace a small file as a whole, through a rename. */
+int state_write(const char *dir, const char *name, const char *text, size_t len);
+/* malloc()ed, NUL-terminated. -ENOENT, -EFBIG over `max`. */
+int state_read(const char *dir, const char *name, size_t max, char **text, size_t *len);
+int state_remove(const char *dir, const char *name);
+
+/* When a process started, in clock ticks after boot: with its pid, its name for good. */
+int process_start(pid_t pid, uint64_t *ticks);
+
+#endif
