@@ -19,9 +19,7 @@
 
 #define EG_MAX_SANDBOXES 4096u /* live at one time; one array slot each */
 #define EG_MAX_POLICIES 1024u /* compiled versions in the maps at one time */
-#define EG_DFA_STATES (1u << 19) /* shared by all versions, 4 MiB */
-#define EG_DFA_EDGES (1u << 20) /* shared by all versions, 8 MiB */
-#define EG_EDGE_SLACK 256u /* a row may reach this far past its range */
+#define EG_DFA_SLOTS (1u << 21) /* shared by all versions, 16 MiB */
 #define EG_MAX_PREFIXES 131072u /* LPM entries of all versions together */
 #define EG_MAX_PORTS 131072u /* port intervals of all versions together */
 #define EG_MAX_ANCHORS 65536u /* anchored objects of all versions */
@@ -44,42 +42,56 @@
 /* ---- the automaton ------------------------------------------------------- */
 
 /*
- * A deterministic automaton over bytes, compressed by row displacement: the
- * successor of state s on byte b is edges[base(s) + b].to when that edge's
- * `from` is s, else dflt(s). State 0 is "nothing below here can be allowed":
- * it has perm 0 and only itself as a successor; edges[].from == 0 marks a free
- * edge, so a zeroed automaton denies.
+ * Two deterministic automata in one array. The first reads the bytes of one
+ * name and says what kind of name it is; the second goes from a directory's
+ * state and that kind to the state of what has the name there. So the bytes of
+ * a name cost the same under any rules, and a rule like "**" + "/.env" does not
+ * multiply the names below every directory. See dfa.h for the steps:
  *
- * A path is fed whole, "/a/b/c" with no trailing '/', from the version's
- * start_path; `perm` of the state reached is the permission in force there. A
- * unix socket is fed as its path, or as '@' and the abstract name, from
- * start_unix; EG_W there means it may be reached.
+ *	state = policy->start_path;                     "/"
+ *	for each name of the path:
+ *		n = policy->names;
+ *		for each byte:  n = eg_dfa_byte(dfa, n, byte);
+ *		state = eg_dfa_child(dfa, state, n);
+ *	eg_dfa_perm(state) is the permission in force at the path
  *
- * floor and ceil are the least and the most permission of any state reachable
- * from this one, itself included: a directory may move from s to t when
- * ceil(t) is within floor(s).
+ * A state is what its object and everything below it may be used for: a file's
+ * and a directory's are found the same way, and two directories under the same
+ * rules have the same state. eg_dfa_floor() and eg_dfa_ceil() are the least and
+ * the most permission of anything at or below it: a directory may move from s
+ * to t when perm(t) is within perm(s), and s == t or ceil(t) is within floor(s).
+ * State 0 is "nothing here or below can be allowed", for ever.
+ *
+ * A unix socket is fed as its path from start_unix; an abstract one as the one
+ * name '@' + its bytes ('/' and NUL included) from start_abstract. EG_W there
+ * means that it may be reached.
+ *
+ * Representation: rows displaced over each other. A row's first slot is its
+ * header, symbol y's successor is at header + 1 + y if that slot's `from` is
+ * the row's state; else the header has the default. A state is the index of its
+ * header and some bits. All slots a row can look at belong to its version.
  */
-struct eg_dfa_state {
-	__u32 base;
-	__u32 dflt;
-};
+struct eg_dfa_slot {
+	__u32 from; /* state; in a header EG_DFA_HEAD and details; 0: free */
+	__u32 to; /* successor; in a header: the default one */
+} __attribute__((aligned(8)));
 
-struct eg_dfa_edge {
-	__u32 from;
-	__u32 to;
-};
-
-struct eg_dfa_info {
-	__u8 perm;
-	__u8 floor;
-	__u8 ceil;
-	__u8 pad;
-};
+#define EG_DFA_INDEX (EG_DFA_SLOTS - 1) /* a state's header */
+#define EG_DFA_VIA (1u << 26) /* in a default: look at that state's row instead */
+#define EG_DFA_PERM_SHIFT 27 /* a path state's permission */
+#define EG_DFA_HEAD (1u << 31) /* in `from` of a header; never set in a state */
+/* details in a path state's header */
+#define EG_DFA_FLOOR_SHIFT 0
+#define EG_DFA_CEIL_SHIFT 4
+/* details in a name state's header: symbols of the names that end there; 0: none */
+#define EG_DFA_SYM_BITS 18 /* low bits: of this very name */
+#define EG_DFA_SYM_MASK ((1u << EG_DFA_SYM_BITS) - 1)
+#define EG_DFA_CLASS_SHIFT EG_DFA_SYM_BITS /* the bits up to 30: of its class */
+#define EG_DFA_CLASS_MASK ((1u << (31 - EG_DFA_SYM_BITS)) - 1)
 
 struct eg_dfa { /* the one value of the array map `dfa`, mapped by user space */
-	struct eg_dfa_state states[EG_DFA_STATES];
-	struct eg_dfa_edge edges[EG_DFA_EDGES];
-	struct eg_dfa_info info[EG_DFA_STATES];
+	struct eg_dfa_slot slots[EG_DFA_SLOTS];
+	struct eg_dfa_slot end; /* a masked index + 1 */
 };
 
 /* ---- a version: one compiled policy --------------------------------------- */
@@ -130,6 +142,8 @@ struct eg_policy { /* array map `policies` */
 	__u32 flags; /* EG_P_* */
 	__u32 start_path; /* automaton states */
 	__u32 start_unix;
+	__u32 start_abstract;
+	__u32 names; /* where the bytes of each name are fed from */
 	__u32 privileges; /* EG_PRIV_* */
 	__u32 sockets; /* EG_SOCK_* */
 	__u32 netlink; /* bit per netlink protocol (NETLINK_ROUTE = bit 0, …) */
@@ -245,24 +259,42 @@ struct eg_scouted { /* hash map `scouted`, key: __u32 thread id */
 	__u32 pad;
 };
 
-/* what a socket carries: sk storage `sockets` (BPF_F_CLONE) */
+/*
+ * What a socket carries: sk storage `sockets` (BPF_F_CLONE). It begins as
+ * struct eg_task does. Behind that, the last destination found allowed: IPv4 in
+ * one word, so that no lock is needed, IPv6 guarded by `lock`. Only the kernel
+ * programs read and write this.
+ */
 struct eg_sock {
 	__u64 sandbox; /* eg_sandbox.id of the task that made it */
 	__u32 slot;
 	__u32 flags; /* EG_SK_* */
-	/* the last destination found allowed, guarded by `lock` */
+	__u64 key4; /* address << 32 | port << 16 | protocol << 8 | generation; 0: none */
 	__u8 addr[16];
 	__u16 port; /* network byte order */
-	__u16 proto;
-	__u32 generation; /* of the sandbox when it was judged; 0: nothing cached */
-	__u32 serial; /* version that judged it */
+	__u8 proto; /* 0: none */
+	__u8 own; /* EG_SK_OWN4, EG_SK_OWN6 */
+	__u32 generation4; /* of the sandbox when key4 was judged */
+	__u32 generation6; /* … when addr was */
+	__u32 refused; /* generation in which a refused packet was reported */
 #ifdef __bpf__
 	struct bpf_spin_lock lock; /* the type is what tells the verifier */
 #else
 	__u32 lock;
 #endif
+	__u32 pad;
 };
-#define EG_SK_ACCEPTED (1u << 0) /* came in through a listener of the sandbox */
+#define EG_SK_ACCEPTED (1u << 0) /* listens, or came in through a listener: `listen` decides */
+#define EG_SK_REFUSED (1u << 1) /* `refused` is set */
+#define EG_SK_OWN4 1u /* key4 holds because of who the peer is: not for a new connection */
+#define EG_SK_OWN6 2u
+
+/* which sandbox a cgroup is: hash map `cgroups`, key: __u64 kernfs id of the directory */
+struct eg_cgroup {
+	__u64 sandbox;
+	__u32 slot;
+	__u32 pad;
+};
 
 /* ---- events ------------------------------------------------------------------- */
 
@@ -383,16 +415,16 @@ enum eg_stat {
 
 /* ---- sizes, on both sides --------------------------------------------------------- */
 
-_Static_assert(sizeof(struct eg_dfa_state) == 8, "eg_dfa_state");
-_Static_assert(sizeof(struct eg_dfa_edge) == 8, "eg_dfa_edge");
-_Static_assert(sizeof(struct eg_dfa_info) == 4, "eg_dfa_info");
-_Static_assert(sizeof(struct eg_policy) == 40 + 8 * EG_MAX_LISTEN + 8 * EG_BLOOM_WORDS, "eg_policy");
+_Static_assert(sizeof(struct eg_dfa_slot) == 8, "eg_dfa_slot");
+_Static_assert(EG_DFA_INDEX < EG_DFA_VIA, "eg_dfa state bits");
+_Static_assert(sizeof(struct eg_policy) == 48 + 8 * EG_MAX_LISTEN + 8 * EG_BLOOM_WORDS, "eg_policy");
 _Static_assert(sizeof(struct eg_prefix_key) == 24, "eg_prefix_key");
 _Static_assert(sizeof(struct eg_port) == 12, "eg_port");
 _Static_assert(sizeof(struct eg_anchor_key) == 16, "eg_anchor_key");
 _Static_assert(sizeof(struct eg_sandbox) == 112, "eg_sandbox");
 _Static_assert(sizeof(struct eg_task) == 288, "eg_task");
-_Static_assert(sizeof(struct eg_sock) == 48, "eg_sock");
+_Static_assert(sizeof(struct eg_sock) == 64, "eg_sock");
+_Static_assert(sizeof(struct eg_cgroup) == 16, "eg_cgroup");
 _Static_assert(sizeof(struct eg_event) == 120, "eg_event");
 
 #endif

@@ -57,6 +57,18 @@ struct {
 	__type(value, struct eg_sandbox);
 } sandboxes SEC(".maps") __weak;
 
+/*
+ * For sockets that no program stamped when they were made: by a kernel worker,
+ * or while LSM programs were not running.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 2 * EG_MAX_SANDBOXES);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u64);
+	__type(value, struct eg_cgroup);
+} cgroups SEC(".maps") __weak;
+
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, EG_MAX_POLICIES);

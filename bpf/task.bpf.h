@@ -41,15 +41,15 @@ _Static_assert(__builtin_offsetof(struct eg_task, slot) == 8, "eg_id is a prefix
 _Static_assert(__builtin_offsetof(struct eg_task, flags) == 12, "eg_id is a prefix of eg_task");
 
 /*
- * The mark of any task, read by hand. 1: *id is filled in. 0: not sandboxed
- * (a scout counts as not sandboxed; *id tells). -EAGAIN: cannot be told.
+ * Reads the first bytes of `map`'s value from a task's or a socket's list of
+ * storages. 1: *id is filled in. 0: there is none. -EAGAIN: cannot be told.
  *
  * Storages are freed after a grace period and programs run inside one, so the
  * list can be walked; probe reads make a stale pointer harmless.
  */
-static __always_inline int task_id_raw(struct task_struct *raw, struct eg_id *id)
+static __always_inline int storage_id_raw(struct bpf_local_storage *storage, const void *map,
+					  struct eg_id *id)
 {
-	struct bpf_local_storage *storage = BPF_CORE_READ(raw, bpf_storage);
 	struct bpf_local_storage_elem *elem;
 	struct bpf_local_storage_map *smap;
 	struct hlist_node *node;
@@ -66,7 +66,7 @@ static __always_inline int task_id_raw(struct task_struct *raw, struct eg_id *id
 			return 0;
 		elem = (void *)node - bpf_core_field_offset(elem->snode);
 		smap = BPF_CORE_READ(elem, sdata.smap);
-		if (smap == (void *)&tasks) {
+		if (smap == map) {
 			void *data = (void *)elem + bpf_core_field_offset(elem->sdata.data);
 
 			if (bpf_probe_read_kernel(id, sizeof(*id), data))
@@ -77,6 +77,15 @@ static __always_inline int task_id_raw(struct task_struct *raw, struct eg_id *id
 	}
 	count_stat(EG_ST_FAIL_STORAGE);
 	return -EAGAIN;
+}
+
+/*
+ * The mark of any task, read by hand; results as storage_id_raw. A scout counts
+ * as not sandboxed: its id->sandbox is 0.
+ */
+static __always_inline int task_id_raw(struct task_struct *raw, struct eg_id *id)
+{
+	return storage_id_raw(BPF_CORE_READ(raw, bpf_storage), &tasks, id);
 }
 
 /*

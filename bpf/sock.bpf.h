@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Whose a socket is, read by hand: for sockets that a program reaches through
+ * plain pointers (a file's, a peer's, a listener behind a request).
+ */
+#ifndef SOCK_BPF_H
+#define SOCK_BPF_H
+
+#include "task.bpf.h"
+
+#define AF_UNIX 1
+#define AF_INET 2
+#define AF_INET6 10
+#define AF_NETLINK 16
+#define AF_PACKET 17
+
+_Static_assert(__builtin_offsetof(struct eg_sock, slot) == 8, "eg_id is a prefix of eg_sock");
+_Static_assert(__builtin_offsetof(struct eg_sock, flags) == 12, "eg_id is a prefix of eg_sock");
+
+/*
+ * The stamp of any socket. 1: *id is filled in. 0: nobody's. -EAGAIN: cannot be
+ * told. Only full sockets have storage: not for request or timewait sockets.
+ */
+static __always_inline int sock_id_raw(struct sock *raw, struct eg_id *id)
+{
+	return storage_id_raw(BPF_CORE_READ(raw, sk_bpf_storage), &sockets, id);
+}
+
+/*
+ * May a task of this sandbox use this socket: its own, or of a family that says
+ * nothing to anybody by itself and has its own hooks (unix).
+ */
+static __always_inline bool sock_is_own(struct sock *raw, __u64 sandbox)
+{
+	__u16 family = BPF_CORE_READ(raw, __sk_common.skc_family);
+	struct eg_id id;
+
+	if (family == AF_UNIX)
+		return true;
+	return sock_id_raw(raw, &id) == 1 && id.sandbox == sandbox;
+}
+
+/*
+ * The address in a pointer that the verifier lets nobody calculate with: sockets
+ * that helpers and contexts hand out.
+ */
+static __always_inline void *address_of(const void *ptr)
+{
+	const void *spilled = ptr;
+	void *address = NULL;
+
+	bpf_probe_read_kernel(&address, sizeof(address), &spilled);
+	return address;
+}
+
+/* The kernfs id of the cgroup that is `level` below the root, above or at cgrp. 0: none. */
+static __always_inline __u64 cgroup_ancestor_raw(struct cgroup *cgrp, __u32 level)
+{
+	struct cgroup *ancestor = NULL;
+	__u32 depth = BPF_CORE_READ(cgrp, level);
+
+	if (level > depth || level > 255)
+		return 0;
+	if (bpf_probe_read_kernel(&ancestor, sizeof(ancestor), &cgrp->ancestors[level]))
+		return 0;
+	return BPF_CORE_READ(ancestor, kn, id);
+}
+
+#endif
