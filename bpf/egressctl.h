@@ -76,6 +76,7 @@ struct eg_dfa_slot {
 	__u32 to; /* successor; in a header: the default one */
 } __attribute__((aligned(8)));
 
+#define EG_DFA_FIRST 512u /* lowest slot a version gets: state 0's row stays free */
 #define EG_DFA_INDEX (EG_DFA_SLOTS - 1) /* a state's header */
 #define EG_DFA_VIA (1u << 26) /* in a default: look at that state's row instead */
 #define EG_DFA_PERM_SHIFT 27 /* a path state's permission */

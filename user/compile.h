@@ -77,14 +77,11 @@ struct policy_runtime {
 	uint64_t time_ms;
 };
 
-/* one version, relocatable: states, edges and ports start at 0 */
+/* one version, relocatable: slots and ports start at 0 */
 struct compiled {
-	struct eg_policy head; /* serial 0, starts relative to states[] */
-	struct eg_dfa_state *states; /* state 0 is the global dead one, NOT relocated */
-	struct eg_dfa_info *info;
-	uint32_t nstates;
-	struct eg_dfa_edge *edges; /* from and to relative; from == 0 is free */
-	uint32_t nedges;
+	struct eg_policy head; /* serial 0, start_* and names relative to slots[] */
+	struct eg_dfa_slot *slots; /* as from automaton_image(); automaton_relocate() them */
+	uint32_t nslots;
 	struct compiled_prefix *prefixes; /* sorted by address, then length */
 	uint32_t nprefixes;
 	struct eg_port *ports;
