@@ -45,7 +45,6 @@ enum event_remedy {
 	EVENT_REMEDY_CONNECT, /* egress: {allow: [ADDRESS:PORT/PROTO]} */
 	EVENT_REMEDY_UNIX, /* egress: {unix: [NAME]} */
 	EVENT_REMEDY_SOCKET, /* egress: {sockets: [KIND]} */
-	EVENT_REMEDY_LOOPBACK, /* egress: {loopback: [own, PORT]} */
 	EVENT_REMEDY_LISTEN, /* egress: {listen: {PORT: host}} */
 	EVENT_REMEDY_PRIVILEGE, /* privileges: [NAME] */
 };
@@ -58,9 +57,11 @@ struct event {
 	uint64_t aux; /* by operation, see enum eg_op */
 	uint64_t suppressed; /* of this sandbox so far: over its rate, not sent */
 	uint64_t lost; /* of this sandbox so far: no room in the ring */
+	uint64_t suppressed_new; /* of those, since the event before */
 	uint64_t gap; /* sequence numbers missing right before this one */
 	bool late; /* fills a gap reported earlier (two processors raced) */
 	bool end; /* made by events_end(): the sandbox's final counts, no violation */
+	int64_t owner; /* uid who asked for the sandbox; -1: not known */
 	uint64_t denied; /* only with `end`: violations in all */
 	uint64_t failed; /* only with `end`: denials because of an internal failure */
 	uint32_t pid; /* thread group, initial pid namespace; 0: not known */
@@ -109,6 +110,8 @@ struct events;
 struct events_ops {
 	/* The version of that serial, or NULL; valid until the sink returns. */
 	const struct compiled *(*find)(void *ctx, uint32_t serial);
+	/* The uid who asked for a sandbox, or -1. May be NULL. */
+	int64_t (*owner)(void *ctx, uint64_t sandbox);
 	/* Called once an event, in ring order; must not block or keep pointers. */
 	void (*sink)(void *ctx, const struct event *ev);
 	void *ctx;
@@ -123,10 +126,14 @@ struct events_stats {
 
 /*
  * A consumer of the ring buffer map `ring_fd` (stays the caller's). Only one
- * consumer per ring may exist. Negative errno on failure.
+ * consumer per ring may exist. Negative errno on failure. With ring_fd -1 there
+ * is no ring: records come by events_feed() alone.
  */
 int events_new(int ring_fd, const struct events_ops *ops, struct events **out);
 void events_free(struct events *e);
+
+/* One record, as events_consume() does for each: for tests and measurements. */
+void events_feed(struct events *e, const void *record, size_t len);
 
 /* Readable (level-triggered) while records wait; for sd_event_add_io() or poll(). */
 int events_fd(const struct events *e);
@@ -136,6 +143,13 @@ int events_fd(const struct events *e);
  * none wait. Never blocks. When it returns `max` more may wait.
  */
 int events_consume(struct events *e, unsigned int max);
+
+/*
+ * Tell the consumer of a sandbox that an earlier consumer watched: its sequence
+ * goes on with whatever comes first. Of any other sandbox, events are expected
+ * from number 1. -ENOMEM on failure.
+ */
+int events_adopt(struct events *e, uint64_t sandbox);
 
 /*
  * The sandbox is gone: hand one last event with `end` set to the sink (final

@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Which rule refused an access, and which rule would allow it: the kernel's
+ * automaton carries the permission alone, so the version's tables are asked
+ * again with the object of the event. A remedy is only named when it would
+ * help: a deny wins over every allow, and no rule lifts most guards.
+ */
+#include <linux/capability.h>
+#include <linux/types.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "../bpf/egressctl.h"
+#include "compile.h"
+#include "events.h"
+#include "verdict.h"
+
+#ifndef IPPROTO_MPTCP
+#define IPPROTO_MPTCP 262 /* linux/in.h */
+#endif
+
+static const struct rule_ref *rule_at(const struct compiled *c, uint32_t rule)
+{
+	return rule && rule <= c->nrules ? &c->rules[rule - 1] : NULL;
+}
+
+/*
+ * The sandbox's own tasks are judged as /proc/self, whatever their number: an
+ * event keeps the number, the rules do not have it.
+ */
+static struct event_bytes judged_name(struct event_bytes path, char buf[EG_PATH_MAX])
+{
+	static const char proc[] = "/proc/", self[] = "/proc/self", thread[] = "thread-self";
+	size_t at = sizeof(proc) - 1, end = at, rest;
+
+	if (path.len <= at || memcmp(path.p, proc, at) != 0)
+		return path;
+	while (end < path.len && path.p[end] >= '0' && path.p[end] <= '9')
+		end++;
+	if (end == at && path.len - at >= sizeof(thread) - 1 &&
+	    memcmp(path.p + at, thread, sizeof(thread) - 1) == 0)
+		end = at + sizeof(thread) - 1;
+	if (end == at || (end < path.len && path.p[end] != '/'))
+		return path;
+	rest = path.len - end;
+	if (sizeof(self) - 1 + rest > EG_PATH_MAX)
+		return path;
+	memcpy(buf, self, sizeof(self) - 1);
+	memcpy(buf + sizeof(self) - 1, path.p + end, rest);
+	return (struct event_bytes){ buf, sizeof(self) - 1 + rest };
+}
+
+/* The permission in force at a path and what it lacks; false: no answer. */
+static bool lacking(const struct compiled *c, struct event_bytes path, uint8_t want, uint8_t *grant,
+		    uint32_t *rule)
+{
+	char buf[EG_PATH_MAX];
+	struct event_bytes name;
+	uint8_t perm;
+
+	if (!path.len)
+		return false;
+	name = judged_name(path, buf);
+	if (verdict_path(c, name.p, name.len, &perm, rule) || (perm & want) == want)
+		return false;
+	*grant = perm | want;
+	return true;
+}
+
+static void explain_paths(struct event *ev, const struct compiled *c)
+{
+	uint32_t rule = 0, rule2 = 0;
+	bool first, second;
+
+	if (ev->reason != EG_WHY_RULE || !ev->want)
+		return;
+	first = lacking(c, ev->path, ev->want, &ev->remedy_perm, &rule);
+	second = lacking(c, ev->path2, ev->want, &ev->remedy_perm2, &rule2);
+	if (!first && !second)
+		return;
+	if (!ev->by)
+		ev->by = rule_at(c, first ? rule : rule2);
+	ev->remedy = EVENT_REMEDY_OPEN;
+}
+
+static void explain_address(struct event *ev, const struct compiled *c)
+{
+	uint8_t verdict = 0;
+	uint32_t rule = 0;
+
+	if (ev->reason != EG_WHY_RULE && ev->reason != EG_WHY_METADATA &&
+	    ev->reason != EG_WHY_REVOKED && ev->reason != EG_WHY_LOOPBACK)
+		return;
+	if (ev->op == EG_OP_BIND || ev->op == EG_OP_LISTEN || ev->op == EG_OP_ACCEPT) {
+		ev->remedy = EVENT_REMEDY_LISTEN;
+		return;
+	}
+	if (verdict_egress(c, ev->addr, ev->port, ev->proto, &verdict, &rule))
+		return;
+	if (!ev->by && verdict != EG_V_ALLOW)
+		ev->by = rule_at(c, rule);
+	/* `allow` beats the default and, by an exact name, the metadata rule; never a deny */
+	if (verdict != EG_V_DENY)
+		ev->remedy = EVENT_REMEDY_CONNECT;
+}
+
+static void explain_unix(struct event *ev, const struct compiled *c)
+{
+	uint32_t rule = 0;
+	uint8_t perm;
+
+	if (!ev->path.len || (ev->reason != EG_WHY_RULE && ev->reason != EG_WHY_FOREIGN))
+		return;
+	if (verdict_unix(c, ev->path.p, ev->path.len, &perm, &rule))
+		return;
+	if (!ev->by && !(perm & EG_W))
+		ev->by = rule_at(c, rule);
+	ev->remedy = EVENT_REMEDY_UNIX;
+}
+
+/* The name in `sockets` of a policy, or NULL: no policy can give this kind. */
+static const char *socket_kind(uint32_t family, uint32_t type, uint32_t protocol)
+{
+	switch (family) {
+	case AF_INET:
+	case AF_INET6:
+		if (type == SOCK_RAW)
+			return "raw";
+		if (protocol == IPPROTO_SCTP)
+			return "sctp";
+		if (protocol == IPPROTO_MPTCP)
+			return "mptcp";
+		if (protocol == IPPROTO_ICMP || protocol == IPPROTO_ICMPV6)
+			return "ping";
+		return NULL;
+	case AF_PACKET:
+		return "packet";
+	case AF_VSOCK:
+		return "vsock";
+	case AF_ALG:
+		return "alg";
+	case AF_BLUETOOTH:
+		return "bluetooth";
+	case AF_CAN:
+		return "can";
+	case AF_XDP:
+		return "xdp";
+	default:
+		return NULL;
+	}
+}
+
+static const char *privilege(const struct event *ev)
+{
+	switch (ev->op) {
+	case EG_OP_MOUNT:
+		return "mounts";
+	case EG_OP_USERNS:
+		return "userns";
+	case EG_OP_PTRACE:
+		return "ptrace";
+	case EG_OP_BPF:
+		return "bpf";
+	case EG_OP_CAPABLE:
+		if (ev->aux == CAP_NET_ADMIN)
+			return "net_admin";
+		return ev->aux == CAP_SYS_ADMIN ? "sys_admin" : NULL;
+	default:
+		return NULL;
+	}
+}
+
+static void explain_rest(struct event *ev)
+{
+	if (ev->op == EG_OP_SOCKET && ev->reason == EG_WHY_FAMILY) {
+		ev->remedy_name = socket_kind((uint32_t)(ev->aux >> 32), (ev->aux >> 16) & 0xffff,
+					      ev->aux & 0xffff);
+		if (ev->remedy_name)
+			ev->remedy = EVENT_REMEDY_SOCKET;
+	} else if (ev->reason == EG_WHY_GUARD || ev->reason == EG_WHY_RULE) {
+		ev->remedy_name = privilege(ev);
+		if (ev->remedy_name)
+			ev->remedy = EVENT_REMEDY_PRIVILEGE;
+	}
+}
+
+void event_explain(struct event *ev, const struct compiled *c)
+{
+	if (!c)
+		return;
+	ev->explained = true;
+	ev->by = rule_at(c, ev->rule);
+	switch (event_object(ev)) {
+	case EVENT_OBJECT_PATH:
+		if (ev->op >= EG_OP_MOUNT)
+			explain_rest(ev);
+		else
+			explain_paths(ev, c);
+		break;
+	case EVENT_OBJECT_ADDRESS:
+		explain_address(ev, c);
+		break;
+	case EVENT_OBJECT_UNIX:
+		explain_unix(ev, c);
+		break;
+	default:
+		explain_rest(ev);
+	}
+}

@@ -1,0 +1,335 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include <errno.h>
+#include <linux/types.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <arpa/inet.h>
+#include <bpf/libbpf.h>
+
+#include "../bpf/egressctl.h"
+#include "events.h"
+
+#define MAX_ERRNO 4095 /* include/linux/err.h */
+
+/* ---- one record ------------------------------------------------------------------ */
+
+/* A record with a number that JSON readers could not hold is not one of ours. */
+static bool numbers_valid(const struct eg_event *h)
+{
+	return h->time <= INT64_MAX && h->seq < INT64_MAX && h->sandbox <= INT64_MAX &&
+	       h->aux <= INT64_MAX && h->suppressed <= INT64_MAX && h->lost <= INT64_MAX;
+}
+
+static bool head_valid(const struct eg_event *h)
+{
+	return numbers_valid(h) && h->sandbox && h->seq && h->op > EG_OP_NONE && h->op < EG_OP_MAX &&
+	       h->reason < EG_WHY_MAX && (h->want & ~EG_PERM_ALL) == 0 &&
+	       (h->verdict == EG_VERDICT_DENIED || h->verdict == EG_VERDICT_AUDIT) &&
+	       h->error >= 0 && h->error <= MAX_ERRNO && h->path_len <= EG_PATH_MAX &&
+	       h->path2_len <= EG_PATH_MAX && h->exe_len < EG_EVENT_DATA_MAX - 2 * EG_PATH_MAX;
+}
+
+int event_decode(struct event *ev, const void *record, size_t len)
+{
+	const char *bytes = record, *data;
+	struct eg_event h;
+	size_t need;
+
+	if (len < sizeof(h))
+		return -EBADMSG;
+	memcpy(&h, record, sizeof(h)); /* a record need not be aligned */
+	if (!head_valid(&h))
+		return -EBADMSG;
+	need = (size_t)h.path_len + h.path2_len + h.exe_len;
+	/* Longer is in order: the kernel side may round a reservation up. */
+	if (len - sizeof(h) < need)
+		return -EBADMSG;
+
+	data = bytes + sizeof(h);
+	*ev = (struct event){
+		.boot_ns = h.time,
+		.seq = h.seq,
+		.sandbox = h.sandbox,
+		.aux = h.aux,
+		.suppressed = h.suppressed,
+		.lost = h.lost,
+		.owner = -1,
+		.pid = h.pid,
+		.tid = h.tid,
+		.uid = h.uid,
+		.serial = h.serial,
+		.rule = h.rule,
+		.error = h.error,
+		.op = h.op,
+		.reason = h.reason,
+		.verdict = h.verdict,
+		.want = h.want,
+		.proto = h.proto,
+		.port = ntohs(h.port),
+		.path = { data, h.path_len },
+		.path2 = { data + h.path_len, h.path2_len },
+		.exe = { data + h.path_len + h.path2_len, h.exe_len },
+	};
+	ev->comm.p = bytes + offsetof(struct eg_event, comm);
+	ev->comm.len = strnlen(h.comm, sizeof(h.comm));
+	memcpy(ev->addr, h.addr, sizeof(ev->addr));
+	return 0;
+}
+
+enum event_object event_object(const struct event *ev)
+{
+	switch (ev->op) {
+	case EG_OP_OPEN ... EG_OP_CHROOT:
+		return EVENT_OBJECT_PATH;
+	case EG_OP_SOCKET:
+	case EG_OP_NETLINK:
+	case EG_OP_SOCKOPT:
+		return EVENT_OBJECT_SOCKET;
+	case EG_OP_CONNECT:
+	case EG_OP_SEND:
+	case EG_OP_BIND:
+	case EG_OP_LISTEN:
+	case EG_OP_ACCEPT:
+	case EG_OP_PACKET:
+		return EVENT_OBJECT_ADDRESS;
+	case EG_OP_UNIX:
+		return EVENT_OBJECT_UNIX;
+	default:
+		/* a guard names an object only when its program found one */
+		return ev->path.len ? EVENT_OBJECT_PATH : EVENT_OBJECT_NONE;
+	}
+}
+
+/* ---- sequence numbers ------------------------------------------------------------- */
+
+#define TRACK_BUCKETS 1024u
+/* Sandboxes that left events behind after their end are few; never unbounded. */
+#define TRACK_MAX (4 * EG_MAX_SANDBOXES)
+
+struct track {
+	struct track *chain;
+	uint64_t sandbox;
+	uint64_t next; /* sequence number expected; 0: whatever comes */
+	uint64_t missing; /* gaps told so far, less those filled later */
+	uint64_t suppressed; /* told so far */
+};
+
+struct events {
+	struct ring_buffer *ring;
+	struct events_ops ops;
+	struct events_stats stats;
+	struct track *buckets[TRACK_BUCKETS];
+	unsigned int ntracks;
+	int64_t boot_to_real; /* ns; read anew before each batch, the clock may be set */
+	unsigned int budget; /* records this events_consume() may still take */
+	unsigned int taken;
+};
+
+static struct track **track_find(struct events *e, uint64_t sandbox)
+{
+	struct track **t = &e->buckets[sandbox % TRACK_BUCKETS];
+
+	while (*t && (*t)->sandbox != sandbox)
+		t = &(*t)->chain;
+	return t;
+}
+
+static struct track *track_get(struct events *e, uint64_t sandbox, uint64_t next)
+{
+	struct track **t = track_find(e, sandbox);
+
+	if (*t)
+		return *t;
+	if (e->ntracks == TRACK_MAX)
+		return NULL;
+	*t = calloc(1, sizeof(**t));
+	if (!*t)
+		return NULL;
+	(*t)->sandbox = sandbox;
+	(*t)->next = next;
+	e->ntracks++;
+	return *t;
+}
+
+static void track_drop(struct events *e, struct track **t)
+{
+	struct track *gone = *t;
+
+	if (!gone)
+		return;
+	*t = gone->chain;
+	free(gone);
+	e->ntracks--;
+}
+
+/*
+ * Two processors may take their numbers in one order and reach the ring in the
+ * other. The first to arrive then shows a gap that the second fills: it is
+ * marked late, so that gaps less late events is always what is missing.
+ */
+static void account(struct events *e, struct event *ev)
+{
+	struct track *t = track_get(e, ev->sandbox, 1);
+
+	if (!t) {
+		e->stats.no_memory++;
+		return;
+	}
+	if (t->next && ev->seq < t->next) {
+		ev->late = true;
+		if (t->missing) {
+			t->missing--;
+			e->stats.missing--;
+		}
+	} else {
+		ev->gap = t->next ? ev->seq - t->next : 0;
+		t->missing += ev->gap;
+		e->stats.missing += ev->gap;
+		t->next = ev->seq + 1;
+	}
+	if (ev->suppressed > t->suppressed) {
+		ev->suppressed_new = ev->suppressed - t->suppressed;
+		t->suppressed = ev->suppressed;
+	}
+}
+
+/* ---- the consumer ------------------------------------------------------------------- */
+
+static uint64_t now(clockid_t clock)
+{
+	struct timespec ts = { 0 };
+
+	(void)clock_gettime(clock, &ts); /* cannot fail for these clocks */
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+static void set_clock(struct events *e)
+{
+	e->boot_to_real = (int64_t)(now(CLOCK_REALTIME) - now(CLOCK_BOOTTIME));
+}
+
+static void deliver(struct events *e, struct event *ev)
+{
+	ev->time_ns = ev->boot_ns + (uint64_t)e->boot_to_real;
+	if (e->ops.owner)
+		ev->owner = e->ops.owner(e->ops.ctx, ev->sandbox);
+	e->ops.sink(e->ops.ctx, ev);
+}
+
+void events_feed(struct events *e, const void *record, size_t len)
+{
+	struct event ev;
+
+	if (event_decode(&ev, record, len)) {
+		e->stats.malformed++;
+		return;
+	}
+	e->stats.consumed++;
+	account(e, &ev);
+	event_explain(&ev, e->ops.find(e->ops.ctx, ev.serial));
+	deliver(e, &ev);
+}
+
+static int consume_one(void *ctx, void *record, size_t len)
+{
+	struct events *e = ctx;
+
+	events_feed(e, record, len);
+	e->taken++;
+	/* libbpf frees the record first, then stops and returns this error */
+	return --e->budget ? 0 : -ECANCELED;
+}
+
+int events_new(int ring_fd, const struct events_ops *ops, struct events **out)
+{
+	struct events *e = calloc(1, sizeof(*e));
+	int err;
+
+	if (!e)
+		return -ENOMEM;
+	e->ops = *ops;
+	set_clock(e);
+	if (ring_fd < 0) {
+		*out = e;
+		return 0;
+	}
+	e->ring = ring_buffer__new(ring_fd, consume_one, e, NULL);
+	if (!e->ring) {
+		err = -errno;
+		free(e);
+		return err;
+	}
+	*out = e;
+	return 0;
+}
+
+void events_free(struct events *e)
+{
+	if (!e)
+		return;
+	for (unsigned int i = 0; i < TRACK_BUCKETS; i++)
+		while (e->buckets[i])
+			track_drop(e, &e->buckets[i]);
+	ring_buffer__free(e->ring);
+	free(e);
+}
+
+int events_fd(const struct events *e)
+{
+	return e->ring ? ring_buffer__epoll_fd(e->ring) : -EBADF;
+}
+
+int events_consume(struct events *e, unsigned int max)
+{
+	int ret;
+
+	if (!max || !e->ring)
+		return 0;
+	set_clock(e);
+	e->budget = max;
+	e->taken = 0;
+	ret = ring_buffer__consume(e->ring);
+	if (ret < 0 && ret != -ECANCELED)
+		return ret;
+	return (int)e->taken;
+}
+
+int events_adopt(struct events *e, uint64_t sandbox)
+{
+	return track_get(e, sandbox, 0) ? 0 : -ENOMEM;
+}
+
+void events_end(struct events *e, const struct eg_sandbox *final)
+{
+	struct track **t = track_find(e, final->id);
+	uint64_t next = *t ? (*t)->next : 1;
+	uint64_t told = *t ? (*t)->suppressed : 0;
+	struct event ev = {
+		.boot_ns = now(CLOCK_BOOTTIME),
+		.end = true,
+		.owner = final->uid,
+		.sandbox = final->id,
+		.seq = final->ev_seq,
+		.denied = final->denied,
+		.failed = final->failed,
+		.suppressed = final->ev_suppressed,
+		.lost = final->ev_lost,
+	};
+
+	if (next && final->ev_seq >= next)
+		ev.gap = final->ev_seq + 1 - next;
+	if (ev.suppressed > told)
+		ev.suppressed_new = ev.suppressed - told;
+	e->stats.missing += ev.gap;
+	set_clock(e);
+	ev.time_ns = ev.boot_ns + (uint64_t)e->boot_to_real;
+	e->ops.sink(e->ops.ctx, &ev);
+	track_drop(e, track_find(e, final->id));
+}
+
+const struct events_stats *events_stats(const struct events *e)
+{
+	return &e->stats;
+}
