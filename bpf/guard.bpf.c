@@ -1,0 +1,315 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * The guard: what a sandboxed task may not do whatever the rules say, root
+ * included, because it would change what the rules mean or who is under them.
+ *
+ *   mounts       the paths that rules speak of           privileges: [mounts]
+ *   userns       a source of capabilities                privileges: [userns]
+ *   bpf, perf    the programs themselves                 privileges: [bpf]
+ *   ptrace       tasks of others                         privileges: [ptrace]
+ *   capable      the network, the kernel, raw devices    privileges: [net_admin, sys_admin]
+ *   signals, scheduling, limits of tasks of others
+ *   modules, kexec
+ *
+ * Only `current` is judged: from outside in, everything works as before.
+ */
+#include "event.bpf.h"
+
+#define PTRACE_MODE_READ 0x01
+#define CAP_OPT_NOAUDIT 2u /* include/linux/security.h: the kernel only asks */
+
+/* include/uapi/linux/capability.h */
+#define CAP_DAC_READ_SEARCH 2
+#define CAP_LINUX_IMMUTABLE 9
+#define CAP_NET_ADMIN 12
+#define CAP_NET_RAW 13
+#define CAP_SYS_MODULE 16
+#define CAP_SYS_RAWIO 17
+#define CAP_SYS_PACCT 20
+#define CAP_SYS_ADMIN 21
+#define CAP_SYS_BOOT 22
+#define CAP_SYS_TIME 25
+#define CAP_MKNOD 27
+#define CAP_AUDIT_CONTROL 30
+#define CAP_MAC_OVERRIDE 32
+#define CAP_MAC_ADMIN 33
+#define CAP_SYSLOG 34
+#define CAP_PERFMON 38
+#define CAP_BPF 39
+
+struct guarded {
+	struct eg_id id;
+	struct eg_sandbox *sb;
+	struct eg_policy *p;
+};
+
+/* 1: sandboxed, *g filled. 0: nobody's. Else what to refuse with. */
+static __always_inline int guarded(struct guarded *g)
+{
+	int who = current_id(&g->id);
+
+	if (who <= 0)
+		return who;
+	g->sb = sandbox_get(g->id.sandbox, g->id.slot);
+	if (!g->sb)
+		return -EPERM; /* the sandbox is gone: nothing is allowed any more */
+	g->p = policy_of(g->sb);
+	return g->p ? 1 : -EPERM;
+}
+
+static __always_inline int refuse(struct guarded *g, __u16 op, __u8 reason, __u64 aux)
+{
+	bool audit = g->p->flags & EG_P_AUDIT;
+
+	emit_aux(g->sb, g->p->serial, op, reason, aux, -EPERM,
+		 audit ? EG_VERDICT_AUDIT : EG_VERDICT_DENIED);
+	return audit ? 0 : -EPERM;
+}
+
+/* Refused unless the policy grants `privilege` (EG_PRIV_*; 0: never granted). */
+static __always_inline int guard(int ret, __u32 privilege, __u16 op, __u64 aux)
+{
+	struct guarded g;
+	int err;
+
+	if (ret)
+		return ret;
+	err = guarded(&g);
+	if (err <= 0)
+		return err;
+	if (g.p->privileges & privilege)
+		return 0;
+	return refuse(&g, op, EG_WHY_GUARD, aux);
+}
+
+SEC("lsm/sb_mount")
+int BPF_PROG(sb_mount, const char *dev_name, const struct path *path, const char *type,
+	     unsigned long flags, void *data, int ret)
+{
+	return guard(ret, EG_PRIV_MOUNTS, EG_OP_MOUNT, flags);
+}
+
+/* fsopen and fsconfig: the filesystem is made here, before fsmount */
+SEC("lsm/sb_kern_mount")
+int BPF_PROG(sb_kern_mount, struct super_block *sb, int ret)
+{
+	/* mounts the kernel makes for itself on a task's behalf name no path */
+	if (sb->s_flags & (1u << 22)) /* SB_KERNMOUNT */
+		return ret;
+	return guard(ret, EG_PRIV_MOUNTS, EG_OP_MOUNT, 0);
+}
+
+SEC("lsm/sb_remount")
+int BPF_PROG(sb_remount, struct super_block *sb, void *opts, int ret)
+{
+	return guard(ret, EG_PRIV_MOUNTS, EG_OP_MOUNT, 0);
+}
+
+SEC("lsm/sb_umount")
+int BPF_PROG(sb_umount, struct vfsmount *mnt, int flags, int ret)
+{
+	return guard(ret, EG_PRIV_MOUNTS, EG_OP_MOUNT, flags);
+}
+
+SEC("lsm/sb_pivotroot")
+int BPF_PROG(sb_pivotroot, const struct path *old_path, const struct path *new_path, int ret)
+{
+	return guard(ret, EG_PRIV_MOUNTS, EG_OP_MOUNT, 0);
+}
+
+SEC("lsm/move_mount")
+int BPF_PROG(move_mount, const struct path *from_path, const struct path *to_path, int ret)
+{
+	return guard(ret, EG_PRIV_MOUNTS, EG_OP_MOUNT, 0);
+}
+
+SEC("lsm/userns_create")
+int BPF_PROG(userns_create, const struct cred *cred, int ret)
+{
+	return guard(ret, EG_PRIV_USERNS, EG_OP_USERNS, 0);
+}
+
+SEC("lsm/bpf")
+int BPF_PROG(bpf_command, int cmd, union bpf_attr *attr, unsigned int size, int ret)
+{
+	return guard(ret, EG_PRIV_BPF, EG_OP_BPF, cmd);
+}
+
+/*
+ * Its arguments differ from kernel to kernel, the place of `ret` with them. An
+ * earlier program's refusal ends the chain, so there is none to pass on.
+ */
+SEC("lsm/perf_event_open")
+int BPF_PROG(perf_event_open)
+{
+	return guard(0, EG_PRIV_BPF, EG_OP_KERNEL, 0);
+}
+
+SEC("lsm/kernel_load_data")
+int BPF_PROG(kernel_load_data, int id, bool contents, int ret)
+{
+	return guard(ret, 0, EG_OP_KERNEL, id);
+}
+
+SEC("lsm/kernel_read_file")
+int BPF_PROG(kernel_read_file, struct file *file, int id, bool contents, int ret)
+{
+	return guard(ret, 0, EG_OP_KERNEL, id);
+}
+
+/* A task of another sandbox, or of none. What cannot be told is an outsider. */
+static __always_inline bool outsider(const struct guarded *g, struct task_struct *task)
+{
+	struct eg_id id;
+
+	return task_id_raw(task, &id) != 1 || id.sandbox != g->id.sandbox;
+}
+
+static __always_inline int guard_task(int ret, __u32 privilege, struct task_struct *task,
+				      __u16 op, __u64 aux)
+{
+	struct guarded g;
+	int err;
+
+	if (ret)
+		return ret;
+	err = guarded(&g);
+	if (err <= 0)
+		return err;
+	if ((g.p->privileges & privilege) || !outsider(&g, task))
+		return 0;
+	return refuse(&g, op, EG_WHY_FOREIGN, aux);
+}
+
+/* Also /proc/PID/{mem,environ,maps,fd,root,cwd,exe,ns}, process_vm_*, pidfd_getfd. */
+SEC("lsm/ptrace_access_check")
+int BPF_PROG(ptrace_access, struct task_struct *child, unsigned int mode, int ret)
+{
+	struct guarded g;
+	int err;
+
+	if (ret)
+		return ret;
+	err = guarded(&g);
+	if (err <= 0)
+		return err;
+	if ((g.p->privileges & EG_PRIV_PTRACE) || !outsider(&g, child))
+		return 0;
+	/*
+	 * Looking is asked for by every program that lists processes; it is
+	 * refused, but there is nothing for an operator to read in it.
+	 */
+	if (mode & PTRACE_MODE_READ)
+		return g.p->flags & EG_P_AUDIT ? 0 : -EPERM;
+	return refuse(&g, EG_OP_PTRACE, EG_WHY_FOREIGN, child->tgid);
+}
+
+/* sig 0 only asks whether somebody is there; kill(-1) reaches who is left. */
+SEC("lsm/task_kill")
+int BPF_PROG(task_kill, struct task_struct *p, struct kernel_siginfo *info, int sig,
+	     const struct cred *cred, int ret)
+{
+	/* sent by a terminal or timer on a task's behalf, not by the task */
+	if (cred)
+		return ret;
+	return guard_task(ret, 0, p, EG_OP_SIGNAL, ((__u64)p->tgid << 32) | (__u32)sig);
+}
+
+SEC("lsm/task_setscheduler")
+int BPF_PROG(task_setscheduler, struct task_struct *p, int ret)
+{
+	return guard_task(ret, 0, p, EG_OP_TASK, p->tgid);
+}
+
+SEC("lsm/task_setnice")
+int BPF_PROG(task_setnice, struct task_struct *p, int nice, int ret)
+{
+	return guard_task(ret, 0, p, EG_OP_TASK, p->tgid);
+}
+
+SEC("lsm/task_setioprio")
+int BPF_PROG(task_setioprio, struct task_struct *p, int ioprio, int ret)
+{
+	return guard_task(ret, 0, p, EG_OP_TASK, p->tgid);
+}
+
+SEC("lsm/task_movememory")
+int BPF_PROG(task_movememory, struct task_struct *p, int ret)
+{
+	return guard_task(ret, 0, p, EG_OP_TASK, p->tgid);
+}
+
+/* prlimit names the target's credentials, and the task only in task_setrlimit */
+SEC("lsm/task_setrlimit")
+int BPF_PROG(task_setrlimit, struct task_struct *p, unsigned int resource, void *rlim, int ret)
+{
+	return guard_task(ret, 0, p, EG_OP_TASK, p->tgid);
+}
+
+static __always_inline __u32 lifted_by(int cap)
+{
+	switch (cap) {
+	case CAP_NET_ADMIN:
+		return EG_PRIV_NET_ADMIN;
+	case CAP_NET_RAW:
+		return EG_PRIV_NET_ADMIN;
+	case CAP_SYS_ADMIN:
+		return EG_PRIV_SYS_ADMIN | EG_PRIV_MOUNTS;
+	case CAP_BPF:
+	case CAP_PERFMON:
+		return EG_PRIV_BPF;
+	default:
+		return 0;
+	}
+}
+
+/*
+ * Runs after commoncap, so only for tasks that have the capability. Many callers
+ * only want to know, and go another way when the answer is no: those make no
+ * event.
+ */
+SEC("lsm/capable")
+int BPF_PROG(capable, const struct cred *cred, struct user_namespace *ns, int cap,
+	     unsigned int opts, int ret)
+{
+	struct guarded g;
+	__u32 by;
+	int err;
+
+	if (ret)
+		return ret;
+	switch (cap) {
+	case CAP_DAC_READ_SEARCH:
+	case CAP_LINUX_IMMUTABLE:
+	case CAP_NET_ADMIN:
+	case CAP_NET_RAW:
+	case CAP_SYS_MODULE:
+	case CAP_SYS_RAWIO:
+	case CAP_SYS_PACCT:
+	case CAP_SYS_ADMIN:
+	case CAP_SYS_BOOT:
+	case CAP_SYS_TIME:
+	case CAP_MKNOD:
+	case CAP_AUDIT_CONTROL:
+	case CAP_MAC_OVERRIDE:
+	case CAP_MAC_ADMIN:
+	case CAP_SYSLOG:
+	case CAP_PERFMON:
+	case CAP_BPF:
+		break;
+	default:
+		return 0;
+	}
+	err = guarded(&g);
+	if (err <= 0)
+		return err;
+	by = lifted_by(cap);
+	if (g.p->privileges & by)
+		return 0;
+	if (cap == CAP_NET_RAW && (g.p->sockets & (EG_SOCK_RAW | EG_SOCK_PACKET)))
+		return 0;
+	/* open_by_handle_at needs it; a file's owner or root reads on without */
+	if (opts & CAP_OPT_NOAUDIT)
+		return g.p->flags & EG_P_AUDIT ? 0 : -EPERM;
+	return refuse(&g, EG_OP_CAPABLE, EG_WHY_GUARD, cap);
+}
