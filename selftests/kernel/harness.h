@@ -8,11 +8,11 @@
  *		harness_init(argc, argv);
  *		attempt(&(struct attempt){
  *			.name = "read a denied file",
- *			.act = act_open_read, .arg = "/tmp/t/secret",
- *			.deny = POLICY_FILES("default: rwxc", "/tmp/t/secret: none"),
+ *			.act = act_open_read, .arg = HARNESS_DIR "/secret",
+ *			.deny = POLICY_FILES("default: rwxc", HARNESS_DIR "/secret: none"),
  *			.allow = POLICY_FILES("default: rwxc"),
  *			.err = EACCES, .op = EG_OP_OPEN, .want = EG_R,
- *			.path = "/tmp/t/secret",
+ *			.path = HARNESS_DIR "/secret",
  *		});
  *		return harness_done();
  *	}
@@ -95,7 +95,8 @@ struct box; /* a live sandbox */
 
 /*
  * A new sandbox under this policy, for root or uid. Dies when the policy does
- * not compile. ${WORKDIR} is the current directory, ${HOME} /root.
+ * not compile. ${WORKDIR} is HARNESS_DIR, ${HOME} /root; shipped policies can be
+ * extended.
  */
 struct box *box_new(const char *policy);
 /* One per text of policy for the whole program: versions are dear to publish. */
@@ -109,7 +110,8 @@ enum as { AS_ROOT, AS_USER, AS_END }; /* uid 0 with every capability; uid and gi
 
 /*
  * What a child does: 0 or positive on success, negative errno on failure. It
- * runs in a process of its own, with no descriptors beyond 0, 1, 2.
+ * runs in a process of its own, with no descriptors beyond 0, 1, 2 (and two
+ * pipes at 900 and 901).
  */
 typedef int (*act_fn)(const void *arg);
 
@@ -221,8 +223,8 @@ int act_link(const void *two);
 
 /* ---- files --------------------------------------------------------------------------------- */
 
-/* A directory of its own on a tmpfs, removed at the end; anybody may write. */
-const char *harness_dir(void);
+/* On a tmpfs, empty at the start, removed at the end; anybody may write. */
+#define HARNESS_DIR "/tmp/egtest"
 /* printf into a string that is kept for good. */
 const char *str(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void write_file(const char *path, const char *content); /* made or replaced, mode 0666 */

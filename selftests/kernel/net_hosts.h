@@ -36,25 +36,24 @@ enum net_host { NET_OK, NET_EVIL, NET_DNS, NET_HOSTS };
 void net_up(void);
 
 /*
- * A new nonce, the payload that the attempts send; counters start at zero. The
- * children of child_start() see it.
+ * What the attempts send. net_reset() makes a new one and sets the counters to
+ * zero; children see it.
  */
-const uint8_t *net_nonce(void); /* NET_NONCE bytes: the current one */
+const uint8_t *net_nonce(void); /* NET_NONCE bytes */
 void net_reset(void);
 
 struct net_seen {
-	uint64_t frames; /* with the nonce, any protocol */
-	uint64_t all_frames; /* IPv4 and IPv6, but multicast and neighbour discovery */
+	uint64_t nonces; /* frames with the nonce, any protocol */
+	uint64_t frames; /* IPv4 and IPv6 to this host; not multicast, not ARP */
 	uint64_t tcp_accepted;
-	uint64_t tcp_bytes;
 	uint64_t udp_datagrams;
 };
 
 /* Counters now: everything sent before the call has been counted. */
 struct net_seen net_seen(enum net_host h);
 
-/* Run a command or a function in a host's namespace. */
-void net_enter(enum net_host h); /* the calling process, for good */
+/* Move the calling process into a host's network namespace, for good. */
+void net_enter(enum net_host h);
 
 /* ---- acts: arg is struct net_target ------------------------------------------------- */
 
@@ -62,7 +61,7 @@ struct net_target {
 	const char *addr; /* "10.203.2.2", "fd20:2::2", "::ffff:10.203.2.2" */
 	uint16_t port; /* host byte order */
 };
-/* "" or a scope is not understood: numeric addresses only. Dies when malformed. */
+/* Dies when malformed. */
 socklen_t net_sockaddr(const struct net_target *t, struct sockaddr_storage *ss);
 
 /* Each sends the nonce; negative errno from the first call that fails. */
@@ -70,6 +69,6 @@ int act_tcp(const void *target); /* connect, write, read the echo */
 int act_udp_sendto(const void *target); /* not connected; reads the echo */
 int act_udp_connected(const void *target);
 int act_udp_sendmsg(const void *target);
-int act_udp_sendmmsg(const void *target); /* the number sent, or the errno of the first */
+int act_udp_sendmmsg(const void *target); /* two messages; how many were sent */
 
 #endif
