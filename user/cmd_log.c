@@ -1,0 +1,304 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * egressctl log: violations that were, and with -f those to come. Root reads the
+ * log file; everybody else asks the service, which gives a user what is theirs.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <linux/types.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../bpf/egressctl.h"
+#include "commands.h"
+#include "control.h"
+#include "diag.h"
+#include "event_text.h"
+#include "eventlog.h"
+#include "launch.h"
+#include "util.h"
+
+struct log_options {
+	struct eventlog_filter filter;
+	const char *dir; /* NULL: the service's */
+	bool follow;
+	bool json;
+};
+
+static const char usage[] =
+	"usage: egressctl log [-f] [--json] [--sandbox ID] [--op OPERATION] [--since WHEN]\n"
+	"  -f, --follow        go on with events as they happen\n"
+	"      --json          one JSON object a line, see egressctl-events(5)\n"
+	"      --sandbox ID    of one sandbox, see `egressctl ps`\n"
+	"      --op OPERATION  open, connect, socket, ... see egressctl-events(5)\n"
+	"      --since WHEN    90s, 15m, 2h, 7d, or a time as in the JSON: 2026-01-31T09:00:00Z\n"
+	"      --dir DIR       read the log in DIR, not " EVENTLOG_DIR "\n";
+
+/* ---- options ------------------------------------------------------------------------ */
+
+/* How long ago, or when. */
+static int parse_since(const char *s, uint64_t *ns)
+{
+	static const struct {
+		char unit;
+		uint64_t seconds;
+	} units[] = { { 's', 1 }, { 'm', 60 }, { 'h', 3600 }, { 'd', 86400 } };
+	size_t len = strlen(s);
+	char buf[40];
+	uint64_t v;
+
+	if (len && len < 12) {
+		memcpy(buf, s, len - 1);
+		buf[len - 1] = '\0';
+		for (size_t i = 0; i < ARRAY_SIZE(units); i++) {
+			if (s[len - 1] != units[i].unit || parse_u64(buf, 0, 1000000000, &v))
+				continue;
+			v *= units[i].seconds;
+			*ns = (uint64_t)time(NULL) > v ? ((uint64_t)time(NULL) - v) * 1000000000u : 1;
+			return 0;
+		}
+	}
+	if (!event_time_parse(s, ns))
+		return 0;
+	if (len != strlen("2026-01-31T09:00:00Z") || s[len - 1] != 'Z')
+		return -EINVAL;
+	(void)snprintf(buf, sizeof(buf), "%.*s.000000000Z", (int)len - 1, s);
+	return event_time_parse(buf, ns);
+}
+
+static int bad(const char *option, const char *value, const char *expected)
+{
+	char quoted[256];
+
+	diag_escape(quoted, sizeof(quoted), value, strlen(value));
+	fprintf(stderr, "egressctl log: %s: '%s' is not %s\n", option, quoted, expected);
+	return LAUNCH_USAGE;
+}
+
+static int parse_option(struct log_options *o, int c)
+{
+	switch (c) {
+	case 'f':
+		o->follow = true;
+		return 0;
+	case 'j':
+		o->json = true;
+		return 0;
+	case 's':
+		if (parse_u64(optarg, 1, INT64_MAX, &o->filter.sandbox))
+			return bad("--sandbox", optarg, "the number of a sandbox (see egressctl ps)");
+		return 0;
+	case 'o':
+		o->filter.op = event_op_from_name(optarg);
+		if (o->filter.op <= 0)
+			return bad("--op", optarg, "an operation (see egressctl-events(5))");
+		return 0;
+	case 't':
+		if (parse_since(optarg, &o->filter.since_ns))
+			return bad("--since", optarg,
+				   "a time ago (90s, 15m, 2h, 7d) or a time (2026-01-31T09:00:00Z)");
+		return 0;
+	case 'd':
+		o->dir = optarg;
+		return 0;
+	case 'h':
+		fputs(usage, stdout);
+		return -1; /* done */
+	default:
+		fputs(usage, stderr);
+		return LAUNCH_USAGE;
+	}
+}
+
+static int parse_options(struct log_options *o, int argc, char **argv)
+{
+	static const struct option longopts[] = {
+		{ "follow", no_argument, NULL, 'f' },
+		{ "json", no_argument, NULL, 'j' },
+		{ "sandbox", required_argument, NULL, 's' },
+		{ "op", required_argument, NULL, 'o' },
+		{ "since", required_argument, NULL, 't' },
+		{ "dir", required_argument, NULL, 'd' },
+		{ "help", no_argument, NULL, 'h' },
+		{ NULL, 0, NULL, 0 },
+	};
+	int c, ret;
+
+	optind = 0; /* egressctl itself parsed options before */
+	while ((c = getopt_long(argc, argv, "fh", longopts, NULL)) != -1) {
+		ret = parse_option(o, c);
+		if (ret)
+			return ret;
+	}
+	if (optind < argc) {
+		fputs(usage, stderr);
+		return LAUNCH_USAGE;
+	}
+	return 0;
+}
+
+/* ---- output --------------------------------------------------------------------------- */
+
+struct printer {
+	bool json;
+	bool flush; /* somebody may be watching */
+	struct text text;
+};
+
+static void print_time(uint64_t ns)
+{
+	time_t sec = (time_t)(ns / 1000000000u);
+	char buf[32] = "";
+	struct tm tm;
+
+	if (localtime_r(&sec, &tm))
+		(void)strftime(buf, sizeof(buf), "%F %T", &tm);
+	fputs(buf, stdout);
+}
+
+static void print_person(struct printer *p, const char *line, size_t len)
+{
+	struct event_parsed e;
+
+	/* the log's own records, and those of a later version, are shown as they are */
+	if (event_from_json(line, len, &e)) {
+		fwrite(line, 1, len, stdout);
+		return;
+	}
+	if (!event_to_line(&e.ev, &p->text)) {
+		print_time(e.ev.time_ns);
+		if (e.ev.end)
+			printf(" %s", p->text.p);
+		else
+			printf(" [%" PRIu64 "] %s", e.ev.sandbox, p->text.p);
+		if (e.allow_command)
+			printf("\n    allow: %s", e.allow_command);
+		else if (e.allow_rule)
+			printf("\n    allow: %s", e.allow_rule);
+	}
+	event_parsed_free(&e);
+}
+
+/* Non-zero when nobody reads any more. */
+static int print_line(void *ctx, const char *line, size_t len)
+{
+	struct printer *p = ctx;
+
+	if (p->json)
+		fwrite(line, 1, len, stdout);
+	else
+		print_person(p, line, len);
+	putchar('\n');
+	if (p->flush)
+		fflush(stdout);
+	return ferror(stdout) ? -EPIPE : 0;
+}
+
+/* ---- from the service -------------------------------------------------------------------- */
+
+struct remote {
+	struct printer *printer;
+	const struct eventlog_filter *filter;
+};
+
+static void print_message(void *ctx, json_t *msg)
+{
+	struct remote *r = ctx;
+	json_t *ev = json_object_get(msg, "event");
+	_cleanup_free_ char *line = NULL;
+
+	/* ASCII, because a terminal may be reading and jansson escapes only C0 */
+	line = json_dumps(ev ? ev : msg, JSON_COMPACT | JSON_ENSURE_ASCII);
+	if (line && eventlog_match(r->filter, line, strlen(line)))
+		(void)print_line(r->printer, line, strlen(line));
+}
+
+static int follow_remote(int fd, struct remote *r)
+{
+	for (;;) {
+		int fds[CONTROL_FDS_MAX];
+		size_t nfds = 0;
+		json_t *msg = NULL;
+		int ret = control_recv(fd, &msg, fds, &nfds);
+
+		for (size_t i = 0; ret > 0 && i < nfds; i++)
+			close(fds[i]); /* none is expected here */
+		if (ret > 0)
+			print_message(r, msg);
+		json_decref(msg);
+		if (ret <= 0 || ferror(stdout))
+			return ret < 0 ? ret : -EPIPE;
+	}
+}
+
+static json_t *request(const struct log_options *o)
+{
+	json_t *req = json_pack("{s:s}", "op", o->follow ? "follow" : "log");
+
+	if (req && o->filter.sandbox)
+		(void)json_object_set_new(req, "sandbox", json_integer((json_int_t)o->filter.sandbox));
+	return req;
+}
+
+static int log_remote(const struct log_options *o, struct printer *p)
+{
+	struct remote r = { .printer = p, .filter = &o->filter };
+	json_t *req = request(o), *answer = NULL;
+	int fd = control_connect(CONTROL_SOCKET), status = LAUNCH_FAILED, err;
+	struct diag d = { 0 };
+
+	if (fd < 0) {
+		json_decref(req);
+		fprintf(stderr, "egressctl log: no service to ask (%s: %s); root can read %s\n",
+			CONTROL_SOCKET, strerror(-fd), EVENTLOG_DIR);
+		return LAUNCH_FAILED;
+	}
+	err = req ? control_call(fd, req, NULL, 0, print_message, &r, &answer, &status, &d) : -ENOMEM;
+	json_decref(req);
+	json_decref(answer);
+	if (!err && o->follow)
+		err = follow_remote(fd, &r);
+	close(fd);
+	if (!err)
+		return 0;
+	if (d.err)
+		diag_print(stderr, "egressctl log", &d);
+	else
+		fprintf(stderr, "egressctl log: the service ended the connection: %s\n", strerror(-err));
+	return status ? status : LAUNCH_FAILED;
+}
+
+/* ---- from the file -------------------------------------------------------------------------- */
+
+static int log_file(const struct log_options *o, struct printer *p)
+{
+	const char *dir = o->dir ? o->dir : EVENTLOG_DIR;
+	int err = eventlog_read(dir, &o->filter, o->follow, print_line, p);
+
+	if (!err)
+		return 0;
+	if (err != -EPIPE) /* a reader that went away, as `head` does, is no error */
+		fprintf(stderr, "egressctl log: %s: %s\n", dir, strerror(-err));
+	return err == -EPIPE ? 0 : LAUNCH_FAILED;
+}
+
+int cmd_log(int argc, char **argv)
+{
+	struct log_options o = { .filter.owner = -1 };
+	struct printer p = { 0 };
+	int ret = parse_options(&o, argc, argv);
+
+	if (ret)
+		return ret < 0 ? 0 : ret;
+	p.json = o.json;
+	p.flush = o.follow;
+	ret = o.dir || geteuid() == 0 ? log_file(&o, &p) : log_remote(&o, &p);
+	text_free(&p.text);
+	if (fflush(stdout) && !ret)
+		ret = LAUNCH_FAILED;
+	return ret;
+}
