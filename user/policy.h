@@ -6,9 +6,11 @@
 #ifndef EGRESSCTL_POLICY_H
 #define EGRESSCTL_POLICY_H
 
+#include <linux/types.h>
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "../bpf/egressctl.h"
 #include "diag.h"
 #include "util.h"
 
@@ -96,7 +98,9 @@ struct policy_path {
 	char *text; /* pattern as written, variables and all */
 	char *key; /* normalised, for duplicates: ~ is ${HOME}, what covers its tree anyway is cut */
 	struct place at;
+	struct place clash; /* where another parent says otherwise; file NULL: nowhere */
 	uint8_t perm; /* EG_R … of egressctl.h */
+	uint8_t clash_perm;
 	bool unsafe; /* unix only */
 };
 
@@ -108,26 +112,43 @@ struct policy_listen {
 struct policy_str {
 	char *text;
 	struct place at;
+	struct place clash; /* where another parent says otherwise */
 };
 
-/* a growing array of each */
-#define POLICY_LIST(type, name) \
-	struct { \
-		type *v; \
-		size_t n, cap; \
-	} name
+/* growing arrays */
+struct policy_dests {
+	struct policy_dest *v;
+	size_t n, cap;
+};
+
+struct policy_paths {
+	struct policy_path *v;
+	size_t n, cap;
+};
+
+struct policy_listens {
+	struct policy_listen *v;
+	size_t n, cap;
+};
+
+struct policy_strs {
+	struct policy_str *v;
+	size_t n, cap;
+};
 
 struct policy_loopback {
 	struct place at; /* of the key; file NULL: not given */
+	struct place clash; /* where another parent says otherwise */
 	bool own, host, none;
 	struct place host_at;
-	POLICY_LIST(struct policy_dest, ports); /* text, at and one range each */
+	struct policy_dests ports; /* text, at and one range each */
 };
 
 /* value of a scalar key and where it was given */
 struct policy_num {
 	uint64_t v;
 	struct place at;
+	struct place clash; /* where another parent says otherwise */
 };
 
 struct policy {
@@ -135,25 +156,26 @@ struct policy {
 	char *path; /* of the first file */
 	char *description; /* NULL: none */
 	/* every file read, the first one first: what to hand to a server */
-	POLICY_LIST(struct policy_source, sources);
+	struct policy_source *sources;
+	size_t nsources;
 	struct policy_num audit; /* mode: 1 audit, 0 enforce */
 	struct policy_num strict; /* exec: 1 strict */
 	struct policy_num freeze; /* on-failure: 1 freeze */
 	bool has_files, has_egress; /* the section was given somewhere */
 	struct policy_num file_default; /* files.default: EG_R … */
-	POLICY_LIST(struct policy_path, files);
-	POLICY_LIST(struct policy_dest, allow);
-	POLICY_LIST(struct policy_dest, deny);
-	POLICY_LIST(struct policy_path, unixes);
+	struct policy_paths files;
+	struct policy_dests allow;
+	struct policy_dests deny;
+	struct policy_paths unixes;
 	struct policy_loopback loopback;
 	struct policy_num listen_default; /* EG_LISTEN_* */
-	POLICY_LIST(struct policy_listen, listen);
+	struct policy_listens listen;
 	uint32_t sockets; /* EG_SOCK_* */
 	uint32_t netlink; /* bit per protocol */
 	uint32_t privileges; /* EG_PRIV_* */
-	POLICY_LIST(struct policy_str, env_keep);
-	POLICY_LIST(struct policy_str, env_set); /* NAME=value */
-	POLICY_LIST(struct policy_str, env_only);
+	struct policy_strs env_keep;
+	struct policy_strs env_set; /* NAME=value */
+	struct policy_strs env_only;
 	struct place env_only_at; /* given, even if empty */
 	struct policy_num memory; /* bytes */
 	struct policy_num pids;

@@ -1,0 +1,439 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include <libfyaml.h>
+
+#include "policy.h"
+#include "policy_yaml.h"
+
+struct chunk {
+	struct chunk *next;
+	size_t used, size;
+	_Alignas(max_align_t) char mem[];
+};
+
+struct build {
+	struct ydoc *doc;
+	struct chunk *chunks;
+	const char *file, *text;
+	size_t len;
+	struct diag *d;
+	struct fy_parser *fyp;
+	struct ynode *stack[POLICY_MAX_DEPTH];
+	struct ynode *keys[POLICY_MAX_DEPTH]; /* map: key that waits for its value */
+	unsigned int depth;
+};
+
+static void *chunk_alloc(struct build *b, size_t n)
+{
+	struct chunk *c = b->chunks;
+	size_t size;
+
+	n = (n + _Alignof(max_align_t) - 1) & ~(_Alignof(max_align_t) - 1);
+	if (!c || c->size - c->used < n) {
+		size = n > 32768 ? n : 32768;
+		c = malloc(sizeof(*c) + size);
+		if (!c)
+			return NULL;
+		c->next = b->chunks;
+		c->used = 0;
+		c->size = size;
+		b->chunks = c;
+	}
+	c->used += n;
+	return c->mem + c->used - n;
+}
+
+void ydoc_free(struct ydoc *doc)
+{
+	struct chunk *c = doc->chunks, *next;
+
+	for (; c; c = next) {
+		next = c->next;
+		free(c);
+	}
+	doc->chunks = NULL;
+	doc->root = NULL;
+}
+
+bool ynode_is_null(const struct ynode *n)
+{
+	return n->type == Y_SCALAR && n->plain &&
+	       (!*n->text || str_eq(n->text, "~") || str_eq(n->text, "null") ||
+		str_eq(n->text, "Null") || str_eq(n->text, "NULL"));
+}
+
+static int nomem(struct diag *d)
+{
+	return diag_set(d, -ENOMEM, "out of memory");
+}
+
+#define fail(b, line, col, ...) diag_at((b)->d, -EINVAL, (b)->file, (line), (col), __VA_ARGS__)
+
+/*
+ * The scalar a person meant on this line, when YAML reads its first character as
+ * syntax: `- *.pypi.org` is an alias, `- @name` is not YAML at all. Returns the
+ * character or 0, its 1-based column and the length of the word.
+ */
+static char indicator_on_line(const struct build *b, uint32_t line, uint32_t *col, const char **word,
+			      int *wordlen)
+{
+	const char *s = b->text, *end = b->text + b->len, *p, *nl;
+
+	while (--line) {
+		s = memchr(s, '\n', (size_t)(end - s));
+		if (!s++)
+			return 0;
+	}
+	nl = memchr(s, '\n', (size_t)(end - s));
+	if (nl)
+		end = nl;
+	for (p = s; p < end && *p != '#'; p++) {
+		if (!strchr("*@`&%", *p) || (p != s && !strchr(" [{,-", p[-1])))
+			continue;
+		*word = p;
+		*wordlen = 0;
+		while (p + *wordlen < end && !strchr(" ,]}\r", p[*wordlen]))
+			(*wordlen)++;
+		*col = (uint32_t)(p - s) + 1;
+		return *p;
+	}
+	return 0;
+}
+
+static int indicator_error(struct build *b, char c, uint32_t line, uint32_t col, const char *word,
+			   int len)
+{
+	/* a key carries its colon along */
+	if (len > 1 && word[len - 1] == ':')
+		len--;
+	if (c != '*')
+		return fail(b, line, col,
+			    "a value that begins with %c must be quoted: write \"%.*s\"", c, len,
+			    word);
+	if (len > 2 && word[1] == '.')
+		return fail(b, line, col,
+			    "a value that begins with * is an alias in YAML: quote it: \"%.*s\" "
+			    "or write %.*s", len, word, len - 1, word + 1);
+	return fail(b, line, col,
+		    "a value that begins with * is an alias in YAML: quote it: \"%.*s\"", len, word);
+}
+
+/* What libfyaml did not like, first error only. */
+static int scan_error(struct build *b, struct fy_diag *fyd)
+{
+	const char *word;
+	struct fy_diag_error *e;
+	void *iter = NULL;
+	uint32_t line, col, at;
+	int len;
+	char c;
+
+	e = fy_diag_errors_iterate(fyd, &iter);
+	if (!e || e->line < 0)
+		return diag_at(b->d, -EINVAL, b->file, 0, 0, "not valid YAML");
+	line = (uint32_t)(e->line > 0 ? e->line : 1);
+	col = (uint32_t)(e->column > 0 ? e->column : 1);
+	c = indicator_on_line(b, line, &at, &word, &len);
+	if (c)
+		return indicator_error(b, c, line, at, word, len);
+	return fail(b, line, col, "not valid YAML: %s", e->msg);
+}
+
+static int key_cmp(const void *a, const void *b)
+{
+	const struct ynode *x = (*(struct ynode *const *)a)->key;
+	const struct ynode *y = (*(struct ynode *const *)b)->key;
+	int c = strcmp(x->text, y->text);
+
+	if (c)
+		return c;
+	if (x->line != y->line)
+		return x->line < y->line ? -1 : 1;
+	return x->col < y->col ? -1 : 1;
+}
+
+/* YAML asks for unique keys; a second one would silently replace a rule. */
+static int check_duplicates(struct build *b, const struct ynode *map)
+{
+	_cleanup_free_ struct ynode **v = NULL;
+	uint32_t n = 0;
+
+	if (map->count < 2)
+		return 0;
+	v = calloc(map->count, sizeof(struct ynode *));
+	if (!v)
+		return nomem(b->d);
+	for (struct ynode *e = map->first; e; e = e->next)
+		v[n++] = e;
+	qsort(v, n, sizeof(*v), key_cmp);
+	for (uint32_t i = 1; i < n; i++)
+		if (str_eq(v[i]->key->text, v[i - 1]->key->text))
+			return fail(b, v[i]->key->line, v[i]->key->col,
+				    "duplicate key \"%s\": it is already given at line %u",
+				    v[i]->key->text, v[i - 1]->key->line);
+	return 0;
+}
+
+static int add_node(struct build *b, struct ynode *n)
+{
+	struct ynode *parent;
+
+	if (!b->depth) {
+		b->doc->root = n;
+		return 0;
+	}
+	parent = b->stack[b->depth - 1];
+	if (parent->type == Y_MAP) {
+		if (!b->keys[b->depth - 1]) {
+			if (n->type != Y_SCALAR)
+				return fail(b, n->line, n->col,
+					    "a key must be a word or a path, not a list or a map");
+			b->keys[b->depth - 1] = n;
+			return 0;
+		}
+		n->key = b->keys[b->depth - 1];
+		b->keys[b->depth - 1] = NULL;
+	}
+	if (parent->last)
+		parent->last->next = n;
+	else
+		parent->first = n;
+	parent->last = n;
+	parent->count++;
+	return 0;
+}
+
+static int add_scalar(struct build *b, struct fy_event *ev, struct ynode *n)
+{
+	struct fy_token *t = ev->scalar.value;
+	const char *text;
+	size_t len = 0;
+	char *copy;
+
+	text = t ? fy_token_get_text(t, &len) : "";
+	if (!text)
+		return nomem(b->d);
+	copy = chunk_alloc(b, len + 1);
+	if (!copy)
+		return nomem(b->d);
+	memcpy(copy, text, len);
+	copy[len] = '\0';
+	n->text = copy;
+	n->plain = !t || fy_token_scalar_style(t) == FYSS_PLAIN;
+	for (size_t i = 0; i < len; i++)
+		if ((unsigned char)copy[i] < 0x20 || copy[i] == 0x7f)
+			return fail(b, n->line, n->col,
+				    "a control character (0x%02x) in a value: expected printable text",
+				    (unsigned char)copy[i]);
+	return add_node(b, n);
+}
+
+static int open_node(struct build *b, struct fy_event *ev, struct ynode *n)
+{
+	int err;
+
+	n->type = ev->type == FYET_MAPPING_START ? Y_MAP : Y_LIST;
+	err = add_node(b, n);
+	if (err)
+		return err;
+	if (b->depth == POLICY_MAX_DEPTH)
+		return fail(b, n->line, n->col, "nested too deep: at most %u levels",
+			    POLICY_MAX_DEPTH);
+	b->keys[b->depth] = NULL;
+	b->stack[b->depth++] = n;
+	return 0;
+}
+
+static int on_node(struct build *b, struct fy_event *ev)
+{
+	const struct fy_mark *m = fy_event_start_mark(ev);
+	struct fy_token *anchor, *tag;
+	struct ynode *n;
+
+	n = chunk_alloc(b, sizeof(*n));
+	if (!n)
+		return nomem(b->d);
+	memset(n, 0, sizeof(*n));
+	n->line = m ? (uint32_t)m->line + 1 : 1;
+	n->col = m ? (uint32_t)m->column + 1 : 1;
+	anchor = ev->type == FYET_SCALAR ? ev->scalar.anchor :
+		 ev->type == FYET_MAPPING_START ? ev->mapping_start.anchor :
+						  ev->sequence_start.anchor;
+	tag = ev->type == FYET_SCALAR ? ev->scalar.tag :
+	      ev->type == FYET_MAPPING_START ? ev->mapping_start.tag : ev->sequence_start.tag;
+	if (anchor)
+		return fail(b, n->line, n->col, "anchors (&name) are not used in policies: write "
+			    "the value out, or quote it if it is meant to begin with &");
+	if (tag)
+		return fail(b, n->line, n->col, "tags (!name) are not used in policies: remove "
+			    "it, or quote the value if it is meant to begin with !");
+	if (ev->type == FYET_SCALAR)
+		return add_scalar(b, ev, n);
+	return open_node(b, ev, n);
+}
+
+static int on_alias(struct build *b, struct fy_event *ev)
+{
+	const struct fy_mark *m = fy_event_start_mark(ev);
+	uint32_t line = m ? (uint32_t)m->line + 1 : 1, col = 1;
+	const char *word = "*";
+	int len = 1;
+
+	if (indicator_on_line(b, line, &col, &word, &len) != '*') {
+		col = m ? (uint32_t)m->column : 1;
+		word = "*";
+		len = 1;
+	}
+	return indicator_error(b, '*', line, col ? col : 1, word, len);
+}
+
+static int on_event(struct build *b, struct fy_event *ev, unsigned int *documents)
+{
+	const struct fy_mark *m;
+
+	switch (ev->type) {
+	case FYET_DOCUMENT_START:
+		m = fy_event_start_mark(ev);
+		if ((*documents)++)
+			return fail(b, m ? (uint32_t)m->line + 1 : 1, 1,
+				    "a second document begins here: expected one policy per file");
+		return 0;
+	case FYET_ALIAS:
+		return on_alias(b, ev);
+	case FYET_SCALAR:
+	case FYET_MAPPING_START:
+	case FYET_SEQUENCE_START:
+		return on_node(b, ev);
+	case FYET_MAPPING_END:
+		b->depth--;
+		return check_duplicates(b, b->stack[b->depth]);
+	case FYET_SEQUENCE_END:
+		b->depth--;
+		return 0;
+	default:
+		return 0;
+	}
+}
+
+static int run_parser(struct build *b, struct fy_diag *fyd)
+{
+	unsigned int documents = 0;
+	struct fy_event *ev;
+	bool end = false;
+	int err = 0;
+
+	while (!err && !end) {
+		ev = fy_parser_parse(b->fyp);
+		if (!ev)
+			return fy_parser_get_stream_error(b->fyp) || !end ? scan_error(b, fyd) : 0;
+		end = ev->type == FYET_STREAM_END;
+		err = on_event(b, ev, &documents);
+		fy_parser_event_free(b->fyp, ev);
+	}
+	if (err)
+		return err;
+	if (!b->doc->root || ynode_is_null(b->doc->root))
+		return fail(b, 1, 1, "the policy is empty: expected a map that begins with version: 1");
+	if (b->doc->root->type != Y_MAP)
+		return fail(b, b->doc->root->line, b->doc->root->col,
+			    "a policy is a map: expected version: 1 and the keys of "
+			    "egressctl-policy(5)");
+	return 0;
+}
+
+/* Length of the UTF-8 sequence at s (RFC 3629), 0 when it is none. */
+static size_t utf8_len(const unsigned char *s, size_t n)
+{
+	static const struct {
+		unsigned char lo, hi, lo2, hi2, len;
+	} form[] = {
+		{ 0xc2, 0xdf, 0x80, 0xbf, 2 }, { 0xe0, 0xe0, 0xa0, 0xbf, 3 },
+		{ 0xe1, 0xec, 0x80, 0xbf, 3 }, { 0xed, 0xed, 0x80, 0x9f, 3 },
+		{ 0xee, 0xef, 0x80, 0xbf, 3 }, { 0xf0, 0xf0, 0x90, 0xbf, 4 },
+		{ 0xf1, 0xf3, 0x80, 0xbf, 4 }, { 0xf4, 0xf4, 0x80, 0x8f, 4 },
+	};
+
+	if (*s < 0x80)
+		return 1;
+	for (size_t f = 0; f < ARRAY_SIZE(form); f++) {
+		if (*s < form[f].lo || *s > form[f].hi)
+			continue;
+		if (n < form[f].len || s[1] < form[f].lo2 || s[1] > form[f].hi2)
+			return 0;
+		for (size_t i = 2; i < form[f].len; i++)
+			if ((s[i] & 0xc0) != 0x80)
+				return 0;
+		return form[f].len;
+	}
+	return 0;
+}
+
+/* libfyaml reads bytes that are no UTF-8 as nothing at all: refuse them first. */
+static int check_text(struct build *b)
+{
+	const unsigned char *s = (const unsigned char *)b->text;
+	uint32_t line = 1, col = 1;
+	size_t n;
+
+	for (size_t i = 0; i < b->len; i += n, col++) {
+		n = utf8_len(s + i, b->len - i);
+		if (!n || !s[i])
+			return fail(b, line, col, "byte 0x%02x is not text: expected YAML in UTF-8",
+				    s[i]);
+		if (s[i] == '\n') {
+			line++;
+			col = 0;
+		}
+	}
+	return 0;
+}
+
+static struct fy_diag *quiet_diag(void)
+{
+	struct fy_diag_cfg cfg;
+	struct fy_diag *fyd;
+
+	fy_diag_cfg_default(&cfg);
+	cfg.fp = NULL;
+	cfg.output_fn = NULL;
+	cfg.level = FYET_ERROR;
+	cfg.colorize = false;
+	fyd = fy_diag_create(&cfg);
+	if (fyd)
+		fy_diag_set_collect_errors(fyd, true);
+	return fyd;
+}
+
+int ydoc_parse(const char *file, const char *text, size_t len, struct ydoc *doc, struct diag *d)
+{
+	struct build b = { .doc = doc, .file = file, .text = text, .len = len, .d = d };
+	struct fy_parse_cfg cfg = { .flags = FYPCF_QUIET | FYPCF_DEFAULT_VERSION_1_2 |
+					     FYPCF_JSON_NONE | FYPCF_DISABLE_MMAP_OPT };
+	struct fy_diag *fyd;
+	int err;
+
+	memset(doc, 0, sizeof(*doc));
+	if (len > POLICY_MAX_BYTES)
+		return diag_at(d, -EFBIG, file, 0, 0, "%zu bytes: a policy file has at most %u", len,
+			       POLICY_MAX_BYTES);
+	err = check_text(&b);
+	if (err)
+		return err;
+	err = -ENOMEM;
+	fyd = quiet_diag();
+	cfg.diag = fyd;
+	b.fyp = fyd ? fy_parser_create(&cfg) : NULL;
+	if (!b.fyp || fy_parser_set_string(b.fyp, text, len)) {
+		(void)nomem(d);
+		goto out;
+	}
+	err = run_parser(&b, fyd);
+out:
+	if (b.fyp)
+		fy_parser_destroy(b.fyp);
+	if (fyd)
+		fy_diag_destroy(fyd); /* unref would leak the collected errors */
+	doc->chunks = b.chunks;
+	if (err)
+		ydoc_free(doc);
+	return err;
+}
