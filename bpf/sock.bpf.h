@@ -66,4 +66,25 @@ static __always_inline __u64 cgroup_ancestor_raw(struct cgroup *cgrp, __u32 leve
 	return BPF_CORE_READ(ancestor, kn, id);
 }
 
+/* the task that calls, when its egress is judged */
+struct caller {
+	struct eg_id id;
+	struct eg_sandbox *sb;
+	struct eg_policy *p;
+};
+
+/* 1: *c is filled in. 0: leave it alone. Else the refusal: return it. */
+static __always_inline int read_caller(struct caller *c)
+{
+	int who = current_id(&c->id);
+
+	if (who <= 0)
+		return who;
+	c->sb = sandbox_get(c->id.sandbox, c->id.slot);
+	c->p = c->sb ? policy_of(c->sb) : NULL;
+	if (!c->p)
+		return -EPERM;
+	return c->p->flags & EG_P_EGRESS ? 1 : 0;
+}
+
 #endif
