@@ -38,17 +38,11 @@ struct compiled_prefix {
 	uint32_t first, count; /* into ports[] */
 };
 
-/* a literal rule with less permission than its surroundings */
+/* a literal rule with less permission than its surroundings, as written or as it resolves */
 struct compiled_anchor {
-	char *path;
-	uint8_t perm; /* the most that is allowed on or below it */
-	uint32_t rule; /* index in rules[] + 1 */
-};
-
-/* a pattern as it went into the automaton: names the rule behind a verdict */
-struct compiled_path {
-	char *pattern; /* bound; a rule may be here twice, as written and as it resolves */
-	uint8_t perm;
+	char *path; /* absolute, no pattern characters left to interpret */
+	uint32_t state; /* of the automaton at that path, relative to slots[] */
+	uint8_t perm; /* at that path */
 	uint32_t rule; /* index in rules[] + 1 */
 };
 
@@ -77,10 +71,13 @@ struct policy_runtime {
 	uint64_t time_ms;
 };
 
+struct automaton;
+
 /* one version, relocatable: slots and ports start at 0 */
 struct compiled {
-	struct eg_policy head; /* serial 0, start_* and names relative to slots[] */
-	struct eg_dfa_slot *slots; /* as from automaton_image(); automaton_relocate() them */
+	struct eg_policy head; /* serial 0; start_* and names are states relative to slots[] */
+	struct automaton *automaton; /* automaton_relocate() moves it into the kernel's array */
+	const struct eg_dfa_slot *slots; /* automaton_image(); owned by `automaton` */
 	uint32_t nslots;
 	struct compiled_prefix *prefixes; /* sorted by address, then length */
 	uint32_t nprefixes;
@@ -88,10 +85,6 @@ struct compiled {
 	uint32_t nports;
 	struct compiled_anchor *anchors;
 	uint32_t nanchors;
-	struct compiled_path *paths; /* what start_path was made from */
-	uint32_t npaths;
-	struct compiled_path *unixes; /* what start_unix was made from */
-	uint32_t nunixes;
 	struct compiled_name *names;
 	uint32_t nnames;
 	struct rule_ref *rules;

@@ -55,10 +55,18 @@ static size_t element_at(const char *s, char *why, size_t whylen)
 		return 0;
 	case '[':
 		p = s + 1;
-		if (*p == '!' || *p == '^')
+		if (*p == '^') {
+			(void)why_not(why, whylen, "[^…] is not a set: expected [!…] for what is not "
+				      "in it, or [\\^…]");
+			return 0;
+		}
+		if (*p == '!')
 			p++;
-		if (*p == ']')
-			p++;
+		if (*p == ']') {
+			(void)why_not(why, whylen, "an empty set: expected [a-z], or \\[ for the "
+				      "character");
+			return 0;
+		}
 		for (; *p && *p != '/' && *p != ']'; p++)
 			if (*p == '\\' && p[1])
 				p++;

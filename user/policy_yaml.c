@@ -73,8 +73,8 @@ static int nomem(struct diag *d)
  * syntax: `- *.pypi.org` is an alias, `- @name` is not YAML at all. Returns the
  * character or 0, its 1-based column and the length of the word.
  */
-static char indicator_on_line(const struct build *b, uint32_t line, uint32_t *col, const char **word,
-			      int *wordlen)
+static char indicator_on_line(const struct build *b, uint32_t line, uint32_t *col,
+			      const char **word, int *wordlen)
 {
 	const char *s = b->text, *end = b->text + b->len, *p, *nl;
 
