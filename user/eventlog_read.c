@@ -150,32 +150,30 @@ static int wait_change(int watch)
 	return 0;
 }
 
-/* The file was rotated away: go on with the new one. */
-static int reopen_if_new(struct tail *t, int dir, bool *again)
+static bool rotated(const struct tail *t, int dir)
 {
 	struct stat st;
 
-	*again = false;
+	/* ENOENT: half-way through a rotation, which the watch will tell the end of */
 	if (fstatat(dir, EVENTLOG_FILE, &st, AT_SYMLINK_NOFOLLOW))
-		return errno == ENOENT ? 0 : -errno;
-	if (t->fd >= 0 && st.st_ino == t->ino)
-		return 0;
-	tail_close(t);
-	*again = true;
-	return tail_open(t, dir, 0);
+		return false;
+	return t->fd < 0 || st.st_ino != t->ino;
 }
 
 static int follow_file(struct tail *t, int dir, int watch, const struct eventlog_filter *f,
 		       eventlog_line_fn line, void *ctx)
 {
 	for (;;) {
-		bool again;
+		/* asked before reading: a file that was rotated away does not grow any more */
+		bool gone = rotated(t, dir);
 		int ret = t->fd >= 0 ? tail_lines(t, f, line, ctx) : 0;
 
-		if (!ret)
-			ret = reopen_if_new(t, dir, &again);
-		if (!ret && !again)
+		if (!ret && gone) {
+			tail_close(t);
+			ret = tail_open(t, dir, 0);
+		} else if (!ret) {
 			ret = wait_change(watch);
+		}
 		if (ret)
 			return ret;
 	}
