@@ -22,7 +22,7 @@ MAKEFLAGS += --no-builtin-rules
 .DEFAULT_GOAL := all
 
 Q := $(if $(filter-out 0,$(V)),,@)
-say = $(if $(Q),@printf '  %-8s %s\n' '$1' '$(patsubst $(O)/%,%,$2)')
+say = $(if $(and $(Q),$(if $(findstring s,$(firstword -$(MAKEFLAGS))),,1)),@printf '  %-8s %s\n' '$1' '$(patsubst $(O)/%,%,$2)')
 
 # ---- sources ------------------------------------------------------------------------------
 #

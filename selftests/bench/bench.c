@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What the programs cost, in instructions: run by `make bench` in a VM whose
+ * clock is the instruction counter (tools/vm --count-instructions), where one
+ * nanosecond of CLOCK_MONOTONIC is one instruction. Anywhere else the numbers
+ * mean nothing, so it refuses to run there.
+ *
+ * Each number is the median of many iterations of one operation in a fresh
+ * child. "Extra" is what is added to the same operation with no program loaded.
+ * Exit status 1 when a "must" is missed.
+ */
+#include "harness_int.h"
+#include "net_hosts.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <linux/tcp.h>
+#include <sched.h>
+#include <sys/mman.h>
+#include <time.h>
+
+#include "util.h"
+
+#define DEPTH_PATH HARNESS_DIR "/three/four/five/six/seven"
+#define FILE_PATH DEPTH_PATH "/file"
+#define DUMMY_ADDR "10.204.0.2"
+#define ITERATIONS 2001
+#define WARM_UP 200
+
+/* filled in by the child */
+static struct shared {
+	uint64_t median;
+	uint64_t samples[ITERATIONS];
+} *shared;
+
+static uint64_t now(void)
+{
+	struct timespec t;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static int by_value(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static void take_median(void)
+{
+	qsort(shared->samples, ITERATIONS, sizeof(shared->samples[0]), by_value);
+	shared->median = shared->samples[ITERATIONS / 2];
+}
+
+/* ---- operations: `measured` runs inside the child ------------------------------------ */
+
+/* Times `stmt`; `before` and `after` are not counted. */
+#define MEASURE(before, stmt, after) \
+	do { \
+		int i_; \
+		for (i_ = -WARM_UP; i_ < ITERATIONS; i_++) { \
+			uint64_t t0_, t1_; \
+			before; \
+			t0_ = now(); \
+			stmt; \
+			t1_ = now(); \
+			after; \
+			if (i_ >= 0) \
+				shared->samples[i_] = t1_ - t0_; \
+		} \
+		take_median(); \
+	} while (0)
+
+static int bench_clock(const void *arg)
+{
+	(void)arg;
+	MEASURE((void)0, (void)0, (void)0);
+	return 0;
+}
+
+static int bench_open(const void *path)
+{
+	int fd = -1;
+
+	MEASURE((void)0, {
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+		(void)close(fd);
+	}, (void)0);
+	return fd < 0 ? -EIO : 0;
+}
+
+static int bench_sendto(const void *target)
+{
+	_cleanup_close_ int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct sockaddr_storage ss;
+	socklen_t len = net_sockaddr(target, &ss);
+	ssize_t n = -1;
+
+	if (fd < 0)
+		return -errno;
+	MEASURE((void)0, n = sendto(fd, "x", 1, 0, (void *)&ss, len), (void)0);
+	return n < 0 ? -errno : 0;
+}
+
+/* The SYN leaves and is dropped by the dummy device: nothing of a peer is counted. */
+static int bench_connect(const void *target)
+{
+	struct sockaddr_storage ss;
+	socklen_t len = net_sockaddr(target, &ss);
+	int fd = -1, err = 0;
+
+	MEASURE({
+		fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+		if (fd < 0)
+			return -errno;
+	}, err = connect(fd, (void *)&ss, len) ? errno : 0, (void)close(fd));
+	return err == EINPROGRESS ? 0 : -err;
+}
+
+static uint64_t segments_out(int fd)
+{
+	struct tcp_info info = {};
+	socklen_t len = sizeof(info);
+
+	(void)getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len);
+	return info.tcpi_segs_out;
+}
+
+/* A flow to itself: data and acknowledgements, all from sandboxed sockets; per packet. */
+static int bench_flow(const void *arg)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t len = sizeof(a);
+	_cleanup_close_ int l = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	_cleanup_close_ int c = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), s = -1;
+	uint64_t packets;
+	int one = 1;
+	char byte;
+
+	(void)arg;
+	if (l < 0 || c < 0 || bind(l, (void *)&a, len) || listen(l, 1) ||
+	    getsockname(l, (void *)&a, &len) || connect(c, (void *)&a, len))
+		return -errno;
+	s = accept4(l, NULL, NULL, SOCK_CLOEXEC);
+	if (s < 0 || setsockopt(c, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)))
+		return -errno;
+	packets = segments_out(c) + segments_out(s);
+	MEASURE((void)0, {
+		if (send(c, "x", 1, 0) != 1 || recv(s, &byte, 1, 0) != 1)
+			return -errno;
+	}, (void)0);
+	packets = segments_out(c) + segments_out(s) - packets;
+	/* to the nearest: the number of acknowledgements varies a little at the start */
+	packets = (packets + (ITERATIONS + WARM_UP) / 2) / (ITERATIONS + WARM_UP);
+	shared->median /= packets ? packets : 1;
+	return 0;
+}
+
+/* ---- policies ---------------------------------------------------------------------------- */
+
+/*
+ * `n` path rules around the one that decides: most are literal, one in ten is a
+ * pattern that may match at any depth.
+ */
+static const char *path_policy(unsigned int n)
+{
+	char *text = NULL;
+	size_t len;
+	FILE *f = open_memstream(&text, &len);
+	unsigned int i;
+
+	if (!f)
+		harness_die("no memory");
+	fprintf(f, "version: 1\nfiles:\n  default: none\n  /usr: rx\n  " DEPTH_PATH ": r\n");
+	for (i = 3; i < n; i++) {
+		if (i % 10 == 0)
+			fprintf(f, "  \"**/.secret-%u\": none\n", i);
+		else
+			fprintf(f, "  " HARNESS_DIR "/three/dir-%u/sub-%u: rw\n", i % 97, i);
+	}
+	(void)fclose(f);
+	return text;
+}
+
+static const char *egress_policy(unsigned int n)
+{
+	char *text = NULL;
+	size_t len;
+	FILE *f = open_memstream(&text, &len);
+	unsigned int i;
+
+	if (!f)
+		harness_die("no memory");
+	fprintf(f, "version: 1\negress:\n  allow:\n  - 10.204.0.0/24:7001/tcp\n"
+		   "  - 10.204.0.0/24:7001/udp\n");
+	for (i = 2; i < n; i++)
+		fprintf(f, "  - 172.%u.%u.%u/32:443\n", 16 + i / 65536, i / 256 % 256, i % 256);
+	(void)fclose(f);
+	return text;
+}
+
+/* ---- the table ------------------------------------------------------------------------------ */
+
+static uint64_t clock_cost;
+static bool missed;
+
+static uint64_t measure(struct box *b, act_fn act, const void *arg)
+{
+	int result = box_run(b, AS_ROOT, act, arg);
+
+	if (result < 0)
+		harness_die("an operation fails: %s", result_text(result));
+	return shared->median - MIN(clock_cost, shared->median);
+}
+
+static void row(const char *what, uint64_t total, uint64_t base, uint64_t must, uint64_t aim)
+{
+	int64_t extra = (int64_t)(total - base);
+
+	if (!base) {
+		printf("%-48s %7lu\n", what, total);
+		return;
+	}
+	printf("%-48s %7lu %+7ld   < %5lu   < %5lu   %s\n", what, total, extra, must, aim,
+	       extra < (int64_t)aim ? "reaches the aim" :
+	       extra < (int64_t)must ? "in bounds" : "MISSED");
+	missed |= extra >= (int64_t)must;
+}
+
+static const struct net_target dummy = { DUMMY_ADDR, 7001 };
+
+static const struct operation {
+	const char *name;
+	act_fn act;
+	const void *arg;
+	const char *(*policy)(unsigned int n);
+	uint64_t must, aim; /* extra, sandboxed */
+	uint64_t free_must, free_aim; /* extra, not sandboxed; 0: no row */
+} operations[] = {
+	{ "open+close, seven directories deep", bench_open, FILE_PATH, path_policy,
+	  1000, 600, 300, 150 },
+	{ "UDP sendto", bench_sendto, &dummy, egress_policy, 500, 300, 0, 0 },
+	{ "TCP packet, established", bench_flow, NULL, egress_policy, 300, 150, 0, 0 },
+	{ "TCP connect", bench_connect, &dummy, egress_policy, 3000, 1500, 0, 0 },
+};
+
+int main(int argc, char **argv)
+{
+	uint64_t base[ARRAY_SIZE(operations)];
+	static const unsigned int rules[] = { 10, 10000 };
+	size_t i, r;
+
+	harness_init(argc, argv);
+	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
+		      0);
+	if (shared == MAP_FAILED)
+		harness_die("mmap: %m");
+	make_dir(DEPTH_PATH);
+	write_file(FILE_PATH, "content\n");
+	must(unshare(CLONE_NEWNET));
+	shell("ip link set lo up && modprobe dummy && ip link add eg0 type dummy && "
+	      "ip addr add 10.204.0.1/24 dev eg0 && ip link set eg0 up && "
+	      "ip neigh add " DUMMY_ADDR " lladdr 02:00:00:00:00:02 dev eg0");
+
+	clock_cost = measure(NULL, bench_clock, NULL);
+	printf("instructions, median of %d%*s total   extra      must       aim\n", ITERATIONS, 17, "");
+	for (i = 0; i < ARRAY_SIZE(operations); i++)
+		base[i] = measure(NULL, operations[i].act, operations[i].arg);
+	(void)harness_agent();
+	for (i = 0; i < ARRAY_SIZE(operations); i++) {
+		const struct operation *o = &operations[i];
+		uint64_t total;
+
+		row(str("%s, no programs", o->name), base[i], 0, 0, 0);
+		total = measure(NULL, o->act, o->arg);
+		if (o->free_must)
+			row("  programs loaded, not sandboxed", total, base[i], o->free_must,
+			    o->free_aim);
+		for (r = 0; r < ARRAY_SIZE(rules); r++) {
+			struct box *b = box_new(o->policy(rules[r]));
+
+			total = measure(b, o->act, o->arg);
+			row(str("  sandboxed, %u rules", rules[r]), total, base[i], o->must, o->aim);
+			box_free(b);
+		}
+	}
+	boxes_end();
+	remove_tree(HARNESS_DIR);
+	return missed;
+}
