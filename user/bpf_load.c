@@ -66,7 +66,14 @@ static const char *const map_names[AGENT_MAP_MAX] = {
 	[AGENT_MAP_SCOUTED] = "scouted",
 	[AGENT_MAP_EVENTS] = "events",
 	[AGENT_MAP_STATS] = "stats",
+	[AGENT_MAP_CGROUPS] = "cgroups",
 };
+
+/*
+ * What only makes sense to one load of the programs, caches and the generations
+ * that they are checked against: not pinned, so that the next load starts empty.
+ */
+static const char *const private_maps[] = { "memos", "moves", "walks", "reports" };
 
 #define DFA_SIZE sizeof(struct eg_dfa)
 #define SANDBOXES_SIZE (EG_MAX_SANDBOXES * sizeof(struct eg_sandbox))
@@ -142,27 +149,36 @@ static int choose_programs(struct agent *a, struct diag *d)
 	return ok < 0 ? ok : 0;
 }
 
+static bool is_private(const char *map)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(private_maps); i++)
+		if (str_eq(map, private_maps[i]))
+			return true;
+	return false;
+}
+
 static int choose_maps(struct agent *a, struct diag *d)
 {
 	char path[PATH_MAX + 64];
 	struct bpf_map *map;
 	int err;
 
+	for (int i = 0; i < AGENT_MAP_MAX; i++)
+		if (!bpf_object__find_map_by_name(a->skel->obj, map_names[i]))
+			return diag_set(d, -ENOENT, "the programs have no map '%s'", map_names[i]);
 	bpf_object__for_each_map(map, a->skel->obj) {
 		/* needs CONFIG_BPF_LSM, and nothing of --egress-only uses it */
 		if (a->o.egress_only && bpf_map__type(map) == BPF_MAP_TYPE_INODE_STORAGE)
 			bpf_map__set_autocreate(map, false);
-	}
-	for (int i = 0; i < AGENT_MAP_MAX; i++) {
-		map = bpf_object__find_map_by_name(a->skel->obj, map_names[i]);
-		if (!map)
-			return diag_set(d, -ENOENT, "the programs have no map '%s'", map_names[i]);
-		snprintf(path, sizeof(path), "%s/map_%s", a->pins, map_names[i]);
+		if (bpf_map__is_internal(map) || is_private(bpf_map__name(map)))
+			continue;
+		snprintf(path, sizeof(path), "%s/map_%s", a->pins, bpf_map__name(map));
 		if (!access(path, F_OK))
 			a->adopted = true;
 		err = bpf_map__set_pin_path(map, path);
 		if (err)
-			return diag_set(d, err, "cannot name the pin of map '%s'", map_names[i]);
+			return diag_set(d, err, "cannot name the pin of map '%s'",
+					bpf_map__name(map));
 	}
 	if (a->adopted && !a->o.adopt)
 		return diag_set(d, -EBUSY, "%s is in use", a->pins);

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/pidfd.h>
@@ -20,6 +21,7 @@
 #include "../bpf/egressctl.h"
 
 #define MAX_PASSES 64 /* over all processes; a survivor is refused everything anyhow */
+#define EXIT_MS 2000
 #define EMPTY_MS 10000 /* killed tasks end at once, unless stuck in the kernel */
 
 static inline void cleanup_closedir_p(DIR **d)
@@ -40,7 +42,25 @@ int task_marked(int tasks_fd, int pidfd, struct eg_task *t)
 	return task.sandbox != 0;
 }
 
-static int sweep_pass(int tasks_fd, uint64_t sandbox)
+/* Has the process ended, within that time? */
+static bool exited(int pidfd, int timeout_ms)
+{
+	struct pollfd p = { .fd = pidfd, .events = POLLIN };
+
+	return poll(&p, 1, timeout_ms) == 1;
+}
+
+/* Is the mark one to be swept? `live` NULL: any of `sandbox`, 0 for all. */
+static bool to_sweep(const struct eg_task *t, uint64_t sandbox, const struct eg_sandbox *live)
+{
+	const struct eg_sandbox *s = live ? &live[t->slot % EG_MAX_SANDBOXES] : NULL;
+
+	if (s)
+		return s->id != t->sandbox || s->state != EG_S_LIVE;
+	return !sandbox || t->sandbox == sandbox;
+}
+
+static int sweep_pass(int tasks_fd, uint64_t sandbox, const struct eg_sandbox *live)
 {
 	_cleanup_closedir_ DIR *proc = opendir("/proc");
 	struct dirent *e;
@@ -59,26 +79,38 @@ static int sweep_pass(int tasks_fd, uint64_t sandbox)
 		pidfd = pidfd_open(pid, 0);
 		if (pidfd < 0 || task_marked(tasks_fd, pidfd, &t) != 1)
 			continue;
-		if (sandbox && t.sandbox != sandbox)
+		if (!to_sweep(&t, sandbox, live))
 			continue;
-		/* fails for those that are exiting: not counted, so the passes end */
-		if (!pidfd_send_signal(pidfd, SIGKILL, NULL, 0))
-			killed++;
+		/* a zombie keeps its mark until it is reaped */
+		if (exited(pidfd, 0) || pidfd_send_signal(pidfd, SIGKILL, NULL, 0))
+			continue;
+		killed++;
+		(void)exited(pidfd, EXIT_MS);
 	}
 	return killed;
 }
 
-int sweep_marked(int tasks_fd, uint64_t sandbox)
+static int sweep(int tasks_fd, uint64_t sandbox, const struct eg_sandbox *live)
 {
 	int pass, n, total = 0;
 
 	for (pass = 0; pass < MAX_PASSES; pass++) {
-		n = sweep_pass(tasks_fd, sandbox);
+		n = sweep_pass(tasks_fd, sandbox, live);
 		if (!n)
 			break;
 		total += n;
 	}
 	return total;
+}
+
+int sweep_marked(int tasks_fd, uint64_t sandbox)
+{
+	return sweep(tasks_fd, sandbox, NULL);
+}
+
+void sweep_dead(int tasks_fd, const struct eg_sandbox *sandboxes)
+{
+	(void)sweep(tasks_fd, 0, sandboxes);
 }
 
 static void remove_below(int dirfd, int depth)

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct eg_sandbox;
 struct eg_task;
 
 /*
@@ -21,6 +22,9 @@ int task_marked(int tasks_fd, int pidfd, struct eg_task *t);
  * it is. Goes on until a pass over all processes finds none. Returns how many.
  */
 int sweep_marked(int tasks_fd, uint64_t sandbox);
+
+/* The same for marks of sandboxes that are not live any more. */
+void sweep_dead(int tasks_fd, const struct eg_sandbox *sandboxes);
 
 /* Remove a directory of pins and all below it. Failures are ignored. */
 void sweep_tree(const char *path);

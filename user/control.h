@@ -56,10 +56,13 @@ int control_send(int fd, const json_t *msg, const int *fds, size_t nfds);
  */
 int control_recv(int fd, json_t **msg, int *fds, size_t *nfds);
 
+/* One JSON object, the whole of `text`. -EBADMSG. */
+int control_parse(const char *text, size_t len, json_t **msg);
+
 /*
  * Connect to egressd as a client. -ENOENT, -ECONNREFUSED: none runs. -EACCES,
- * -EPERM: not allowed (a sandboxed task gets EPERM). The socket's owner must be
- * root: nobody else's socket is trusted with a policy.
+ * -EPERM: not allowed (a sandboxed task gets EPERM). -EUCLEAN: who listens there
+ * is not root, and nobody else is trusted with a policy.
  */
 int control_connect(const char *path);
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/pidfd.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
 #include <unistd.h>
@@ -12,10 +13,10 @@
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
 
-#include "bpf_load.h"
 #include "cgroup.h"
 #include "diag.h"
 #include "host.h"
+#include "task_check.h"
 #include "util.h"
 
 #define KERNEL_MAJOR 6
@@ -175,16 +176,8 @@ int host_has_hook(const struct btf *kernel, const struct bpf_program *prog, stru
 
 bool host_in_sandbox(void)
 {
-	_cleanup_fclose_ FILE *f = fopen("/proc/self/cgroup", "re");
-	char line[PATH_MAX + 64];
+	_cleanup_close_ int self = pidfd_open(getpid(), 0);
+	char path[PATH_MAX];
 
-	while (f && fgets(line, sizeof(line), f)) {
-		const char *p = strstr(line, "/" AGENT_NAME_SERVICE);
-
-		/* "0::/egressctl/s12" or "0::/egressctl.run.77-123/s1" */
-		if (str_starts(line, "0::/") && p && (p = strchr(p + 1, '/')) && p[1] == 's' &&
-		    p[2] >= '0' && p[2] <= '9')
-			return true;
-	}
-	return false;
+	return self >= 0 && !task_cgroup(self, path, sizeof(path)) && cgroup_is_sandbox(path);
 }

@@ -36,8 +36,13 @@ void publisher_free(struct publisher *p);
 int publisher_put(struct publisher *p, struct compiled *c, const char *key, size_t key_len,
 		  const struct version **out, struct diag *d);
 
-/* A version with this key that need not be compiled again; takes a reference. */
-const struct version *publisher_get(struct publisher *p, const char *key, size_t key_len);
+/*
+ * A version with this key that need not be compiled again; takes a reference.
+ * Its anchors are looked up again: NULL with a message in `d` when that fails,
+ * NULL without one when there is no such version.
+ */
+const struct version *publisher_get(struct publisher *p, const char *key, size_t key_len,
+				    struct diag *d);
 void publisher_ref(struct publisher *p, const struct version *v);
 
 /*

@@ -49,10 +49,14 @@ int sandbox_new(struct sandboxes *s, const struct sandbox_spec *spec, struct san
 int sandbox_enter(struct sandbox *b, int pidfd, uid_t uid, struct diag *d);
 
 /*
- * SIGKILL to every task of the sandbox: in its cgroup, and marked tasks that
- * were moved elsewhere. Returns before they are gone.
+ * SIGKILL to every task in the sandbox's cgroup; returns before they are gone.
+ * Marked tasks that root moved elsewhere are refused everything once the
+ * sandbox is removed; sweep_marked() finds and kills them.
  */
 void sandbox_kill(struct sandbox *b);
+
+/* Stop everything in it where it is; only sandbox_kill() ends that. */
+int sandbox_freeze(struct sandbox *b);
 
 /*
  * What to do when the cgroup has become empty. sandbox_events_fd() becomes
@@ -78,6 +82,10 @@ uint64_t sandbox_started(const struct sandbox *b); /* CLOCK_REALTIME, ns */
 const struct limits *sandbox_limits(const struct sandbox *b);
 /* The live slot in the maps. */
 const struct eg_sandbox *sandbox_counters(const struct sandbox *b);
+
+/* Whatever the caller wants to find with it. */
+void sandbox_set_owner(struct sandbox *b, void *owner);
+void *sandbox_owner(const struct sandbox *b);
 
 struct sandbox *sandboxes_find(struct sandboxes *s, uint64_t id);
 /* Next one after `b` (NULL: the first), in the order of ids. */

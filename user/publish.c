@@ -1,0 +1,512 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Publishing: everything a version consists of is stored under its new serial
+ * and in ranges nobody uses, then its `policies` slot gets the serial, and only
+ * then may a sandbox point at it. Freeing goes the other way round.
+ */
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <linux/membarrier.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "anchors.h"
+#include "automaton.h"
+#include "bpf_load.h"
+#include "compile.h"
+#include "diag.h"
+#include "publish.h"
+#include "state.h"
+#include "util.h"
+
+#include "../bpf/egressctl.h"
+
+/* objects and what is allowed on them, sorted by object, each one once */
+struct anchor_set {
+	struct bound_anchor {
+		struct eg_anchor_key key; /* serial 0 */
+		struct eg_anchor v;
+	} *a;
+	uint32_t n;
+};
+
+struct entry {
+	struct version v; /* first: handed out as a pointer to it */
+	struct compiled *compiled;
+	char *key;
+	size_t key_len;
+	uint64_t hash;
+	uint64_t last_used;
+	struct range slots, ports;
+	uint32_t nprefixes; /* in the map */
+	struct anchor_set anchors;
+	uint32_t anchors_put; /* of them, in the map */
+	bool stale; /* its anchors mean other objects by now: not for new sandboxes */
+};
+
+struct publisher {
+	struct agent *a;
+	struct ranges slots, ports;
+	uint32_t prefixes_left, anchors_left;
+	uint64_t clock;
+	struct entry *by_slot[EG_MAX_POLICIES];
+};
+
+/* ---- look-up ---------------------------------------------------------------------- */
+
+static uint64_t hash_key(const char *p, size_t len)
+{
+	uint64_t h = 0xcbf29ce484222325ull; /* FNV-1a, to compare few keys in full */
+
+	for (size_t i = 0; i < len; i++)
+		h = (h ^ (unsigned char)p[i]) * 0x100000001b3ull;
+	return h;
+}
+
+static struct entry *find_key(struct publisher *p, const char *key, size_t len)
+{
+	uint64_t hash = hash_key(key, len);
+	uint32_t i;
+
+	for (i = 0; i < EG_MAX_POLICIES; i++) {
+		struct entry *e = p->by_slot[i];
+
+		if (e && !e->stale && e->hash == hash && e->key_len == len && !memcmp(e->key, key, len))
+			return e;
+	}
+	return NULL;
+}
+
+const struct compiled *publisher_find(const struct publisher *p, uint32_t serial)
+{
+	uint32_t i;
+
+	for (i = 0; i < EG_MAX_POLICIES; i++)
+		if (p->by_slot[i] && p->by_slot[i]->v.serial == serial)
+			return p->by_slot[i]->compiled;
+	return NULL;
+}
+
+/* ---- anchors ------------------------------------------------------------------------ */
+
+static int bound_cmp(const void *a, const void *b)
+{
+	return memcmp(a, b, sizeof(struct eg_anchor_key));
+}
+
+/* The objects that the anchors of `c` name now; to be freed by the caller. */
+static int bind_anchors(struct publisher *p, const struct compiled *c, struct anchor_set *out,
+			struct diag *d)
+{
+	_cleanup_free_ struct anchor_object *seen = NULL;
+	_cleanup_free_ struct bound_anchor *list = NULL;
+	uint32_t i, n = 0, kept = 0;
+	int err;
+
+	*out = (struct anchor_set){};
+	if (!c->nanchors || agent_egress_only(p->a))
+		return 0;
+	seen = calloc(c->nanchors, sizeof(*seen));
+	list = calloc(c->nanchors, sizeof(*list));
+	if (!seen || !list)
+		return diag_set(d, -ENOMEM, "out of memory");
+	err = anchors_scout(p->a, c, seen, d);
+	if (err)
+		return err;
+	for (i = 0; i < c->nanchors; i++) {
+		if (!seen[i].found)
+			continue;
+		list[n].key.ino = seen[i].ino;
+		list[n].key.dev = seen[i].dev;
+		list[n].v.perm = c->anchors[i].perm;
+		list[n++].v.rule = c->anchors[i].rule;
+	}
+	qsort(list, n, sizeof(*list), bound_cmp);
+	for (i = 0; i < n; i++) {
+		struct bound_anchor *last = kept ? &list[kept - 1] : NULL;
+
+		if (!last || bound_cmp(last, &list[i])) {
+			list[kept++] = list[i];
+		} else if ((last->v.perm & list[i].v.perm) != last->v.perm) {
+			/* several names of one object: what all of them allow */
+			last->v.perm &= list[i].v.perm;
+			last->v.rule = list[i].v.rule;
+		}
+	}
+	out->a = steal_ptr(list);
+	out->n = kept;
+	return 0;
+}
+
+static int put_anchors(struct publisher *p, struct entry *e, struct eg_policy *head,
+		       struct diag *d)
+{
+	int fd = agent_map_fd(p->a, AGENT_MAP_ANCHORS);
+	uint32_t i;
+
+	if (e->anchors.n > p->anchors_left)
+		return diag_set(d, -ENOSPC, "no room for more than %u anchored objects",
+				EG_MAX_ANCHORS);
+	for (i = 0; i < e->anchors.n; i++) {
+		struct eg_anchor_key key = e->anchors.a[i].key;
+		uint32_t bit = eg_anchor_hash(key.ino, key.dev);
+
+		key.serial = e->v.serial;
+		if (bpf_map_update_elem(fd, &key, &e->anchors.a[i].v, BPF_ANY))
+			return diag_set(d, -errno, "cannot store an anchor: %s", strerror(errno));
+		e->anchors_put++;
+		p->anchors_left--;
+		head->bloom[bit / 64] |= 1ull << (bit % 64);
+	}
+	head->nanchors = e->anchors.n;
+	return 0;
+}
+
+/* ---- filling ------------------------------------------------------------------------ */
+
+static void fill_automaton(struct publisher *p, const struct entry *e)
+{
+	const struct compiled *c = e->compiled;
+
+	automaton_relocate(agent_dfa(p->a)->slots + e->slots.first, c->slots, c->nslots,
+			   e->slots.first);
+}
+
+static int fill_prefixes(struct publisher *p, struct entry *e, struct diag *d)
+{
+	const struct compiled *c = e->compiled;
+	int fd = agent_map_fd(p->a, AGENT_MAP_PREFIXES);
+	uint32_t i;
+
+	for (i = 0; i < c->nports; i++)
+		*agent_port(p->a, e->ports.first + i) = c->ports[i];
+	for (i = 0; i < c->nprefixes; i++) {
+		const struct compiled_prefix *f = &c->prefixes[i];
+		struct eg_prefix_key key = { .prefixlen = 32u + f->plen, .serial = e->v.serial };
+		struct eg_prefix v = { .first = f->first + e->ports.first, .count = f->count };
+
+		memcpy(key.addr, f->addr, sizeof(key.addr));
+		if (bpf_map_update_elem(fd, &key, &v, BPF_ANY))
+			return diag_set(d, -errno, "cannot store an address range: %s",
+					strerror(errno));
+		e->nprefixes++;
+		p->prefixes_left--;
+	}
+	return 0;
+}
+
+/* The head of a version as the kernel reads it, without anchors. */
+static struct eg_policy relocated_head(const struct entry *e)
+{
+	struct eg_policy head = e->compiled->head;
+
+	head.serial = e->v.serial;
+	head.start_path = automaton_relocate_state(head.start_path, e->slots.first);
+	head.start_unix = automaton_relocate_state(head.start_unix, e->slots.first);
+	head.start_abstract = automaton_relocate_state(head.start_abstract, e->slots.first);
+	head.names = automaton_relocate_state(head.names, e->slots.first);
+	head.nanchors = 0;
+	memset(head.bloom, 0, sizeof(head.bloom));
+	return head;
+}
+
+static int store_head(struct publisher *p, const struct entry *e, const struct eg_policy *head,
+		      struct diag *d)
+{
+	if (bpf_map_update_elem(agent_map_fd(p->a, AGENT_MAP_POLICIES), &e->v.slot, head, BPF_ANY))
+		return diag_set(d, -errno, "cannot store a policy: %s", strerror(errno));
+	return 0;
+}
+
+/* ---- freeing -------------------------------------------------------------------------- */
+
+/*
+ * Wait until every program that started before now has ended. Tasks of the
+ * sandboxes that used the version are gone, so only programs that run for
+ * sockets are left, and those run inside RCU: MEMBARRIER_CMD_GLOBAL is
+ * synchronize_rcu().
+ */
+static void wait_for_programs(void)
+{
+	(void)syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0); /* cannot fail here */
+}
+
+static void remove_rows(struct publisher *p, struct entry *e)
+{
+	const struct compiled *c = e->compiled;
+	int fd = agent_map_fd(p->a, AGENT_MAP_PREFIXES);
+	uint32_t i;
+
+	for (i = 0; i < e->nprefixes; i++) {
+		struct eg_prefix_key key = { .prefixlen = 32u + c->prefixes[i].plen,
+					     .serial = e->v.serial };
+
+		memcpy(key.addr, c->prefixes[i].addr, sizeof(key.addr));
+		(void)bpf_map_delete_elem(fd, &key); /* it was put there by us */
+	}
+	p->prefixes_left += e->nprefixes;
+	fd = agent_map_fd(p->a, AGENT_MAP_ANCHORS);
+	for (i = 0; i < e->anchors_put; i++) {
+		struct eg_anchor_key key = e->anchors.a[i].key;
+
+		key.serial = e->v.serial;
+		(void)bpf_map_delete_elem(fd, &key);
+	}
+	p->anchors_left += e->anchors_put;
+}
+
+static void free_entry(struct publisher *p, struct entry *e)
+{
+	if (!e)
+		return;
+	if (p->by_slot[e->v.slot] == e)
+		p->by_slot[e->v.slot] = NULL;
+	/* cannot fail: taking a range made room for giving it back */
+	(void)ranges_give(&p->slots, e->slots.first, e->slots.count);
+	(void)ranges_give(&p->ports, e->ports.first, e->ports.count);
+	compiled_free(e->compiled);
+	free(e->anchors.a);
+	free(e->key);
+	free(e);
+}
+
+static void retire(struct publisher *p, struct entry *e)
+{
+	struct eg_policy none = {};
+
+	(void)bpf_map_update_elem(agent_map_fd(p->a, AGENT_MAP_POLICIES), &e->v.slot, &none,
+				  BPF_ANY);
+	wait_for_programs();
+	remove_rows(p, e);
+	free_entry(p, e);
+}
+
+/* Retire the version that nobody has used for the longest time. */
+static bool evict_one(struct publisher *p)
+{
+	struct entry *oldest = NULL;
+	uint32_t i;
+
+	for (i = 0; i < EG_MAX_POLICIES; i++) {
+		struct entry *e = p->by_slot[i];
+
+		if (e && !e->v.refs && (!oldest || e->last_used < oldest->last_used))
+			oldest = e;
+	}
+	if (oldest)
+		retire(p, oldest);
+	return oldest;
+}
+
+/* ---- space ----------------------------------------------------------------------------- */
+
+static int take_range(struct ranges *r, uint32_t count, struct range *out)
+{
+	int err = ranges_take(r, count, &out->first);
+
+	out->count = err ? 0 : count;
+	return err;
+}
+
+/* One try; sets *what to the limit that was hit. */
+static int reserve(struct publisher *p, struct entry *e, const char **what)
+{
+	const struct compiled *c = e->compiled;
+	uint32_t slot;
+	int err;
+
+	for (slot = 0; slot < EG_MAX_POLICIES && p->by_slot[slot]; slot++)
+		;
+	*what = "policies";
+	if (slot == EG_MAX_POLICIES)
+		return -ENOSPC;
+	*what = "address ranges";
+	if (c->nprefixes > p->prefixes_left)
+		return -ENOSPC;
+	*what = "path automaton";
+	err = take_range(&p->slots, c->nslots, &e->slots);
+	if (!err) {
+		*what = "port ranges";
+		err = take_range(&p->ports, c->nports, &e->ports);
+	}
+	if (err) {
+		(void)ranges_give(&p->slots, e->slots.first, e->slots.count);
+		e->slots.count = e->ports.count = 0;
+		return err;
+	}
+	e->v.slot = slot;
+	p->by_slot[slot] = e;
+	return 0;
+}
+
+static int make_room(struct publisher *p, struct entry *e, struct diag *d)
+{
+	const char *what = "";
+	int err;
+
+	while ((err = reserve(p, e, &what)) == -ENOSPC && evict_one(p))
+		;
+	if (err == -ENOSPC)
+		return diag_set(d, err,
+				"the policy does not fit beside those of the running sandboxes: no "
+				"room for its %s", what);
+	return err ? diag_set(d, err, "out of memory") : 0;
+}
+
+/* ---- interface ---------------------------------------------------------------------------- */
+
+/* Owns `c` in any case. */
+static struct entry *new_entry(struct compiled *c, const char *key, size_t key_len)
+{
+	struct entry *e = calloc(1, sizeof(*e));
+
+	if (e)
+		e->key = malloc(key_len + 1);
+	if (!e || !e->key) {
+		free(e);
+		compiled_free(c);
+		return NULL;
+	}
+	memcpy(e->key, key, key_len);
+	e->key[key_len] = 0;
+	e->key_len = key_len;
+	e->hash = hash_key(key, key_len);
+	e->compiled = c;
+	e->v.compiled = c;
+	e->v.slot = EG_MAX_POLICIES;
+	return e;
+}
+
+static int next_serial(uint32_t *serial, struct diag *d)
+{
+	uint64_t n;
+	int err;
+
+	err = state_counter("last-serial", 0, &n, d);
+	if (err)
+		return err;
+	if (n > UINT32_MAX)
+		return diag_set(d, -EOVERFLOW, "all serial numbers of this boot are used up");
+	*serial = n;
+	return 0;
+}
+
+static int fill(struct publisher *p, struct entry *e, struct diag *d)
+{
+	struct eg_policy head;
+	int err;
+
+	fill_automaton(p, e);
+	err = fill_prefixes(p, e, d);
+	if (err)
+		return err;
+	head = relocated_head(e);
+	err = bind_anchors(p, e->compiled, &e->anchors, d);
+	if (!err)
+		err = put_anchors(p, e, &head, d);
+	if (err)
+		return err;
+	/* what the programs follow must be there before what they start from */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	return store_head(p, e, &head, d);
+}
+
+int publisher_put(struct publisher *p, struct compiled *c, const char *key, size_t key_len,
+		  const struct version **out, struct diag *d)
+{
+	struct entry *e;
+	int err;
+
+	e = find_key(p, key, key_len);
+	if (e) {
+		compiled_free(c);
+		e->v.refs++;
+		*out = &e->v;
+		return 0;
+	}
+	e = new_entry(c, key, key_len);
+	if (!e)
+		return diag_set(d, -ENOMEM, "out of memory");
+	err = next_serial(&e->v.serial, d);
+	if (!err)
+		err = make_room(p, e, d);
+	if (err) {
+		compiled_free(e->compiled);
+		free(e->key);
+		free(e);
+		return err;
+	}
+	err = fill(p, e, d);
+	if (err) {
+		retire(p, e);
+		return err;
+	}
+	e->v.refs = 1;
+	*out = &e->v;
+	return 0;
+}
+
+const struct version *publisher_get(struct publisher *p, const char *key, size_t key_len,
+				    struct diag *d)
+{
+	struct entry *e = find_key(p, key, key_len);
+	struct anchor_set now;
+
+	if (!e || bind_anchors(p, e->compiled, &now, d))
+		return NULL;
+	/*
+	 * The kernel remembers what it found out under a serial, anchors included:
+	 * other objects make another version.
+	 */
+	e->stale = now.n != e->anchors.n ||
+		   (now.n && memcmp(now.a, e->anchors.a, now.n * sizeof(*now.a)));
+	free(now.a);
+	if (e->stale)
+		return NULL;
+	e->v.refs++;
+	return &e->v;
+}
+
+void publisher_ref(struct publisher *p, const struct version *v)
+{
+	p->by_slot[v->slot]->v.refs++;
+}
+
+void publisher_unref(struct publisher *p, const struct version *v)
+{
+	struct entry *e = p->by_slot[v->slot];
+
+	e->v.refs--;
+	e->last_used = e->stale ? 0 : ++p->clock;
+}
+
+int publisher_new(struct agent *a, struct publisher **out, struct diag *d)
+{
+	struct publisher *p = calloc(1, sizeof(*p));
+
+	if (!p || ranges_init(&p->slots, EG_DFA_FIRST, EG_DFA_SLOTS - EG_DFA_FIRST) ||
+	    ranges_init(&p->ports, 0, EG_MAX_PORTS)) {
+		publisher_free(p);
+		return diag_set(d, -ENOMEM, "out of memory");
+	}
+	p->a = a;
+	p->prefixes_left = EG_MAX_PREFIXES;
+	p->anchors_left = EG_MAX_ANCHORS;
+	*out = p;
+	return 0;
+}
+
+void publisher_free(struct publisher *p)
+{
+	uint32_t i;
+
+	if (!p)
+		return;
+	for (i = 0; i < EG_MAX_POLICIES; i++)
+		free_entry(p, p->by_slot[i]);
+	ranges_fini(&p->slots);
+	ranges_fini(&p->ports);
+	free(p);
+}

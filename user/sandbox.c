@@ -1,0 +1,433 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "bpf_load.h"
+#include "bpf_sweep.h"
+#include "cgroup.h"
+#include "diag.h"
+#include "publish.h"
+#include "sandbox.h"
+#include "state.h"
+#include "task_check.h"
+#include "util.h"
+
+#include "../bpf/egressctl.h"
+
+/* of what one sandbox may report; the rest is counted */
+#define EVENT_RATE 2000u
+#define EVENT_BURST 20000u
+
+#define ID_BUCKETS 1024u /* every event looks its sandbox up */
+
+struct sandbox {
+	struct sandboxes *all;
+	uint64_t id;
+	uint32_t slot;
+	uint64_t started;
+	char dir[32]; /* name of the cgroup directory */
+	int cgroup;
+	int events; /* cgroup.events */
+	pid_t leader;
+	char *name, *policy;
+	struct limits limits;
+	const struct version *version;
+	uid_t uid;
+	void *owner;
+	struct sandbox *next_of_hash;
+};
+
+struct sandboxes {
+	struct agent *a;
+	struct publisher *p;
+	uint32_t next_slot;
+	struct sandbox *by_slot[EG_MAX_SANDBOXES];
+	struct sandbox *by_id[ID_BUCKETS];
+};
+
+static struct eg_sandbox *slot_of(const struct sandbox *b)
+{
+	return &agent_sandboxes(b->all->a)[b->slot];
+}
+
+static void set_state(struct eg_sandbox *s, uint32_t state)
+{
+	__atomic_store_n(&s->state, state, __ATOMIC_RELEASE);
+}
+
+int sandboxes_new(struct agent *a, struct publisher *p, struct sandboxes **out, struct diag *d)
+{
+	struct sandboxes *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return diag_set(d, -ENOMEM, "out of memory");
+	s->a = a;
+	s->p = p;
+	*out = s;
+	return 0;
+}
+
+static void free_sandbox(struct sandbox *b)
+{
+	struct sandbox **at;
+
+	if (!b)
+		return;
+	for (at = &b->all->by_id[b->id % ID_BUCKETS]; *at; at = &(*at)->next_of_hash) {
+		if (*at != b)
+			continue;
+		*at = b->next_of_hash;
+		break;
+	}
+	if (b->version)
+		publisher_unref(b->all->p, b->version);
+	if (b->all->by_slot[b->slot] == b)
+		b->all->by_slot[b->slot] = NULL;
+	if (b->cgroup >= 0)
+		close(b->cgroup);
+	if (b->events >= 0)
+		close(b->events);
+	free(b->name);
+	free(b->policy);
+	free(b);
+}
+
+void sandboxes_free(struct sandboxes *s)
+{
+	uint32_t i;
+
+	if (!s)
+		return;
+	for (i = 0; i < EG_MAX_SANDBOXES; i++)
+		free_sandbox(s->by_slot[i]);
+	free(s);
+}
+
+/* ---- making one ---------------------------------------------------------------------- */
+
+/* Round robin: a slot rests as long as possible before it is used again. */
+static int find_slot(struct sandboxes *s, uint32_t *slot)
+{
+	uint32_t i;
+
+	for (i = 0; i < EG_MAX_SANDBOXES; i++) {
+		uint32_t at = (s->next_slot + i) % EG_MAX_SANDBOXES;
+
+		if (s->by_slot[at] || agent_sandboxes(s->a)[at].state == EG_S_LIVE)
+			continue;
+		s->next_slot = (at + 1) % EG_MAX_SANDBOXES;
+		*slot = at;
+		return 0;
+	}
+	return -ENOSPC;
+}
+
+static int make_cgroup(struct sandbox *b, struct diag *d)
+{
+	int parent = agent_cgroup_fd(b->all->a);
+	int err;
+
+	snprintf(b->dir, sizeof(b->dir), "s%" PRIu64, b->id);
+	if (mkdirat(parent, b->dir, 0755))
+		return diag_set(d, -errno, "cannot make the cgroup %s/%s: %s",
+				agent_cgroup_path(b->all->a), b->dir, strerror(errno));
+	b->cgroup = openat(parent, b->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (b->cgroup >= 0)
+		b->events = openat(b->cgroup, "cgroup.events", O_RDONLY | O_CLOEXEC);
+	if (b->cgroup < 0 || b->events < 0)
+		return diag_set(d, -errno, "cannot open the cgroup %s/%s: %s",
+				agent_cgroup_path(b->all->a), b->dir, strerror(errno));
+	err = limits_apply(&b->limits, agent_cgroup_root_fd(b->all->a), parent, b->cgroup, d);
+	return err;
+}
+
+static int fill_slot(struct sandbox *b, const struct sandbox_spec *spec, struct diag *d)
+{
+	int cgroups = agent_map_fd(b->all->a, AGENT_MAP_CGROUPS);
+	struct eg_sandbox *s = slot_of(b);
+	struct eg_cgroup c = { .sandbox = b->id, .slot = b->slot };
+	struct eg_sandbox fresh = {
+		.id = b->id,
+		.policy = b->version->slot,
+		.generation = 1,
+		.uid = b->uid,
+		.depth = agent_cgroup_depth(b->all->a) + 1,
+		.nttys = MIN(spec->nttys, EG_MAX_TTYS),
+		.ev_rate = EVENT_RATE,
+		.ev_burst = EVENT_BURST,
+	};
+	uint64_t old = s->cgroup, id;
+	int err;
+
+	err = cgroup_id(b->cgroup, &id);
+	fresh.cgroup = id;
+	if (err)
+		return diag_set(d, err, "cannot get the id of the cgroup: %s", strerror(-err));
+	memcpy(fresh.ttys, spec->ttys, fresh.nttys * sizeof(fresh.ttys[0]));
+	/* left until now, so that sockets in a dead cgroup stay somebody's */
+	if (old)
+		(void)bpf_map_delete_elem(cgroups, &old);
+	set_state(s, EG_S_DEAD);
+	memcpy(s, &fresh, sizeof(*s)); /* state FREE: nothing is judged by it yet */
+	if (bpf_map_update_elem(cgroups, &id, &c, BPF_ANY))
+		return diag_set(d, -errno, "cannot store the cgroup of the sandbox: %s",
+				strerror(errno));
+	set_state(s, EG_S_LIVE);
+	return 0;
+}
+
+static char *copy_text(const char *s)
+{
+	return strdup(s ? s : "");
+}
+
+static uint64_t wall_clock(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return ts.tv_sec * 1000000000ull + ts.tv_nsec;
+}
+
+static void undo_new(struct sandbox *b)
+{
+	set_state(slot_of(b), EG_S_DEAD);
+	if (b->dir[0])
+		(void)cgroup_remove(agent_cgroup_fd(b->all->a), b->dir);
+	free_sandbox(b);
+}
+
+int sandbox_new(struct sandboxes *s, const struct sandbox_spec *spec, struct sandbox **out,
+		struct diag *d)
+{
+	struct sandbox *b;
+	int err;
+
+	b = calloc(1, sizeof(*b));
+	if (!b)
+		return diag_set(d, -ENOMEM, "out of memory");
+	b->all = s;
+	b->cgroup = b->events = -1;
+	b->uid = spec->uid;
+	b->limits = spec->limits;
+	b->started = wall_clock();
+	b->name = copy_text(spec->name);
+	b->policy = copy_text(spec->policy);
+	err = find_slot(s, &b->slot);
+	if (err) {
+		free(b->name);
+		free(b->policy);
+		free(b);
+		return diag_set(d, err, "all %u sandboxes of this host are in use",
+				EG_MAX_SANDBOXES);
+	}
+	s->by_slot[b->slot] = b;
+	publisher_ref(s->p, spec->version);
+	b->version = spec->version;
+	err = b->name && b->policy ? 0 : diag_set(d, -ENOMEM, "out of memory");
+	if (!err)
+		err = state_counter("last-sandbox", 0, &b->id, d);
+	if (!err)
+		err = make_cgroup(b, d);
+	if (!err)
+		err = fill_slot(b, spec, d);
+	if (err) {
+		undo_new(b);
+		return err;
+	}
+	b->next_of_hash = s->by_id[b->id % ID_BUCKETS];
+	s->by_id[b->id % ID_BUCKETS] = b;
+	*out = b;
+	return 0;
+}
+
+/* ---- entering -------------------------------------------------------------------------- */
+
+/*
+ * The kernel takes a pid, and the pid of a child that its launcher reaps in
+ * this very moment could be somebody else's. When the child is still there
+ * afterwards, dead or alive, the number was its own; else what came in goes back
+ * to where its parent is, and nothing is killed.
+ */
+static int move_in(struct sandbox *b, int pidfd, pid_t pid, struct diag *d)
+{
+	char text[16], list[4096], *p, *save;
+	int err;
+
+	snprintf(text, sizeof(text), "%d", pid);
+	err = cgroup_write(b->cgroup, "cgroup.procs", text);
+	if (err)
+		return diag_set(d, err, "cannot move the command into its cgroup: %s",
+				strerror(-err));
+	if (pidfd_pid(pidfd) == pid)
+		return 0;
+	if (!cgroup_read(b->cgroup, "cgroup.procs", list, sizeof(list)))
+		for (p = strtok_r(list, "\n", &save); p; p = strtok_r(NULL, "\n", &save))
+			task_move_to_parents_cgroup(atoi(p));
+	return diag_set(d, -ESRCH, "the command's process ended before it began");
+}
+
+int sandbox_enter(struct sandbox *b, int pidfd, uid_t uid, struct diag *d)
+{
+	struct eg_task mark = { .sandbox = b->id, .slot = b->slot };
+	int tasks = agent_map_fd(b->all->a, AGENT_MAP_TASKS);
+	pid_t pid;
+	int err;
+
+	err = task_check(pidfd, uid, &pid, d);
+	if (err)
+		return err;
+	if (task_marked(tasks, pidfd, NULL) != 0)
+		return diag_set(d, -EPERM, "the process is in a sandbox already");
+	err = move_in(b, pidfd, pid, d);
+	if (err)
+		return err;
+	if (bpf_map_update_elem(tasks, &pidfd, &mark, BPF_NOEXIST))
+		return diag_set(d, -errno, "cannot mark the command's process: %s",
+				strerror(errno));
+	b->leader = pid;
+	return 0;
+}
+
+/* ---- ending ----------------------------------------------------------------------------- */
+
+void sandbox_kill(struct sandbox *b)
+{
+	(void)cgroup_kill(b->cgroup); /* sandbox_empty() tells whether it worked */
+}
+
+int sandbox_freeze(struct sandbox *b)
+{
+	return cgroup_write(b->cgroup, "cgroup.freeze", "1");
+}
+
+int sandbox_events_fd(const struct sandbox *b)
+{
+	return b->events;
+}
+
+bool sandbox_empty(const struct sandbox *b)
+{
+	char buf[256];
+	ssize_t n;
+
+	/* this read also arms the next notification */
+	n = pread(b->events, buf, sizeof(buf) - 1, 0);
+	if (n < 0)
+		return errno == ENODEV;
+	buf[n] = 0;
+	return strstr(buf, "populated 0");
+}
+
+int sandbox_remove(struct sandbox *b)
+{
+	int err;
+
+	err = cgroup_remove(agent_cgroup_fd(b->all->a), b->dir);
+	if (err)
+		return err;
+	/* from now on whoever still carries the mark is refused everything */
+	set_state(slot_of(b), EG_S_DEAD);
+	free_sandbox(b);
+	return 0;
+}
+
+/* ---- access ------------------------------------------------------------------------------ */
+
+uint64_t sandbox_id(const struct sandbox *b)
+{
+	return b->id;
+}
+
+uint32_t sandbox_slot(const struct sandbox *b)
+{
+	return b->slot;
+}
+
+uid_t sandbox_uid(const struct sandbox *b)
+{
+	return b->uid;
+}
+
+pid_t sandbox_leader(const struct sandbox *b)
+{
+	return b->leader;
+}
+
+const char *sandbox_name(const struct sandbox *b)
+{
+	return b->name;
+}
+
+const char *sandbox_policy(const struct sandbox *b)
+{
+	return b->policy;
+}
+
+const struct version *sandbox_version(const struct sandbox *b)
+{
+	return b->version;
+}
+
+uint64_t sandbox_started(const struct sandbox *b)
+{
+	return b->started;
+}
+
+const struct limits *sandbox_limits(const struct sandbox *b)
+{
+	return &b->limits;
+}
+
+const struct eg_sandbox *sandbox_counters(const struct sandbox *b)
+{
+	return slot_of(b);
+}
+
+void sandbox_set_owner(struct sandbox *b, void *owner)
+{
+	b->owner = owner;
+}
+
+void *sandbox_owner(const struct sandbox *b)
+{
+	return b->owner;
+}
+
+struct sandbox *sandboxes_find(struct sandboxes *s, uint64_t id)
+{
+	struct sandbox *b = s->by_id[id % ID_BUCKETS];
+
+	while (b && b->id != id)
+		b = b->next_of_hash;
+	return b;
+}
+
+struct sandbox *sandboxes_next(struct sandboxes *s, const struct sandbox *b)
+{
+	struct sandbox *next = NULL;
+	uint32_t i;
+
+	for (i = 0; i < EG_MAX_SANDBOXES; i++) {
+		struct sandbox *c = s->by_slot[i];
+
+		if (c && (!b || c->id > b->id) && (!next || c->id < next->id))
+			next = c;
+	}
+	return next;
+}
+
+uint32_t sandboxes_of_uid(const struct sandboxes *s, uid_t uid)
+{
+	uint32_t i, n = 0;
+
+	for (i = 0; i < EG_MAX_SANDBOXES; i++)
+		n += s->by_slot[i] && s->by_slot[i]->uid == uid;
+	return n;
+}

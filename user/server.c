@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Connections: accepting, who the peer is, dispatch, answers. */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "bpf_load.h"
+#include "bpf_sweep.h"
+#include "cgroup.h"
+#include "eventlog.h"
+#include "publish.h"
+#include "sandbox.h"
+#include "server_int.h"
+#include "task_check.h"
+#include "util.h"
+
+#define MAX_CONNECTIONS_OF_USER 128u
+#define KILL_ALL_MS 10000
+
+static const struct {
+	const char *op;
+	request_fn serve;
+} requests[] = {
+	{ "run", serve_run },	{ "end", serve_end }, { "ps", serve_ps },
+	{ "kill", serve_kill }, { "log", serve_log }, { "status", serve_status },
+};
+
+/* ---- answers ---------------------------------------------------------------------- */
+
+void conn_reply(struct conn *c, json_t *answer)
+{
+	/* one that does not read its answers loses them, and only its own */
+	if (answer && !c->closed)
+		(void)control_send(c->fd, answer, NULL, 0);
+	json_decref(answer);
+}
+
+void conn_error(struct conn *c, int exit_status, const char *fmt, ...)
+{
+	struct diag d = {};
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)diag_vat(&d, -EIO, NULL, 0, 0, fmt, ap);
+	va_end(ap);
+	conn_error_diag(c, exit_status, &d);
+}
+
+void conn_error_diag(struct conn *c, int exit_status, const struct diag *d)
+{
+	char text[2048];
+
+	conn_reply(c, json_pack("{s:s, s:i}", "error", diag_text(d, text, sizeof(text)), "exit",
+				exit_status));
+}
+
+/* ---- the peer ------------------------------------------------------------------------ */
+
+static int peer_pidfd(int fd, pid_t pid)
+{
+#ifndef SO_PEERPIDFD
+#define SO_PEERPIDFD 77
+#endif
+	socklen_t len = sizeof(int);
+	int pidfd;
+
+	if (!getsockopt(fd, SOL_SOCKET, SO_PEERPIDFD, &pidfd, &len))
+		return pidfd;
+	/* before 6.5: the number may have been used again, which only refuses more */
+	return pidfd_open(pid, 0);
+}
+
+/*
+ * The second line behind the kernel programs, which let no sandboxed task
+ * connect: a mark, or the cgroup (all there is with --egress-only).
+ */
+static bool peer_sandboxed(struct server *s, int fd, pid_t pid)
+{
+	_cleanup_close_ int pidfd = peer_pidfd(fd, pid);
+	char path[PATH_MAX];
+
+	if (pidfd < 0)
+		return true; /* gone: nobody to talk to */
+	if (agent_task_marked(s->a, pidfd) != 0)
+		return true;
+	return !task_cgroup(pidfd, path, sizeof(path)) && cgroup_is_sandbox(path);
+}
+
+/* ---- life of a connection --------------------------------------------------------------- */
+
+void conn_free(struct conn *c)
+{
+	struct server *s = c->s;
+
+	if (c->next)
+		c->next->prev = c->prev;
+	if (c->prev)
+		c->prev->next = c->next;
+	else
+		s->conns = c->next;
+	s->nconns--;
+	sd_event_source_unref(c->io);
+	sd_event_source_unref(c->empty);
+	sd_event_source_unref(c->timer);
+	if (c->child >= 0)
+		close(c->child);
+	close(c->fd);
+	free(c);
+}
+
+static void conn_hangup(struct conn *c)
+{
+	c->closed = true;
+	c->io = sd_event_source_disable_unref(c->io);
+	if (c->box)
+		conn_kill(c, NULL);
+	else
+		conn_free(c);
+}
+
+static void dispatch(struct conn *c, json_t *request, int *fds, size_t nfds)
+{
+	const char *op = json_string_value(json_object_get(request, "op"));
+	size_t i;
+
+	for (i = 0; op && i < ARRAY_SIZE(requests); i++) {
+		if (!str_eq(requests[i].op, op))
+			continue;
+		requests[i].serve(c, request, fds, nfds);
+		return;
+	}
+	conn_error(c, 2, "unknown request");
+}
+
+static int on_message(sd_event_source *src, int fd, uint32_t revents, void *ctx)
+{
+	int fds[CONTROL_FDS_MAX];
+	struct conn *c = ctx;
+	json_t *request;
+	size_t nfds = 0;
+	int err;
+
+	(void)src;
+	(void)revents;
+	err = control_recv(fd, &request, fds, &nfds);
+	if (err == -EAGAIN)
+		return 0;
+	if (err <= 0) {
+		if (err == -EBADMSG)
+			conn_error(c, 2, "malformed message");
+		conn_hangup(c);
+		return 0;
+	}
+	dispatch(c, request, fds, nfds);
+	while (nfds)
+		if (fds[--nfds] >= 0)
+			close(fds[nfds]);
+	json_decref(request);
+	return 0;
+}
+
+static uint32_t connections_of(const struct server *s, uid_t uid)
+{
+	const struct conn *c;
+	uint32_t n = 0;
+
+	for (c = s->conns; c; c = c->next)
+		n += c->peer.uid == uid;
+	return n;
+}
+
+int server_serve(struct server *s, int fd)
+{
+	struct conn *c = calloc(1, sizeof(*c));
+	socklen_t len = sizeof(c->peer);
+	int err;
+
+	if (!c) {
+		close(fd);
+		return -ENOMEM;
+	}
+	c->s = s;
+	c->fd = fd;
+	c->child = -1;
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &c->peer, &len)) {
+		err = -errno;
+		close(fd);
+		free(c);
+		return err;
+	}
+	c->uid = c->peer.uid;
+	c->next = s->conns;
+	if (c->next)
+		c->next->prev = c;
+	s->conns = c;
+	s->nconns++;
+	err = fcntl(fd, F_SETFL, O_NONBLOCK) ? -errno : 0;
+	if (!err)
+		err = sd_event_add_io(s->loop, &c->io, fd, EPOLLIN, on_message, c);
+	if (err < 0) {
+		conn_free(c);
+		return err;
+	}
+	if (s->nconns > s->o.max_connections ||
+	    (c->uid && connections_of(s, c->uid) > MAX_CONNECTIONS_OF_USER)) {
+		conn_error(c, 125, "too many connections");
+		conn_hangup(c);
+	} else if (peer_sandboxed(s, fd, c->peer.pid)) {
+		conn_error(c, 125, "this is a sandbox already: a sandboxed program cannot start "
+				   "another sandbox");
+		conn_hangup(c);
+	}
+	return 0;
+}
+
+static int on_connect(sd_event_source *src, int fd, uint32_t revents, void *ctx)
+{
+	struct server *s = ctx;
+	int got;
+
+	(void)src;
+	(void)revents;
+	got = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	if (got < 0)
+		return 0; /* it went away, or no descriptor is free: the next one may work */
+	(void)server_serve(s, got);
+	return 0;
+}
+
+static int listen_at(struct server *s, struct diag *d)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	const char *path = s->o.socket;
+
+	if (strlen(path) >= sizeof(a.sun_path))
+		return diag_set(d, -ENAMETOOLONG, "the socket's path is too long: %s", path);
+	strcpy(a.sun_path, path);
+	s->listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (s->listener < 0)
+		return diag_set(d, -errno, "cannot make a socket: %s", strerror(errno));
+	/* the caller holds the lock of the directory: an old socket is nobody's */
+	if (unlink(path) && errno != ENOENT)
+		return diag_set(d, -errno, "cannot remove the old %s: %s", path, strerror(errno));
+	if (bind(s->listener, (struct sockaddr *)&a, sizeof(a)) ||
+	    chown(path, 0, s->o.socket_group) || chmod(path, s->o.socket_mode) ||
+	    listen(s->listener, 128))
+		return diag_set(d, -errno, "cannot listen at %s: %s", path, strerror(errno));
+	if (sd_event_add_io(s->loop, &s->accept, s->listener, EPOLLIN, on_connect, s) < 0)
+		return diag_set(d, -ENOMEM, "out of memory");
+	return 0;
+}
+
+/* ---- the server ---------------------------------------------------------------------------- */
+
+int server_new(struct sd_event *loop, struct agent *a, const struct server_options *o,
+	       struct server **out, struct diag *d)
+{
+	struct server *s = calloc(1, sizeof(*s));
+	int err;
+
+	if (!s)
+		return diag_set(d, -ENOMEM, "out of memory");
+	s->o = *o;
+	s->loop = sd_event_ref(loop);
+	s->a = a;
+	s->listener = -1;
+	err = publisher_new(a, &s->publisher, d);
+	if (!err)
+		err = sandboxes_new(a, s->publisher, &s->sandboxes, d);
+	if (!err)
+		err = server_events_start(s, d);
+	if (!err && o->socket)
+		err = listen_at(s, d);
+	if (err) {
+		server_free(s);
+		return err;
+	}
+	*out = s;
+	return 0;
+}
+
+void server_kill_all(struct server *s)
+{
+	struct conn *c, *next;
+
+	for (c = s->conns; c; c = c->next)
+		if (c->box)
+			conn_kill(c, "egressd was stopped");
+	/* their cgroups become empty: let the loop see to each of them */
+	(void)cgroup_wait_empty(agent_cgroup_fd(s->a), KILL_ALL_MS);
+	(void)sweep_marked(agent_map_fd(s->a, AGENT_MAP_TASKS), 0);
+	for (c = s->conns; c; c = next) {
+		next = c->next;
+		if (c->box)
+			conn_kill(c, NULL);
+	}
+}
+
+void server_free(struct server *s)
+{
+	if (!s)
+		return;
+	while (s->conns)
+		conn_free(s->conns);
+	sd_event_source_unref(s->accept);
+	sd_event_source_unref(s->sweep);
+	server_events_stop(s);
+	if (s->listener >= 0) {
+		close(s->listener);
+		(void)unlink(s->o.socket); /* a stale one is replaced at the next start */
+	}
+	sandboxes_free(s->sandboxes);
+	publisher_free(s->publisher);
+	sd_event_unref(s->loop);
+	free(s);
+}
+
+uint32_t server_connections(const struct server *s)
+{
+	return s->nconns;
+}

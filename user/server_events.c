@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Violations: from the ring to the log and to whom they concern. */
+#include <errno.h>
+#include <string.h>
+
+#include "bpf_load.h"
+#include "eventlog.h"
+#include "events.h"
+#include "publish.h"
+#include "sandbox.h"
+#include "server_int.h"
+#include "util.h"
+
+#include "../bpf/egressctl.h"
+
+#define BATCH 1024u /* records before the loop looks at connections again */
+
+static const struct compiled *find_version(void *ctx, uint32_t serial)
+{
+	struct server *s = ctx;
+
+	return publisher_find(s->publisher, serial);
+}
+
+static int64_t find_owner(void *ctx, uint64_t id)
+{
+	struct server *s = ctx;
+	const struct sandbox *b = sandboxes_find(s->sandboxes, id);
+
+	return b ? (int64_t)sandbox_uid(b) : -1;
+}
+
+/* What the launcher asked to see, and what the policy says about it. */
+static void tell_launcher(struct conn *c, const struct event *ev)
+{
+	struct server *s = c->s;
+
+	if (c->events == CONN_JSON) {
+		conn_reply(c, json_pack("{s:s%}", "event", s->text.p, s->text.len));
+	} else if (c->events == CONN_LINES && !event_to_line(ev, &s->line)) {
+		conn_reply(c, json_pack("{s:s%}", "event", s->line.p, s->line.len));
+	}
+	if (ev->verdict != EG_VERDICT_DENIED)
+		return;
+	if (c->fail_fast && !c->note) {
+		c->note = "ended at the first refused access (--fail-fast)";
+		sandbox_kill(c->box);
+	} else if (c->freeze && !c->frozen) {
+		c->frozen = true;
+		if (!sandbox_freeze(c->box))
+			conn_reply(c, json_pack("{s:s}", "event",
+						"frozen at the first refused access (on-failure: "
+						"freeze): look at it, then egressctl kill"));
+	}
+}
+
+static void on_event(void *ctx, const struct event *ev)
+{
+	struct server *s = ctx;
+	struct sandbox *b;
+
+	if (event_to_json(ev, &s->text))
+		return; /* out of memory: the consumer's accounting shows a gap */
+	if (s->log)
+		eventlog_add(s->log, s->text.p, s->text.len);
+	if (ev->end)
+		return;
+	b = sandboxes_find(s->sandboxes, ev->sandbox);
+	if (b && sandbox_owner(b))
+		tell_launcher(sandbox_owner(b), ev);
+}
+
+static int on_ring(sd_event_source *src, int fd, uint32_t revents, void *ctx)
+{
+	struct server *s = ctx;
+
+	(void)src;
+	(void)fd;
+	(void)revents;
+	(void)events_consume(s->events, BATCH); /* the ring stays readable if there is more */
+	if (s->log)
+		eventlog_flush(s->log);
+	return 0;
+}
+
+void server_events_drain(struct server *s)
+{
+	while (events_consume(s->events, BATCH) >= (int)BATCH)
+		;
+	if (s->log)
+		eventlog_flush(s->log);
+}
+
+int server_events_start(struct server *s, struct diag *d)
+{
+	struct events_ops ops = {
+		.find = find_version, .owner = find_owner, .sink = on_event, .ctx = s,
+	};
+	int err;
+
+	if (s->o.log_dir) {
+		err = eventlog_open(s->o.log_dir, 0, &s->log);
+		if (err)
+			return diag_set(d, err, "cannot open the event log in %s: %s", s->o.log_dir,
+					strerror(-err));
+	}
+	err = events_new(agent_map_fd(s->a, AGENT_MAP_EVENTS), &ops, &s->events);
+	if (!err)
+		err = sd_event_add_io(s->loop, &s->ring, events_fd(s->events), EPOLLIN, on_ring, s);
+	return err < 0 ? diag_set(d, err, "cannot read events: %s", strerror(-err)) : 0;
+}
+
+void server_events_stop(struct server *s)
+{
+	sd_event_source_unref(s->ring);
+	events_free(s->events);
+	eventlog_close(s->log);
+	text_free(&s->text);
+	text_free(&s->line);
+}

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* What the files of the server share; everything else uses control.h. */
+#ifndef SERVER_INT_H
+#define SERVER_INT_H
+
+#include <stdbool.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+#include <systemd/sd-event.h>
+
+#include "control.h"
+#include "diag.h"
+#include "event_text.h"
+
+struct agent;
+struct conn;
+struct eventlog;
+struct events;
+struct publisher;
+struct sandbox;
+struct sandboxes;
+struct version;
+
+enum conn_events { CONN_NO_EVENTS, CONN_LINES, CONN_JSON };
+
+struct server {
+	struct server_options o;
+	sd_event *loop;
+	struct agent *a;
+	struct publisher *publisher;
+	struct sandboxes *sandboxes;
+	struct events *events;
+	struct eventlog *log;
+	struct text text; /* scratch of the event sink */
+	struct text line;
+	int listener;
+	sd_event_source *accept, *ring, *sweep;
+	struct conn *conns;
+	uint32_t nconns;
+};
+
+struct conn {
+	struct server *s;
+	struct conn *prev, *next;
+	int fd;
+	sd_event_source *io;
+	struct ucred peer;
+	uid_t uid; /* for whom it runs: the peer, or whom root names */
+
+	int child; /* pidfd of the blocked command */
+	struct sandbox *box;
+	sd_event_source *empty; /* its cgroup became empty, maybe */
+	sd_event_source *timer; /* limits: time */
+	enum conn_events events;
+	bool fail_fast, freeze, frozen;
+	bool killed;
+	bool want_end; /* the launcher waits for the answer to "end" */
+	bool closed; /* the launcher is gone: free when the sandbox is */
+	const char *note; /* why it was ended, for the launcher */
+};
+
+/* One request; every one is answered here or later. */
+typedef void (*request_fn)(struct conn *c, json_t *request, int *fds, size_t nfds);
+
+void conn_reply(struct conn *c, json_t *answer); /* takes the reference */
+void conn_error(struct conn *c, int exit_status, const char *fmt, ...) __printf_like(3, 4);
+void conn_error_diag(struct conn *c, int exit_status, const struct diag *d);
+void conn_free(struct conn *c);
+
+/* server_run.c */
+void serve_run(struct conn *c, json_t *request, int *fds, size_t nfds);
+void serve_end(struct conn *c, json_t *request, int *fds, size_t nfds);
+/* Kill the sandbox of a connection; it ends when its cgroup is empty. */
+void conn_kill(struct conn *c, const char *note);
+
+/* server_policy.c: from a request's policies to a version in the maps */
+struct run_policy {
+	json_t *policies; /* names as given */
+	json_t *texts; /* [{name, from, path, text}] */
+	const char *cwd, *tmpdir;
+	uid_t uid;
+	bool audit;
+};
+
+/*
+ * 1: *v has a reference; 0: *need is an array of {name, from} that is missing;
+ * negative errno with a message, -EINVAL when the policy is to blame.
+ */
+int server_policy(struct server *s, const struct run_policy *rp, const struct version **v,
+		  json_t **need, struct diag *d);
+
+/* server_events.c */
+int server_events_start(struct server *s, struct diag *d);
+void server_events_drain(struct server *s);
+void server_events_stop(struct server *s);
+
+/* server_query.c */
+void serve_ps(struct conn *c, json_t *request, int *fds, size_t nfds);
+void serve_kill(struct conn *c, json_t *request, int *fds, size_t nfds);
+void serve_log(struct conn *c, json_t *request, int *fds, size_t nfds);
+void serve_status(struct conn *c, json_t *request, int *fds, size_t nfds);
+
+#endif

@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Policies of clients. The client reads the files, under its user's rights, and
+ * the server asks for those it lacks, so that nothing is opened here on behalf
+ * of anybody. Everything that a version is compiled from is its key.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bpf_load.h"
+#include "compile.h"
+#include "policy.h"
+#include "publish.h"
+#include "server_int.h"
+#include "util.h"
+
+#include "../bpf/egressctl.h"
+
+/* the policy that stands for several -p: its text is made here */
+#define COMMAND_LINE "(command line)"
+
+struct text_reader {
+	const struct run_policy *rp;
+	json_t *need; /* array of {name, from} */
+};
+
+static bool same(const json_t *value, const char *text)
+{
+	const char *s = json_string_value(value);
+
+	return s && text ? str_eq(s, text) : !s && !text;
+}
+
+static const json_t *find_text(const json_t *texts, const char *name, const char *from)
+{
+	const json_t *t;
+	size_t i;
+
+	json_array_foreach(texts, i, t)
+		if (same(json_object_get(t, "name"), name) && same(json_object_get(t, "from"), from))
+			return t;
+	return NULL;
+}
+
+static int hand_out(const char *path, const char *text, size_t len, char **path_out,
+		    char **text_out, size_t *len_out, struct diag *d)
+{
+	_cleanup_free_ char *p = strdup(path);
+	_cleanup_free_ char *t = malloc(len + 1);
+
+	if (!p || !t)
+		return diag_set(d, -ENOMEM, "out of memory");
+	if (len > POLICY_MAX_BYTES)
+		return diag_at(d, -EFBIG, path, 0, 0, "a policy may have %u bytes",
+			       POLICY_MAX_BYTES);
+	memcpy(t, text, len);
+	t[len] = 0;
+	*path_out = steal_ptr(p);
+	*text_out = steal_ptr(t);
+	*len_out = len;
+	return 0;
+}
+
+/* version: 1, extends: every policy given */
+static int read_command_line(const struct run_policy *rp, char **path, char **text, size_t *len,
+			     struct diag *d)
+{
+	json_t *doc = json_pack("{s:i, s:O}", "version", 1, "extends", rp->policies);
+	_cleanup_free_ char *json = doc ? json_dumps(doc, 0) : NULL;
+
+	json_decref(doc);
+	if (!json)
+		return diag_set(d, -ENOMEM, "out of memory");
+	return hand_out(COMMAND_LINE, json, strlen(json), path, text, len, d);
+}
+
+static int read_text(void *ctx, const char *name, const char *from, char **path, char **text,
+		     size_t *len, struct diag *d)
+{
+	/* stands in for a text that is still missing, so that one pass finds all */
+	static const char stub[] = "version: 1\n";
+	struct text_reader *r = ctx;
+	const json_t *t, *body, *where;
+
+	if (!from && str_eq(name, COMMAND_LINE))
+		return read_command_line(r->rp, path, text, len, d);
+	if (from && str_eq(from, COMMAND_LINE))
+		from = NULL;
+	t = find_text(r->rp->texts, name, from);
+	if (!t) {
+		if (!find_text(r->need, name, from))
+			(void)json_array_append_new(r->need, json_pack("{s:s, s:s?}", "name", name,
+								       "from", from));
+		return hand_out(name, stub, strlen(stub), path, text, len, d);
+	}
+	body = json_object_get(t, "text");
+	where = json_object_get(t, "path");
+	if (!json_is_string(body) || !json_is_string(where))
+		return diag_set(d, -EINVAL, "bad request: a policy without text");
+	return hand_out(json_string_value(where), json_string_value(body),
+			json_string_length(body), path, text, len, d);
+}
+
+static int bind_vars(const struct run_policy *rp, struct policy_vars *v, struct diag *d)
+{
+	int err;
+
+	err = policy_vars_bind(v, rp->cwd, rp->uid, d);
+	if (err || !rp->tmpdir)
+		return err;
+	/* the server's own TMPDIR says nothing about the client's */
+	free(v->tmpdir);
+	v->tmpdir = strdup(rp->tmpdir);
+	err = v->tmpdir ? policy_vars_check(v, d) : diag_set(d, -ENOMEM, "out of memory");
+	if (err)
+		policy_vars_clear(v);
+	return err;
+}
+
+static char *make_key(const struct run_policy *rp, const struct policy_vars *v)
+{
+	json_t *j = json_pack("{s:O, s:O, s:s?, s:s?, s:s?, s:s?, s:I, s:b}", "policies",
+			      rp->policies, "texts", rp->texts, "workdir", v->workdir, "home",
+			      v->home, "tmpdir", v->tmpdir, "gitdir", v->gitdir, "uid",
+			      (json_int_t)rp->uid, "audit", rp->audit);
+	char *key = j ? json_dumps(j, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
+
+	json_decref(j);
+	return key;
+}
+
+static int refuse_unenforced(struct server *s, const struct compiled *c, struct diag *d)
+{
+	const struct compiled_name *n = compiled_first_name(c);
+	const struct rule_ref *r;
+
+	if (n) {
+		r = &c->rules[n->rule - 1];
+		return diag_at(d, -EINVAL, r->file, r->line, r->col,
+			       "'%s' is a destination by name, which cannot be enforced yet: give "
+			       "its addresses",
+			       r->text);
+	}
+	if (agent_egress_only(s->a) && (c->head.flags & EG_P_PATHS))
+		return diag_set(d, -EINVAL,
+				"the policy has path rules, and --egress-only enforces none: leave "
+				"out 'files', or boot with BPF LSM");
+	return 0;
+}
+
+static int compile_texts(struct server *s, const struct run_policy *rp,
+			 const struct policy_vars *vars, const char *key, const struct version **v,
+			 json_t *need, struct diag *d)
+{
+	const char *first = json_string_value(json_array_get(rp->policies, 0));
+	struct text_reader reader = { rp, need };
+	struct policy_reader rd = { read_text, &reader };
+	struct compiled *c = NULL;
+	struct policy *p = NULL;
+	int err;
+
+	if (!first)
+		return diag_set(d, -EINVAL, "bad request: a policy's name was expected");
+	err = policy_load(json_array_size(rp->policies) > 1 ? COMMAND_LINE : first, &rd, &p, d);
+	if (json_array_size(need)) {
+		/* what it says about the stubs means nothing */
+		diag_clear(d);
+		policy_free(p);
+		return 0;
+	}
+	if (err)
+		return err;
+	err = policy_compile(p, vars, &c, d);
+	policy_free(p);
+	if (err)
+		return err;
+	if (rp->audit) {
+		c->head.flags |= EG_P_AUDIT;
+		c->run.audit = true;
+	}
+	err = refuse_unenforced(s, c, d);
+	if (err) {
+		compiled_free(c);
+		return err;
+	}
+	err = publisher_put(s->publisher, c, key, strlen(key), v, d);
+	return err ? err : 1;
+}
+
+int server_policy(struct server *s, const struct run_policy *rp, const struct version **v,
+		  json_t **need, struct diag *d)
+{
+	_cleanup_free_ char *key = NULL;
+	struct policy_vars vars = {};
+	int err;
+
+	err = bind_vars(rp, &vars, d);
+	if (err)
+		return err;
+	key = make_key(rp, &vars);
+	if (!key) {
+		policy_vars_clear(&vars);
+		return diag_set(d, -ENOMEM, "out of memory");
+	}
+	*v = publisher_get(s->publisher, key, strlen(key), d);
+	if (*v) {
+		err = 1;
+	} else if (d->err) {
+		err = d->err;
+	} else {
+		*need = json_array();
+		err = compile_texts(s, rp, &vars, key, v, *need, d);
+		if (err)
+			json_decref(*need);
+	}
+	policy_vars_clear(&vars);
+	return err;
+}

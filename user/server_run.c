@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* "run" and "end": the life of one sandbox, tied to one connection. */
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "bpf_load.h"
+#include "bpf_sweep.h"
+#include "compile.h"
+#include "events.h"
+#include "publish.h"
+#include "sandbox.h"
+#include "server_int.h"
+#include "task_check.h"
+#include "util.h"
+
+#include "../bpf/egressctl.h"
+
+#define NAME_LEN_MAX 64u
+
+/* ---- the end ---------------------------------------------------------------------------- */
+
+/*
+ * Tasks that root moved out of the cgroup survive its end; they are refused
+ * everything, so finding them can wait until the loop has nothing else to do.
+ */
+static int on_sweep(sd_event_source *src, void *ctx)
+{
+	struct server *s = ctx;
+
+	(void)src;
+	sweep_dead(agent_map_fd(s->a, AGENT_MAP_TASKS), agent_sandboxes(s->a));
+	return 0;
+}
+
+static void sweep_later(struct server *s)
+{
+	if (!s->sweep) {
+		if (sd_event_add_defer(s->loop, &s->sweep, on_sweep, s) < 0)
+			return; /* no memory: the next end tries again */
+		(void)sd_event_source_set_priority(s->sweep, SD_EVENT_PRIORITY_IDLE);
+	}
+	(void)sd_event_source_set_enabled(s->sweep, SD_EVENT_ONESHOT);
+}
+
+/* The cgroup is empty: last events, counts, removal, answer. */
+static void finish(struct conn *c)
+{
+	struct server *s = c->s;
+	struct eg_sandbox last;
+	json_t *answer;
+	int err;
+
+	c->empty = sd_event_source_disable_unref(c->empty);
+	c->timer = sd_event_source_disable_unref(c->timer);
+	server_events_drain(s);
+	last = *sandbox_counters(c->box);
+	events_end(s->events, &last);
+	answer = json_pack("{s:I, s:I, s:I, s:I, s:s?}", "denied", (json_int_t)last.denied,
+			   "suppressed", (json_int_t)last.ev_suppressed, "lost",
+			   (json_int_t)last.ev_lost, "failed", (json_int_t)last.failed, "note",
+			   c->note);
+	err = sandbox_remove(c->box);
+	if (err)
+		fprintf(stderr, "egressd: cannot remove a sandbox's cgroup: %s\n", strerror(-err));
+	c->box = NULL;
+	sweep_later(s);
+	if (c->want_end)
+		conn_reply(c, answer);
+	else
+		json_decref(answer);
+	if (c->closed)
+		conn_free(c);
+}
+
+static int on_empty(sd_event_source *src, int fd, uint32_t revents, void *ctx)
+{
+	struct conn *c = ctx;
+
+	(void)src;
+	(void)fd;
+	(void)revents;
+	if (sandbox_empty(c->box) && c->killed)
+		finish(c);
+	return 0;
+}
+
+void conn_kill(struct conn *c, const char *note)
+{
+	c->killed = true;
+	if (note && !c->note)
+		c->note = note;
+	sandbox_kill(c->box);
+	if (sandbox_empty(c->box))
+		finish(c);
+	/* else on_empty() is called when it is */
+}
+
+void serve_end(struct conn *c, json_t *request, int *fds, size_t nfds)
+{
+	(void)request;
+	(void)fds;
+	(void)nfds;
+	if (!c->box) {
+		conn_error(c, 125, "nothing runs on this connection");
+		return;
+	}
+	c->want_end = true;
+	conn_kill(c, NULL);
+}
+
+static int on_timeout(sd_event_source *src, uint64_t usec, void *ctx)
+{
+	struct conn *c = ctx;
+
+	(void)src;
+	(void)usec;
+	/* the launcher sees its child die and asks for the end */
+	c->note = "the time limit was reached";
+	sandbox_kill(c->box);
+	return 0;
+}
+
+/* ---- the beginning -------------------------------------------------------------------------- */
+
+struct run_request {
+	struct run_policy policy;
+	const char *name, *events;
+	json_t *limits, *ttys;
+	int fail_fast;
+	json_int_t uid;
+};
+
+static int parse_request(struct conn *c, json_t *request, struct run_request *r)
+{
+	json_error_t e;
+	const char *op;
+	int audit = 0;
+
+	*r = (struct run_request){ .uid = -1 };
+	if (json_unpack_ex(request, &e, JSON_STRICT,
+			   "{s:s, s:o, s:o, s?s, s?s, s?b, s?b, s?s, s?o, s?o, s?I}", "op", &op,
+			   "policies", &r->policy.policies, "texts", &r->policy.texts, "tmpdir",
+			   &r->policy.tmpdir, "name", &r->name, "audit", &audit, "fail_fast",
+			   &r->fail_fast, "events", &r->events, "limits", &r->limits, "ttys",
+			   &r->ttys, "uid", &r->uid)) {
+		conn_error(c, 2, "bad request: %s", e.text);
+		return -EINVAL;
+	}
+	r->policy.audit = audit;
+	if (!json_is_array(r->policy.policies) || !json_array_size(r->policy.policies) ||
+	    !json_is_array(r->policy.texts) || (r->limits && !json_is_array(r->limits)) ||
+	    (r->ttys && !json_is_array(r->ttys))) {
+		conn_error(c, 2, "bad request: an array was expected");
+		return -EINVAL;
+	}
+	if (r->name && strlen(r->name) > NAME_LEN_MAX) {
+		conn_error(c, 2, "a name may have %u bytes", NAME_LEN_MAX);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+/* Whom it is for: root may name somebody else (sudo). */
+static int choose_uid(struct conn *c, json_int_t uid)
+{
+	if (uid < 0)
+		return 0;
+	if (c->peer.uid != 0 || uid >= UINT32_MAX) {
+		conn_error(c, 125, "only root runs commands for other users");
+		return -EPERM;
+	}
+	c->uid = uid;
+	return 0;
+}
+
+static int fill_spec(struct conn *c, const struct run_request *r, struct sandbox_spec *spec,
+		     struct diag *d)
+{
+	const struct policy_runtime *run = &spec->version->compiled->run;
+	size_t i;
+	int err;
+
+	spec->uid = c->uid;
+	spec->name = r->name;
+	spec->policy = json_string_value(json_array_get(r->policy.policies, 0));
+	for (i = 0; r->limits && i < json_array_size(r->limits); i++) {
+		const char *text = json_string_value(json_array_get(r->limits, i));
+
+		err = limits_parse(&spec->limits, text ? text : "", d);
+		if (err)
+			return err;
+	}
+	limits_merge(&spec->limits, &(struct limits){ .memory = run->memory,
+						      .pids = run->pids,
+						      .cpu_percent = run->cpu,
+						      .time_ms = run->time_ms });
+	for (i = 0; r->ttys && i < json_array_size(r->ttys) && i < ARRAY_SIZE(spec->ttys); i++)
+		spec->ttys[spec->nttys++] = json_integer_value(json_array_get(r->ttys, i));
+	return 0;
+}
+
+static json_t *string_array(char *const *list)
+{
+	json_t *a;
+
+	if (!list)
+		return json_null();
+	a = json_array();
+	for (; *list; list++)
+		(void)json_array_append_new(a, json_string(*list));
+	return a;
+}
+
+/* What the child has to know before it executes the command. */
+static json_t *describe(const struct sandbox *b)
+{
+	const struct compiled *c = sandbox_version(b)->compiled;
+	json_t *notices = json_array();
+	uint32_t i;
+
+	for (i = 0; i < c->nnotices; i++)
+		(void)json_array_append_new(notices, json_string(c->notices[i]));
+	return json_pack("{s:I, s:b, s:o, s:{s:o, s:o, s:o}}", "sandbox",
+			 (json_int_t)sandbox_id(b), "audit",
+			 (c->head.flags & EG_P_AUDIT) != 0, "notices", notices, "env", "keep",
+			 string_array(c->run.env_keep), "set", string_array(c->run.env_set), "only",
+			 string_array(c->run.env_only));
+}
+
+static int watch(struct conn *c, struct diag *d)
+{
+	uint64_t limit = sandbox_limits(c->box)->time_ms;
+	sd_event *loop = c->s->loop;
+	int err;
+
+	err = sd_event_add_io(loop, &c->empty, sandbox_events_fd(c->box), EPOLLPRI, on_empty, c);
+	if (err >= 0 && limit)
+		err = sd_event_add_time_relative(loop, &c->timer, CLOCK_MONOTONIC, limit * 1000, 0,
+						 on_timeout, c);
+	return err < 0 ? diag_set(d, err, "out of memory") : 0;
+}
+
+static int start(struct conn *c, const struct run_request *r, const struct version *v,
+		 struct diag *d)
+{
+	struct sandbox_spec spec = { .version = v };
+	int err;
+
+	err = fill_spec(c, r, &spec, d);
+	if (err)
+		return err;
+	err = sandbox_new(c->s->sandboxes, &spec, &c->box, d);
+	if (err)
+		return err;
+	sandbox_set_owner(c->box, c);
+	err = watch(c, d);
+	if (!err)
+		err = sandbox_enter(c->box, c->child, c->uid, d);
+	if (err) {
+		c->want_end = false;
+		conn_kill(c, NULL);
+	}
+	return err;
+}
+
+void serve_run(struct conn *c, json_t *request, int *fds, size_t nfds)
+{
+	const struct version *v;
+	struct run_request r;
+	struct diag d = {};
+	char cwd[PATH_MAX];
+	json_t *need = NULL;
+	int err;
+
+	if (c->box) {
+		conn_error(c, 125, "this connection runs a command already");
+		return;
+	}
+	if (parse_request(c, request, &r) || choose_uid(c, r.uid))
+		return;
+	if (nfds == 1 && c->child < 0) {
+		c->child = fds[0];
+		fds[0] = -1;
+	}
+	if (c->child < 0) {
+		conn_error(c, 125, "bad request: no process came with it");
+		return;
+	}
+	if (c->uid && sandboxes_of_uid(c->s->sandboxes, c->uid) >= c->s->o.max_per_uid) {
+		conn_error(c, 125, "%u sandboxes of this user run already",
+			   c->s->o.max_per_uid);
+		return;
+	}
+	err = task_cwd(c->child, cwd, sizeof(cwd));
+	if (err) {
+		conn_error(c, 125, "the working directory cannot be told: %s", strerror(-err));
+		return;
+	}
+	r.policy.cwd = cwd;
+	r.policy.uid = c->uid;
+	err = server_policy(c->s, &r.policy, &v, &need, &d);
+	if (!err) {
+		conn_reply(c, json_pack("{s:o}", "need", need));
+		return;
+	}
+	if (err > 0) {
+		c->events = !r.events			  ? CONN_NO_EVENTS :
+			    str_eq(r.events, "json") ? CONN_JSON :
+							  CONN_LINES;
+		c->fail_fast = r.fail_fast;
+		c->freeze = v->compiled->run.freeze;
+		err = start(c, &r, v, &d);
+		publisher_unref(c->s->publisher, v);
+	}
+	if (err)
+		conn_error_diag(c, err == -EINVAL ? 2 : 125, &d);
+	else
+		conn_reply(c, describe(c->box));
+}
