@@ -111,10 +111,13 @@ static __always_inline int refuse(struct who *w, __u16 op, __u8 want, __u8 reaso
 static __noinline int check(struct who *w, __u16 op, __u8 want, const struct path *dir,
 			    struct dentry *dentry)
 {
+	struct object o = {};
 	struct found f;
 	__u8 reason;
 
-	judge_child(w->t, w->p, &f, dir->mnt, dir->dentry, dentry);
+	if (w->p->nanchors)
+		o = object_by_hand(dentry);
+	judge_child(w->t, w->p, &f, dir->mnt, dir->dentry, dentry, &o);
 	if ((f.perm & want) == want)
 		return 0;
 	reason = f.reason;
@@ -127,8 +130,11 @@ static __noinline int check(struct who *w, __u16 op, __u8 want, const struct pat
 static __always_inline int judge_object(struct who *w, struct found *f, const struct path *path)
 {
 	struct dentry *dentry = path->dentry;
+	struct object o = {};
 
-	judge_child(w->t, w->p, f, path->mnt, dentry->d_parent, dentry);
+	if (w->p->nanchors)
+		o = object_of(dentry->d_inode);
+	judge_child(w->t, w->p, f, path->mnt, dentry->d_parent, dentry, &o);
 	return 0;
 }
 
@@ -327,7 +333,8 @@ int BPF_PROG(mmap_file, struct file *file, unsigned long reqprot, unsigned long 
 		return err;
 	if (!(w.p->flags & EG_P_PATHS))
 		return 0;
-	if (file)
+	/* the verifier takes an argument for never NULL (6.4 to 6.12): ask for its value */
+	if (address_of(file))
 		return check_code(&w, EG_OP_MMAP, &file->f_path);
 	if (w.p->flags & EG_P_STRICT)
 		return refuse_raw(&w, EG_OP_MMAP, EG_X, EG_WHY_GUARD, -EACCES, 0, 0, 0, 0);
@@ -481,9 +488,9 @@ static __always_inline bool no_gain(const struct found *from, const struct found
 
 static __always_inline bool is_dir(struct dentry *dentry)
 {
-	struct inode *inode = dentry->d_inode;
+	struct inode *inode = BPF_CORE_READ(dentry, d_inode); /* see object_by_hand() */
 
-	return inode && (inode->i_mode & S_IFMT) == S_IFDIR;
+	return inode && (BPF_CORE_READ(inode, i_mode) & S_IFMT) == S_IFDIR;
 }
 
 struct move {
@@ -504,16 +511,20 @@ static __noinline int check_move(struct who *w, struct move *m)
 {
 	const struct path *od = m->old_dir, *nd = m->new_dir;
 	struct dentry *o = m->old_dentry, *n = m->new_dentry;
-	struct found from, to;
+	struct eg_task *t = w->t;
+	struct found *from = (struct found *)t->found, *to = from + 1;
+	struct object oo, no;
 
-	judge_child(w->t, w->p, &from, od->mnt, o->d_parent, o);
-	judge_child(w->t, w->p, &to, nd->mnt, nd->dentry, n);
-	if ((from.perm & m->need_old) != m->need_old || !(to.perm & EG_C))
-		return refuse_raw(w, m->op, EG_C, from.reason ? from.reason : to.reason, -EACCES,
+	oo = object_by_hand(o);
+	no = object_by_hand(n);
+	judge_child(t, w->p, from, od->mnt, o->d_parent, o, &oo);
+	judge_child(t, w->p, to, nd->mnt, nd->dentry, n, &no);
+	if ((from->perm & m->need_old) != m->need_old || !(to->perm & EG_C))
+		return refuse_raw(w, m->op, EG_C, from->reason ? from->reason : to->reason, -EACCES,
 				  (__u64)od->mnt, (__u64)o, (__u64)nd->mnt, (__u64)n);
-	if (from.internal != to.internal || !no_gain(&from, &to, is_dir(o)) ||
-	    (m->exchange && !no_gain(&to, &from, is_dir(n))))
-		return refuse_raw(w, m->op, to.perm & ~from.perm, EG_WHY_GAIN, -EXDEV,
+	if (from->internal != to->internal || !no_gain(from, to, is_dir(o)) ||
+	    (m->exchange && !no_gain(to, from, is_dir(n))))
+		return refuse_raw(w, m->op, to->perm & ~from->perm, EG_WHY_GAIN, -EXDEV,
 				  (__u64)od->mnt, (__u64)o, (__u64)nd->mnt, (__u64)n);
 	return 0;
 }

@@ -204,14 +204,14 @@ int BPF_PROG(ptrace_access, struct task_struct *child, unsigned int mode, int re
 	return refuse(&g, EG_OP_PTRACE, EG_WHY_FOREIGN, child->tgid);
 }
 
-/* sig 0 only asks whether somebody is there; kill(-1) reaches who is left. */
+/*
+ * Signals from terminals and timers pass no hook. sig 0 only asks whether
+ * somebody is there, and is refused too; kill(-1) reaches who is left.
+ */
 SEC("lsm/task_kill")
 int BPF_PROG(task_kill, struct task_struct *p, struct kernel_siginfo *info, int sig,
 	     const struct cred *cred, int ret)
 {
-	/* sent by a terminal or timer on a task's behalf, not by the task */
-	if (cred)
-		return ret;
 	return guard_task(ret, 0, p, EG_OP_SIGNAL, ((__u64)p->tgid << 32) | (__u32)sig);
 }
 

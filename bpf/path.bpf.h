@@ -94,6 +94,8 @@ struct eg_memo_way {
 	__u32 pad;
 };
 
+_Static_assert(sizeof(struct eg_memo_way) <= sizeof(((struct eg_task *)0)->key), "eg_task.key");
+
 struct eg_memo {
 	struct bpf_spin_lock lock;
 	__u32 next;
@@ -417,6 +419,8 @@ struct found {
 	__u64 mnt; /* judge_sb(): where it was seen last, or 0 */
 };
 
+_Static_assert(2 * sizeof(struct found) <= sizeof(((struct eg_task *)0)->found), "eg_task.found");
+
 static __always_inline struct eg_walk *my_walk(void)
 {
 	struct eg_walk *w = bpf_task_storage_get(&walks, bpf_get_current_task_btf(), 0,
@@ -514,25 +518,54 @@ static __always_inline bool memo_get(struct inode *inode, const struct eg_memo_w
 	return hit;
 }
 
+/* An object as the kernel numbers it. */
+struct object {
+	__u64 ino; /* 0: the name is free */
+	__u32 dev;
+};
+
+/*
+ * From 6.4 the verifier believes that a dentry argument of an LSM hook has an
+ * inode: it drops the check for NULL and lets the load fault for real. A name
+ * that is about to appear has none. So arguments are read by hand (by_hand),
+ * and only dentries reached through another object are followed.
+ */
+static __always_inline struct object object_by_hand(struct dentry *dentry)
+{
+	struct inode *inode = BPF_CORE_READ(dentry, d_inode);
+	struct object o = {};
+
+	if (inode) {
+		o.ino = BPF_CORE_READ(inode, i_ino);
+		o.dev = BPF_CORE_READ(inode, i_sb, s_dev);
+	}
+	return o;
+}
+
+static __always_inline struct object object_of(struct inode *inode)
+{
+	struct object o = {};
+
+	o.ino = inode->i_ino;
+	o.dev = inode->i_sb->s_dev;
+	return o;
+}
+
 /* The object itself may be anchored: another name of a denied file. */
-static __always_inline __u32 object_anchor(struct eg_policy *p, struct dentry *dentry)
+static __always_inline __u32 object_anchor(struct eg_policy *p, const struct object *o)
 {
 	struct eg_anchor_key key = {};
 	struct eg_anchor *a;
-	struct inode *inode;
 	__u32 bit;
 
-	if (!p->nanchors)
+	if (!o->ino)
 		return NO_STATE;
-	inode = dentry->d_inode;
-	if (!inode)
-		return NO_STATE;
-	key.ino = inode->i_ino;
-	key.dev = inode->i_sb->s_dev;
-	key.serial = p->serial;
-	bit = eg_anchor_hash(key.ino, key.dev) & (EG_BLOOM_WORDS * 64 - 1);
+	bit = eg_anchor_hash(o->ino, o->dev) & (EG_BLOOM_WORDS * 64 - 1);
 	if (!(p->bloom[bit / 64] & (1ull << (bit % 64))))
 		return NO_STATE;
+	key.ino = o->ino;
+	key.dev = o->dev;
+	key.serial = p->serial;
 	a = bpf_map_lookup_elem(&anchors, &key);
 	return a ? a->state : NO_STATE;
 }
@@ -544,10 +577,10 @@ static __always_inline __u32 object_anchor(struct eg_policy *p, struct dentry *d
  */
 static __always_inline void judge_child(struct eg_task *t, struct eg_policy *p, struct found *f,
 					struct vfsmount *mnt, struct dentry *dir,
-					struct dentry *dentry)
+					struct dentry *dentry, const struct object *o)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
-	struct eg_memo_way want = {};
+	struct eg_memo_way *want = (struct eg_memo_way *)t->key; /* the stack is short */
 	struct eg_dfa *d = the_dfa();
 	struct inode *inode = dir->d_inode;
 	struct mnt_namespace *ns;
@@ -556,20 +589,20 @@ static __always_inline void judge_child(struct eg_task *t, struct eg_policy *p, 
 	struct eg_walk *w;
 
 	/* sampled before anything is looked at */
-	want.moves = dir_moves();
+	want->moves = dir_moves();
 	ns = task->nsproxy->mnt_ns;
-	want.ns_seq = ns->seq;
-	want.ns_event = ns->event;
-	want.mnt = (__u64)mnt;
-	want.serial = p->serial;
+	want->ns_seq = ns->seq;
+	want->ns_event = ns->event;
+	want->mnt = (__u64)mnt;
+	want->serial = p->serial;
 	barrier();
 
-	if (!d || !want.ns_seq || dentry == mnt->mnt_root || dir == dentry ||
+	if (!d || !want->ns_seq || dentry == mnt->mnt_root || dir == dentry ||
 	    dir->d_sb->s_magic == PROC_SUPER_MAGIC) {
 		judge_slow(t, p, f, mnt, dentry);
 		return;
 	}
-	if (memo_get(inode, &want, &state, &alt)) {
+	if (memo_get(inode, want, &state, &alt)) {
 		seq = dentry->d_seq.seqcount.sequence;
 		barrier();
 		len = dentry->d_name.len;
@@ -584,7 +617,7 @@ static __always_inline void judge_child(struct eg_task *t, struct eg_policy *p, 
 				__u32 n = eg_feed_name(t, len, p->names);
 
 				state = eg_dfa_child(d, state, n);
-				own = object_anchor(p, dentry);
+				own = object_anchor(p, o);
 				if (own == NO_STATE && alt != NO_STATE)
 					own = eg_dfa_child(d, alt, n);
 				f->state = state;
@@ -607,9 +640,9 @@ static __always_inline void judge_child(struct eg_task *t, struct eg_policy *p, 
 	found_from_walk(f, w);
 	if (!w->fail && !f->internal && w->first_parent == (__u64)dir && w->ns == (__u64)ns &&
 	    !(w->flags & WALK_PROC) && w->dir_state != NO_STATE) {
-		want.state = w->dir_state;
-		want.alt = w->dir_alt;
-		memo_fill(inode, &want);
+		want->state = w->dir_state;
+		want->alt = w->dir_alt;
+		memo_fill(inode, want);
 	}
 }
 
