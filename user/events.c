@@ -93,7 +93,7 @@ enum event_object event_object(const struct event *ev)
 	case EG_OP_LISTEN:
 	case EG_OP_ACCEPT:
 	case EG_OP_PACKET:
-		return EVENT_OBJECT_ADDRESS;
+		return ev->path.len ? EVENT_OBJECT_UNIX : EVENT_OBJECT_ADDRESS;
 	case EG_OP_UNIX:
 		return EVENT_OBJECT_UNIX;
 	default:
