@@ -205,63 +205,44 @@ struct remote {
 	const struct eventlog_filter *filter;
 };
 
+/* Text of the log: as safe to print as when it comes from the file. */
 static void print_message(void *ctx, json_t *msg)
 {
 	struct remote *r = ctx;
-	json_t *ev = json_object_get(msg, "event");
-	_cleanup_free_ char *line = NULL;
+	const json_t *ev = json_object_get(msg, "event");
+	const char *line = json_string_value(ev);
+	size_t len = json_string_length(ev);
 
-	/* ASCII, because a terminal may be reading and jansson escapes only C0 */
-	line = json_dumps(ev ? ev : msg, JSON_COMPACT | JSON_ENSURE_ASCII);
-	if (line && eventlog_match(r->filter, line, strlen(line)))
-		(void)print_line(r->printer, line, strlen(line));
-}
-
-static int follow_remote(int fd, struct remote *r)
-{
-	for (;;) {
-		int fds[CONTROL_FDS_MAX];
-		size_t nfds = 0;
-		json_t *msg = NULL;
-		int ret = control_recv(fd, &msg, fds, &nfds);
-
-		for (size_t i = 0; ret > 0 && i < nfds; i++)
-			close(fds[i]); /* none is expected here */
-		if (ret > 0)
-			print_message(r, msg);
-		json_decref(msg);
-		if (ret <= 0 || ferror(stdout))
-			return ret < 0 ? ret : -EPIPE;
-	}
+	if (!line || !eventlog_match(r->filter, line, len))
+		return;
+	/* nobody reads any more, and nothing else ends a call that follows */
+	if (print_line(r->printer, line, len))
+		exit(0);
 }
 
 static json_t *request(const struct log_options *o)
 {
-	json_t *req = json_pack("{s:s}", "op", o->follow ? "follow" : "log");
-
-	if (req && o->filter.sandbox)
-		(void)json_object_set_new(req, "sandbox", json_integer((json_int_t)o->filter.sandbox));
-	return req;
+	return json_pack("{s:s, s:I, s:I, s:b}", "op", "log", "sandbox",
+			 (json_int_t)o->filter.sandbox, "since", (json_int_t)o->filter.since_ns,
+			 "follow", o->follow);
 }
 
 static int log_remote(const struct log_options *o, struct printer *p)
 {
 	struct remote r = { .printer = p, .filter = &o->filter };
-	json_t *req = request(o), *answer = NULL;
 	int fd = control_connect(CONTROL_SOCKET), status = LAUNCH_FAILED, err;
+	json_t *req, *answer = NULL;
 	struct diag d = { 0 };
 
 	if (fd < 0) {
-		json_decref(req);
 		fprintf(stderr, "egressctl log: no service to ask (%s: %s); root can read %s\n",
 			CONTROL_SOCKET, strerror(-fd), EVENTLOG_DIR);
 		return LAUNCH_FAILED;
 	}
+	req = request(o);
 	err = req ? control_call(fd, req, NULL, 0, print_message, &r, &answer, &status, &d) : -ENOMEM;
 	json_decref(req);
 	json_decref(answer);
-	if (!err && o->follow)
-		err = follow_remote(fd, &r);
 	close(fd);
 	if (!err)
 		return 0;
