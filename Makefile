@@ -58,7 +58,7 @@ BPF_CFLAGS := -target bpf -mcpu=v3 -g -O2 -Wall -Wextra -Wno-unused-parameter -W
 	-D__TARGET_ARCH_$(BPF_ARCH) -I$(VMLINUX) -Ibpf $(BPF_EXTRA)
 
 PKGS := libbpf libelf zlib libfyaml jansson ldns libsystemd libnl-3.0 libnl-route-3.0 libnl-idiag-3.0
-needs-build := $(filter-out help clean vmlinux%,$(or $(MAKECMDGOALS),all))
+needs-build := $(filter-out help clean lint vmlinux%,$(or $(MAKECMDGOALS),all))
 ifneq ($(needs-build),)
 PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PKGS) cmocka)
 PKG_LIBS := $(shell $(PKG_CONFIG) --libs $(PKGS))
@@ -233,6 +233,9 @@ vmlinux:
 vmlinux-check:
 	$(Q)vmlinux/regenerate --check
 
+lint:
+	$(Q)$(PYTHON) selftests/lint
+
 # ---- the rest -------------------------------------------------------------------------------
 
 clean:
@@ -248,11 +251,12 @@ help:
 	@echo 'make demo          a real build under a policy, with an attack inside'
 	@echo 'make install       DESTDIR=$(DESTDIR) PREFIX=$(PREFIX)'
 	@echo 'make vmlinux       rewrite vmlinux/vmlinux.h from the stock kernels; vmlinux-check compares'
+	@echo 'make lint          what the compiler does not see of the house style'
 	@echo 'make clean         remove $(O)/'
 	@echo 'Variables: O=DIR, V=1 (show commands), SANITIZE=1, CFLAGS, CC, CLANG, VMLINUX=DIR,'
 	@echo '           and the lists of sources at the top of the Makefile.'
 
 FORCE:
-.PHONY: all bpf install tests check unit fuzz vmtest bench demo vmlinux vmlinux-check clean help FORCE
+.PHONY: all bpf install tests check unit fuzz vmtest bench demo vmlinux vmlinux-check lint clean help FORCE
 
 -include $(shell find $(O) -name '*.d' 2>/dev/null)
