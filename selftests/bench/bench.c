@@ -265,7 +265,8 @@ int main(int argc, char **argv)
 	      "ip neigh add " DUMMY_ADDR " lladdr 02:00:00:00:00:02 dev eg0");
 
 	clock_cost = measure(NULL, bench_clock, NULL);
-	printf("instructions, median of %d%*s total   extra      must       aim\n", ITERATIONS, 17, "");
+	printf("instructions, median of %d%*s total   extra      must       aim\n", ITERATIONS, 17,
+	       "");
 	for (i = 0; i < ARRAY_SIZE(operations); i++)
 		base[i] = measure(NULL, operations[i].act, operations[i].arg);
 	(void)harness_agent();
@@ -282,7 +283,8 @@ int main(int argc, char **argv)
 			struct box *b = box_new(o->policy(rules[r]));
 
 			total = measure(b, o->act, o->arg);
-			row(str("  sandboxed, %u rules", rules[r]), total, base[i], o->must, o->aim);
+			row(str("  sandboxed, %u rules", rules[r]), total, base[i], o->must,
+			    o->aim);
 			box_free(b);
 		}
 	}

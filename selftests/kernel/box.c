@@ -164,9 +164,10 @@ struct sandboxes *harness_sandboxes(void)
 static int read_policy(void *ctx, const char *name, const char *from, char **path, char **text,
 		       size_t *len, struct diag *d)
 {
+	const struct policy_reader *files = &policy_reader_files;
+
 	if (!str_eq(name, "test"))
-		return policy_reader_files.read(policy_reader_files.ctx, name, from, path, text, len,
-						d);
+		return files->read(files->ctx, name, from, path, text, len, d);
 	*path = strdup("test.yaml");
 	*text = strdup(ctx);
 	if (!*path || !*text)

@@ -412,7 +412,8 @@ int act_udp_sendmsg(const void *target)
 	struct sockaddr_storage ss;
 	socklen_t len = net_sockaddr(target, &ss);
 	struct iovec iov = { (void *)net_nonce(), NET_NONCE };
-	struct msghdr msg = { .msg_name = &ss, .msg_namelen = len, .msg_iov = &iov, .msg_iovlen = 1 };
+	struct msghdr msg = { .msg_name = &ss, .msg_namelen = len, .msg_iov = &iov,
+			      .msg_iovlen = 1 };
 	_cleanup_close_ int fd = net_socket(&ss, SOCK_DGRAM);
 
 	if (fd < 0)
