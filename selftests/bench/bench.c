@@ -10,6 +10,7 @@
  * Exit status 1 when a "must" is missed.
  */
 #include "harness_int.h"
+#include "bench_events.h"
 #include "net_hosts.h"
 
 #include <arpa/inet.h>
@@ -288,6 +289,8 @@ int main(int argc, char **argv)
 			box_free(b);
 		}
 	}
+	row("violation, from the ring's record to the log", bench_events(path_policy(10),
+	    HARNESS_DIR "/log"), 0, 0, 0);
 	boxes_end();
 	remove_tree(HARNESS_DIR);
 	return missed;
