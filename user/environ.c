@@ -70,7 +70,7 @@ static bool inherited(const char *entry, size_t len, const struct env_rules *r)
 
 	if (!name || !len || IN(always_dropped, name, 0))
 		return false;
-	if (r->nonly)
+	if (r->has_only)
 		return in_list((const char *const *)r->only, r->nonly, name, 0);
 	return in_list((const char *const *)r->keep, r->nkeep, name, 0) || !secret_name(name);
 }

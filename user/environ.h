@@ -12,8 +12,9 @@
 struct env_rules {
 	char **keep; /* names (shell patterns) kept although they look like secrets */
 	size_t nkeep;
-	char **only; /* when any: nothing else is inherited */
+	char **only; /* with has_only: nothing else is inherited */
 	size_t nonly;
+	bool has_only;
 	char **set; /* NAME=VALUE */
 	size_t nset;
 };

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
-#include <sys/pidfd.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
 #include <unistd.h>
@@ -16,7 +15,6 @@
 #include "cgroup.h"
 #include "diag.h"
 #include "host.h"
-#include "task_check.h"
 #include "util.h"
 
 #define KERNEL_MAJOR 6
@@ -172,12 +170,4 @@ int host_has_hook(const struct btf *kernel, const struct bpf_program *prog, stru
 			return 0;
 	return diag_set(d, -ENOTSUP, "this kernel has no hook '%s', which enforcement needs",
 			slash + 1);
-}
-
-bool host_in_sandbox(void)
-{
-	_cleanup_close_ int self = pidfd_open(getpid(), 0);
-	char path[PATH_MAX];
-
-	return self >= 0 && !task_cgroup(self, path, sizeof(path)) && cgroup_is_sandbox(path);
 }

@@ -27,7 +27,4 @@ int host_check(struct host *h, bool egress_only, struct diag *d);
  */
 int host_has_hook(const struct btf *kernel, const struct bpf_program *prog, struct diag *d);
 
-/* Is the calling process in the cgroup of a sandbox? */
-bool host_in_sandbox(void);
-
 #endif

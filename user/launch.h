@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <sys/types.h>
 
 struct diag;
@@ -18,14 +19,21 @@ struct diag;
 #define LAUNCH_NOEXEC 126
 #define LAUNCH_NOTFOUND 127
 
+#define LAUNCH_NESTED \
+	"this is a sandbox already: a sandboxed program cannot start another sandbox"
+
+#define LAUNCH_KEEP_FDS 64 /* most --keep-fd */
+#define LAUNCH_LIST 32 /* most -p, most --limit */
+
 struct launch {
 	char **argv; /* the command, NULL at the end */
-	const char **policies; /* names or paths, as given with -p */
+	const char *policies[LAUNCH_LIST]; /* names or paths, as given with -p */
 	size_t npolicies;
-	const char **limits; /* "memory=4G", … */
+	const char *limits[LAUNCH_LIST]; /* "memory=4G", … */
 	size_t nlimits;
-	const int *keep_fds; /* beyond 0, 1, 2 */
+	int keep_fds[LAUNCH_KEEP_FDS]; /* beyond 0, 1, 2 */
 	size_t nkeep_fds;
+	bool egress_only; /* an agent of our own loads only the cgroup programs */
 	const char *name; /* for people */
 	bool audit; /* report, do not refuse */
 	bool verbose; /* print each violation as it happens */
@@ -38,7 +46,19 @@ struct launch {
 	gid_t gid;
 	const char *user; /* for initgroups(); with `drop` */
 	const char *home;
+	bool server_is_ours; /* forked for this run alone */
+	/* called before the launcher ends, when not NULL */
+	void (*cleanup)(void *ctx);
+	void *cleanup_ctx;
 };
+
+/*
+ * Fill `l` from the command line; argv[0] is the command's own name. Descriptors
+ * are checked now, before any other is opened. -EINVAL with a message; *help is
+ * set when help was asked for (and nothing else is to be done).
+ */
+int launch_parse(struct launch *l, int argc, char **argv, bool *help, struct diag *d);
+void launch_usage(FILE *f, const char *program);
 
 /*
  * Run it over `control` (a connection to a server, taken over). Returns the

@@ -27,7 +27,7 @@
 struct anchor_set {
 	struct bound_anchor {
 		struct eg_anchor_key key; /* serial 0 */
-		struct eg_anchor v;
+		struct eg_anchor v; /* state not relocated */
 	} *a;
 	uint32_t n;
 };
@@ -96,6 +96,11 @@ static int bound_cmp(const void *a, const void *b)
 	return memcmp(a, b, sizeof(struct eg_anchor_key));
 }
 
+static int popcount_perm(uint32_t state)
+{
+	return __builtin_popcount(state >> EG_DFA_PERM_SHIFT & EG_PERM_ALL);
+}
+
 /* The objects that the anchors of `c` name now; to be freed by the caller. */
 static int bind_anchors(struct publisher *p, const struct compiled *c, struct anchor_set *out,
 			struct diag *d)
@@ -120,7 +125,7 @@ static int bind_anchors(struct publisher *p, const struct compiled *c, struct an
 			continue;
 		list[n].key.ino = seen[i].ino;
 		list[n].key.dev = seen[i].dev;
-		list[n].v.perm = c->anchors[i].perm;
+		list[n].v.state = c->anchors[i].state;
 		list[n++].v.rule = c->anchors[i].rule;
 	}
 	qsort(list, n, sizeof(*list), bound_cmp);
@@ -129,10 +134,8 @@ static int bind_anchors(struct publisher *p, const struct compiled *c, struct an
 
 		if (!last || bound_cmp(last, &list[i])) {
 			list[kept++] = list[i];
-		} else if ((last->v.perm & list[i].v.perm) != last->v.perm) {
-			/* several names of one object: what all of them allow */
-			last->v.perm &= list[i].v.perm;
-			last->v.rule = list[i].v.rule;
+		} else if (popcount_perm(list[i].v.state) < popcount_perm(last->v.state)) {
+			last->v = list[i].v; /* one object by several names: the strictest */
 		}
 	}
 	out->a = steal_ptr(list);
@@ -151,10 +154,12 @@ static int put_anchors(struct publisher *p, struct entry *e, struct eg_policy *h
 				EG_MAX_ANCHORS);
 	for (i = 0; i < e->anchors.n; i++) {
 		struct eg_anchor_key key = e->anchors.a[i].key;
+		struct eg_anchor v = e->anchors.a[i].v;
 		uint32_t bit = eg_anchor_hash(key.ino, key.dev);
 
 		key.serial = e->v.serial;
-		if (bpf_map_update_elem(fd, &key, &e->anchors.a[i].v, BPF_ANY))
+		v.state = automaton_relocate_state(v.state, e->slots.first);
+		if (bpf_map_update_elem(fd, &key, &v, BPF_ANY))
 			return diag_set(d, -errno, "cannot store an anchor: %s", strerror(errno));
 		e->anchors_put++;
 		p->anchors_left--;

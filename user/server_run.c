@@ -258,7 +258,7 @@ static int start(struct conn *c, const struct run_request *r, const struct versi
 	sandbox_set_owner(c->box, c);
 	err = watch(c, d);
 	if (!err)
-		err = sandbox_enter(c->box, c->child, c->uid, d);
+		err = sandbox_enter(c->box, c->child, c->peer.uid, d);
 	if (err) {
 		c->want_end = false;
 		conn_kill(c, NULL);

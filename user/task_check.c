@@ -151,6 +151,13 @@ bool cgroup_is_sandbox(const char *path)
 	return p && p[1] == 's' && p[2] >= '0' && p[2] <= '9';
 }
 
+bool task_self_in_sandbox(void)
+{
+	char path[PATH_MAX];
+
+	return !cgroup_of(getpid(), path, sizeof(path)) && cgroup_is_sandbox(path);
+}
+
 void task_move_to_parents_cgroup(pid_t pid)
 {
 	char mount[PATH_MAX], path[PATH_MAX], dir[2 * PATH_MAX], text[16];

@@ -29,6 +29,9 @@ int task_cgroup(int pidfd, char *buf, size_t size);
 /* Is that the cgroup of a sandbox, ours or of another agent? */
 bool cgroup_is_sandbox(const char *path);
 
+/* Is the calling process in one? For a message: what keeps it in is elsewhere. */
+bool task_self_in_sandbox(void);
+
 /* Move a process back to the cgroup that its parent is in. */
 void task_move_to_parents_cgroup(pid_t pid);
 

@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The launcher's side of a run. The child is forked first and waits; the server
+ * puts it into the sandbox; only then it closes descriptors, scrubs its
+ * environment and executes the command. So not one instruction of the command
+ * runs outside, and what the child does before that is this file.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "control.h"
+#include "diag.h"
+#include "launch.h"
+#include "launch_int.h"
+#include "policy.h"
+#include "util.h"
+
+static void say(const struct diag *d)
+{
+	diag_print(stderr, program_invocation_short_name, d);
+}
+
+/* ---- the request ---------------------------------------------------------------------- */
+
+/* Read one policy file as this user and add it to the texts. */
+static int add_text(json_t *texts, const char *name, const char *from, struct diag *d)
+{
+	_cleanup_free_ char *path = NULL;
+	_cleanup_free_ char *text = NULL;
+	size_t len = 0;
+	json_t *t;
+	int err;
+
+	err = policy_reader_files.read(policy_reader_files.ctx, name, from, &path, &text, &len, d);
+	if (err)
+		return err;
+	t = json_pack("{s:s, s:s?, s:s, s:s%}", "name", name, "from", from, "path", path, "text",
+		      text, len);
+	if (!t || json_array_append_new(texts, t))
+		return diag_at(d, -EINVAL, path, 0, 0, "not UTF-8 text");
+	return 0;
+}
+
+static json_t *strings(const char *const *list, size_t n)
+{
+	json_t *a = json_array();
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		(void)json_array_append_new(a, json_string(list[i]));
+	return a;
+}
+
+static const char *temp_dir(void)
+{
+	const char *dir = getenv("TMPDIR");
+
+	return dir && dir[0] == '/' ? dir : "/tmp";
+}
+
+static json_t *make_request(const struct launch *l, struct diag *d)
+{
+	const char *events = l->json ? "json" : l->verbose ? "line" : NULL;
+	json_t *r = json_pack("{s:s, s:o, s:[], s:s, s:b, s:b, s:o, s:o}", "op", "run", "policies",
+			      strings(l->policies, l->npolicies), "texts", "tmpdir", temp_dir(),
+			      "audit", l->audit, "fail_fast", l->fail_fast, "limits",
+			      strings(l->limits, l->nlimits), "ttys", launch_ttys());
+	size_t i;
+
+	if (!r)
+		goto fail;
+	if ((l->name && json_object_set_new(r, "name", json_string(l->name))) ||
+	    (events && json_object_set_new(r, "events", json_string(events))) ||
+	    (l->drop && json_object_set_new(r, "uid", json_integer(l->uid))))
+		goto fail;
+	for (i = 0; i < l->npolicies; i++) {
+		if (add_text(json_object_get(r, "texts"), l->policies[i], NULL, d)) {
+			json_decref(r);
+			return NULL;
+		}
+	}
+	return r;
+fail:
+	json_decref(r);
+	(void)diag_set(d, -EINVAL, "arguments must be UTF-8");
+	return NULL;
+}
+
+/* The policies that the server found missing: -ECANCELED when it asks for too much. */
+static int add_needed(json_t *request, const json_t *need, struct diag *d)
+{
+	json_t *texts = json_object_get(request, "texts");
+	const json_t *n;
+	size_t i;
+	int err;
+
+	if (json_array_size(texts) + json_array_size(need) > POLICY_MAX_FILES + 1)
+		return diag_set(d, -E2BIG, "the policy extends more than %u others",
+				POLICY_MAX_FILES);
+	json_array_foreach(need, i, n) {
+		const char *name = json_string_value(json_object_get(n, "name"));
+
+		if (!name)
+			return diag_set(d, -EPROTO, "egressd gave an answer that makes no sense");
+		err = add_text(texts, name, json_string_value(json_object_get(n, "from")), d);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+/* Get the child into a sandbox. 0 and the server's answer, or an exit status. */
+static int ask(const struct launch *l, int control, int child, json_t **answer)
+{
+	struct diag d = {};
+	json_t *request = make_request(l, &d);
+	int status = LAUNCH_USAGE, err = -EINVAL;
+	size_t nfds = 1;
+
+	while (request) {
+		json_t *need;
+
+		err = control_call(control, request, &child, nfds, NULL, NULL, answer, &status, &d);
+		need = err ? NULL : json_object_get(*answer, "need");
+		if (!need)
+			break;
+		nfds = 0; /* the server has it */
+		status = LAUNCH_USAGE;
+		err = add_needed(request, need, &d);
+		json_decref(*answer);
+		if (err)
+			break;
+	}
+	json_decref(request);
+	if (err)
+		say(&d);
+	return err ? status : 0;
+}
+
+/* ---- the run ----------------------------------------------------------------------------- */
+
+/*
+ * Why the command could not be executed, as the child reported it: nothing when
+ * the pipe closed with the execution.
+ */
+static int exec_failure(int report, const char *command)
+{
+	struct launch_failure f = {};
+	struct diag d = {};
+
+	if (launch_read_report(report, &f))
+		return 0;
+	if (f.what[0])
+		(void)diag_set(&d, -f.err, "%s: %s", f.what, strerror(f.err));
+	else if (f.err == ENOENT)
+		(void)diag_set(&d, -f.err, "%s: command not found", command);
+	else
+		(void)diag_set(&d, -f.err, "%s: cannot execute: %s", command, strerror(f.err));
+	say(&d);
+	return f.status;
+}
+
+static void print_notices(const struct launch *l, const json_t *answer)
+{
+	const json_t *notices = json_object_get(answer, "notices"), *n;
+	size_t i;
+
+	if (!l->verbose)
+		return;
+	json_array_foreach(notices, i, n)
+		fprintf(stderr, "%s: %s\n", program_invocation_short_name, json_string_value(n));
+}
+
+static json_int_t number(const json_t *o, const char *key)
+{
+	return json_integer_value(json_object_get(o, key));
+}
+
+/* One line when something was refused; nothing to say otherwise. */
+static void print_summary(const struct launch *l, json_int_t sandbox, bool audit,
+			  const json_t *end)
+{
+	json_int_t denied = number(end, "denied"), lost = number(end, "lost");
+	const char *me = program_invocation_short_name;
+	const char *note = json_string_value(json_object_get(end, "note"));
+
+	if (l->json) {
+		json_t *o = json_deep_copy(end);
+
+		(void)json_object_set_new(o, "sandbox", json_integer(sandbox));
+		(void)json_object_set_new(o, "summary", json_true());
+		(void)json_dumpf(o, stderr, JSON_COMPACT | JSON_ENCODE_ANY);
+		fputc('\n', stderr);
+		json_decref(o);
+		return;
+	}
+	if (note)
+		fprintf(stderr, "%s: %s\n", me, note);
+	if (!denied)
+		return;
+	fprintf(stderr, "%s: %lld access%s %s", me, (long long)denied,
+		denied == 1 ? "" : "es", audit ? "would have been refused" : "refused");
+	if (lost)
+		fprintf(stderr, " (%lld not recorded)", (long long)lost);
+	fprintf(stderr, "; see: egressctl log --sandbox %lld\n", (long long)sandbox);
+}
+
+/*
+ * Killed the way the command was, so that the shell sees the same: but without
+ * writing a core file of the launcher.
+ */
+static int die_of(int sig)
+{
+	struct sigaction dfl = { .sa_handler = SIG_DFL };
+	sigset_t set;
+
+	launch_no_core();
+	(void)sigaction(sig, &dfl, NULL);
+	sigemptyset(&set);
+	sigaddset(&set, sig);
+	sigprocmask(SIG_UNBLOCK, &set, NULL);
+	(void)raise(sig);
+	return 128 + sig; /* a signal that does not end a process */
+}
+
+static void end_run(const struct launch *l, int control, json_int_t sandbox, bool audit)
+{
+	json_t *request = json_pack("{s:s}", "op", "end"), *answer = NULL;
+	struct diag d = {};
+
+	/* with egressd gone the rules stay in force, and it cleans up when it is back */
+	if (control >= 0 && !control_call(control, request, NULL, 0, launch_print_event, NULL,
+					  &answer, NULL, &d))
+		print_summary(l, sandbox, audit, answer);
+	json_decref(request);
+	json_decref(answer);
+}
+
+/* Let the child go and see it to its end. Returns the exit status or -signal. */
+static int supervise(const struct launch *l, struct launch_child *c, int *control,
+		     json_t *answer)
+{
+	int status, failed;
+
+	status = launch_go(c, json_object_get(answer, "env"),
+			   json_integer_value(json_object_get(answer, "sandbox")));
+	if (status) {
+		kill(c->pid, SIGKILL);
+		(void)waitpid(c->pid, NULL, 0);
+		fprintf(stderr, "%s: the command's process ended early\n",
+			program_invocation_short_name);
+		return LAUNCH_FAILED;
+	}
+	failed = exec_failure(c->report, l->argv[0]);
+	status = launch_wait(c, control);
+	return failed ? failed : status;
+}
+
+/* The exit status, or minus the signal that ended the command. */
+static int run(const struct launch *l, int *control)
+{
+	json_t *answer = NULL;
+	struct launch_child c;
+	struct diag d = {};
+	json_int_t sandbox;
+	int status;
+	bool audit;
+
+	if (launch_check_fds(l, &d) || launch_fork(l, *control, &c, &d)) {
+		say(&d);
+		return LAUNCH_FAILED;
+	}
+	status = ask(l, *control, c.pidfd, &answer);
+	if (status) {
+		kill(c.pid, SIGKILL);
+		(void)waitpid(c.pid, NULL, 0);
+		return status;
+	}
+	print_notices(l, answer);
+	sandbox = number(answer, "sandbox");
+	audit = json_is_true(json_object_get(answer, "audit"));
+	status = supervise(l, &c, control, answer);
+	json_decref(answer);
+	end_run(l, *control, sandbox, audit);
+	return status;
+}
+
+int launch_run(const struct launch *l, int control)
+{
+	int status = run(l, &control);
+
+	if (control >= 0)
+		close(control);
+	if (l->cleanup)
+		l->cleanup(l->cleanup_ctx);
+	return status < 0 ? die_of(-status) : status;
+}
