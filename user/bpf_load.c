@@ -30,6 +30,8 @@
 #include "state.h"
 #include "util.h"
 
+#include <linux/types.h>
+
 #include "../bpf/egressctl.h"
 
 #define MAX_PROGS 256
@@ -43,8 +45,9 @@ struct agent {
 	struct eg_sandbox *sandboxes;
 	char *ports;
 	char name[64];
-	char pins[PATH_MAX]; /* NAME/abiN */
-	char links[PATH_MAX + 64];
+	char top[PATH_MAX]; /* NAME */
+	char pins[PATH_MAX + 16]; /* NAME/abiN */
+	char links[PATH_MAX + 80];
 	char cgroup[PATH_MAX];
 	int cgroup_fd;
 	int cgroup_root; /* the mount: controllers are enabled there first */
@@ -159,7 +162,7 @@ static bool is_private(const char *map)
 
 static int choose_maps(struct agent *a, struct diag *d)
 {
-	char path[PATH_MAX + 64];
+	char path[PATH_MAX + 96];
 	struct bpf_map *map;
 	int err;
 
@@ -288,18 +291,18 @@ static int make_dir(const char *path, mode_t mode, struct diag *d)
 
 static int make_dirs(struct agent *a, struct diag *d)
 {
-	char top[PATH_MAX];
 	uint64_t start = 0;
 	int err;
 
 	(void)process_start(getpid(), &start); /* only makes the name unique */
-	if (snprintf(top, sizeof(top), "%s/%s", a->host.bpffs, a->name) >= (int)sizeof(top) - 32 ||
+	if (snprintf(a->top, sizeof(a->top), "%s/%s", a->host.bpffs, a->name) >=
+		    (int)sizeof(a->top) ||
 	    snprintf(a->cgroup, sizeof(a->cgroup), "%s/%s", a->host.cgroup, a->name) >=
-		    (int)sizeof(a->cgroup) - 32)
+		    (int)sizeof(a->cgroup))
 		return diag_set(d, -ENAMETOOLONG, "the path of a mount is too long");
-	snprintf(a->pins, sizeof(a->pins), "%s/abi%u", top, EG_ABI);
+	snprintf(a->pins, sizeof(a->pins), "%s/abi%u", a->top, EG_ABI);
 	snprintf(a->links, sizeof(a->links), "%s/links.%d-%" PRIu64, a->pins, getpid(), start);
-	err = make_dir(top, 0700, d);
+	err = make_dir(a->top, 0700, d);
 	if (!err)
 		err = make_dir(a->pins, 0700, d);
 	if (!err)
@@ -357,10 +360,7 @@ void agent_close(struct agent *a, unsigned int flags)
 	if (flags & (AGENT_REMOVE | AGENT_REMOVE_OWN))
 		sweep_tree(a->links);
 	if (flags & AGENT_REMOVE) {
-		char top[PATH_MAX];
-
-		snprintf(top, sizeof(top), "%s/%s", a->host.bpffs, a->name);
-		sweep_tree(top);
+		sweep_tree(a->top);
 		if (a->cgroup_root >= 0)
 			(void)cgroup_remove(a->cgroup_root, a->name); /* best effort at the end */
 	}

@@ -18,6 +18,8 @@
 #include "state.h"
 #include "util.h"
 
+#include <linux/types.h>
+
 #include "../bpf/egressctl.h"
 
 #define MAX_PASSES 64 /* over all processes; a survivor is refused everything anyhow */
@@ -163,7 +165,7 @@ void sweep_old_links(const char *pins, const char *own)
 
 void sweep_other_abis(const char *bpffs, const char *name, unsigned int abi, int cgroup_fd)
 {
-	char dir[PATH_MAX], path[PATH_MAX + 300], own[32];
+	char dir[PATH_MAX], path[2 * PATH_MAX], own[32];
 	_cleanup_closedir_ DIR *d = NULL;
 	struct dirent *e;
 
@@ -196,7 +198,7 @@ static void sweep_run(const char *bpffs, int cgroup_root, const char *name)
 {
 	_cleanup_close_ int dir = -1;
 	_cleanup_close_ int tasks = -1;
-	char path[PATH_MAX];
+	char path[PATH_MAX + 300];
 
 	dir = openat(cgroup_root, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	if (dir >= 0) {
@@ -204,9 +206,7 @@ static void sweep_run(const char *bpffs, int cgroup_root, const char *name)
 		if (cgroup_wait_empty(dir, EMPTY_MS))
 			return; /* the pins must outlive its tasks */
 	}
-	if (snprintf(path, sizeof(path), "%s/%s/abi%u/map_tasks", bpffs, name, EG_ABI) >=
-	    (int)sizeof(path))
-		return;
+	snprintf(path, sizeof(path), "%s/%s/abi%u/map_tasks", bpffs, name, EG_ABI);
 	tasks = bpf_obj_get(path);
 	if (tasks >= 0)
 		(void)sweep_marked(tasks, 0);

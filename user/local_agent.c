@@ -80,7 +80,7 @@ static void detach(int fd)
 	if (fd != 3)
 		(void)dup3(fd, 3, O_CLOEXEC);
 	(void)close_range(4, ~0u, 0);
-	(void)chdir("/");
+	(void)!chdir("/"); /* only so that no mount is kept busy */
 	(void)prctl(PR_SET_NAME, "egress-agent");
 }
 

@@ -21,6 +21,8 @@
 #include "state.h"
 #include "util.h"
 
+#include <linux/types.h>
+
 #include "../bpf/egressctl.h"
 
 /* objects and what is allowed on them, sorted by object, each one once */

@@ -18,6 +18,8 @@
 #include "task_check.h"
 #include "util.h"
 
+#include <linux/types.h>
+
 #include "../bpf/egressctl.h"
 
 /* of what one sandbox may report; the rest is counted */

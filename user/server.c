@@ -110,6 +110,7 @@ void conn_free(struct conn *c)
 	sd_event_source_unref(c->io);
 	sd_event_source_unref(c->empty);
 	sd_event_source_unref(c->timer);
+	stop_log(c);
 	if (c->child >= 0)
 		close(c->child);
 	close(c->fd);
@@ -128,7 +129,8 @@ static void conn_hangup(struct conn *c)
 
 static void dispatch(struct conn *c, json_t *request, int *fds, size_t nfds)
 {
-	const char *op = json_string_value(json_object_get(request, "op"));
+	/* answers would end up between the lines of the log, and could block */
+	const char *op = c->logger ? NULL : json_string_value(json_object_get(request, "op"));
 	size_t i;
 
 	for (i = 0; op && i < ARRAY_SIZE(requests); i++) {
@@ -137,7 +139,8 @@ static void dispatch(struct conn *c, json_t *request, int *fds, size_t nfds)
 		requests[i].serve(c, request, fds, nfds);
 		return;
 	}
-	conn_error(c, 2, "unknown request");
+	if (!c->logger)
+		conn_error(c, 2, "unknown request");
 }
 
 static int on_message(sd_event_source *src, int fd, uint32_t revents, void *ctx)

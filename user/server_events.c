@@ -11,6 +11,8 @@
 #include "server_int.h"
 #include "util.h"
 
+#include <linux/types.h>
+
 #include "../bpf/egressctl.h"
 
 #define BATCH 1024u /* records before the loop looks at connections again */

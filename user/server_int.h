@@ -52,6 +52,7 @@ struct conn {
 	sd_event_source *empty; /* its cgroup became empty, maybe */
 	sd_event_source *timer; /* limits: time */
 	enum conn_events events;
+	sd_event_source *logger; /* process that reads the log for it */
 	bool fail_fast, freeze, frozen;
 	bool killed;
 	bool want_end; /* the launcher waits for the answer to "end" */
@@ -98,6 +99,7 @@ void server_events_stop(struct server *s);
 void serve_ps(struct conn *c, json_t *request, int *fds, size_t nfds);
 void serve_kill(struct conn *c, json_t *request, int *fds, size_t nfds);
 void serve_log(struct conn *c, json_t *request, int *fds, size_t nfds);
+void stop_log(struct conn *c);
 void serve_status(struct conn *c, json_t *request, int *fds, size_t nfds);
 
 #endif

@@ -15,6 +15,8 @@
 #include "server_int.h"
 #include "util.h"
 
+#include <linux/types.h>
+
 #include "../bpf/egressctl.h"
 
 /* the policy that stands for several -p: its text is made here */

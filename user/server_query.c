@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "bpf_load.h"
@@ -16,6 +17,8 @@
 #include "sandbox.h"
 #include "server_int.h"
 #include "util.h"
+
+#include <linux/types.h>
 
 #include "../bpf/egressctl.h"
 
@@ -115,12 +118,34 @@ static void __attribute__((noreturn)) log_child(struct conn *c, const struct eve
 	_exit(0);
 }
 
+static int on_log_end(sd_event_source *src, const siginfo_t *si, void *ctx)
+{
+	struct conn *c = ctx;
+
+	(void)si;
+	if (c)
+		c->logger = NULL;
+	sd_event_source_disable_unref(src);
+	return 0;
+}
+
+/* The peer is gone, and a log that is followed does not end by itself. */
+void stop_log(struct conn *c)
+{
+	if (!c->logger)
+		return;
+	(void)sd_event_source_send_child_signal(c->logger, SIGKILL, NULL, 0);
+	(void)sd_event_source_set_userdata(c->logger, NULL);
+	c->logger = NULL; /* on_log_end() drops it */
+}
+
 void serve_log(struct conn *c, json_t *request, int *fds, size_t nfds)
 {
 	struct eventlog_filter f = { .owner = c->peer.uid ? (int64_t)c->peer.uid : -1 };
 	json_int_t sandbox = 0, since = 0;
 	int follow = 0;
 	const char *op;
+	pid_t pid;
 
 	(void)fds;
 	(void)nfds;
@@ -129,20 +154,15 @@ void serve_log(struct conn *c, json_t *request, int *fds, size_t nfds)
 		conn_error(c, 2, "bad request");
 		return;
 	}
-	if (!c->s->o.log_dir || c->box) {
+	if (!c->s->o.log_dir || c->box || c->logger) {
 		conn_error(c, 1, "no events are logged here");
 		return;
 	}
 	f.sandbox = sandbox;
 	f.since_ns = since;
-	switch (fork()) {
-	case 0:
+	pid = fork();
+	if (!pid)
 		log_child(c, &f, follow);
-	case -1:
+	if (pid < 0 || sd_event_add_child(c->s->loop, &c->logger, pid, WEXITED, on_log_end, c) < 0)
 		conn_error(c, 125, "cannot start a process: %s", strerror(errno));
-		break;
-	default:
-		/* the child has the connection now; it ends when the peer hangs up */
-		conn_free(c);
-	}
 }

@@ -16,6 +16,8 @@
 #include "task_check.h"
 #include "util.h"
 
+#include <linux/types.h>
+
 #include "../bpf/egressctl.h"
 
 #define NAME_LEN_MAX 64u
