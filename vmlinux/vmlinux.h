@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 
-/* Made by vmlinux/regenerate from types.txt and the BTF of Linux 6.12 and 6.1: do not edit. */
+/*
+ * Made by vmlinux/regenerate from types.txt and the BTF of Linux 6.12 and 6.1: do not edit.
+ * A type or a member is missing? vmlinux/regenerate --add bpf/FILE.bpf.c
+ */
 
 #ifndef __VMLINUX_H__
 #define __VMLINUX_H__
@@ -13,7 +16,7 @@ struct bpf_local_storage;
 struct bpf_local_storage_data;
 struct bpf_local_storage_elem;
 struct bpf_local_storage_map;
-struct bpf_perf_event_value;
+struct bpf_prog;
 struct bpf_sock;
 struct bpf_sock_addr;
 struct bpf_sock_ops;
@@ -23,11 +26,17 @@ struct bpf_spin_lock;
 struct bpf_sysctl;
 struct bpf_tcp_sock;
 struct bpf_timer;
+struct cgroup;
+struct cred;
+struct css_set;
+struct ctl_table_header;
+struct dentry;
 struct ethhdr;
-struct fred_cs;
-struct fred_ss;
+struct file;
 struct hlist_head;
 struct hlist_node;
+struct hlist_nulls_node;
+struct iattr;
 struct icmp6hdr;
 struct icmphdr;
 struct icmpv6_echo;
@@ -35,20 +44,53 @@ struct icmpv6_nd_advt;
 struct icmpv6_nd_ra;
 struct in6_addr;
 struct in_addr;
+struct inet_timewait_death_row;
+struct inode;
+struct io_uring_task;
 struct iphdr;
 struct ipv6_opt_hdr;
 struct ipv6hdr;
+struct kernel_siginfo;
+struct kernfs_node;
+struct linux_binprm;
+struct list_head;
+struct mm_struct;
+struct mnt_namespace;
+struct mount;
+struct net;
 struct nlmsghdr;
-struct pt_regs;
+struct nsproxy;
+struct path;
+struct pid;
+struct proc_inode;
+struct proto;
+struct qstr;
 struct refcount_struct;
+struct request_sock;
+struct sctp_association;
+struct seqcount;
+struct seqcount_spinlock;
+struct sk_buff;
+struct sock;
+struct sock_cgroup_data;
+struct sock_common;
+struct sock_reuseport;
 struct sockaddr;
 struct sockaddr_in;
 struct sockaddr_in6;
 struct sockaddr_nl;
 struct sockaddr_un;
+struct socket;
+struct super_block;
 struct task_struct;
 struct tcphdr;
 struct udphdr;
+struct unix_address;
+struct unix_sock;
+struct user_namespace;
+struct vfsmount;
+struct vm_area_struct;
+union bpf_attr;
 
 /* Interfaces to user space and networks: fixed, never relocated. */
 
@@ -68,47 +110,23 @@ typedef __u16 __le16;
 
 typedef __u32 __le32;
 
-typedef __u16 __sum16;
-
-typedef __u32 __wsum;
-
-typedef signed char __s8;
-
 typedef short int __s16;
 
 typedef int __s32;
 
 typedef long long int __s64;
 
+typedef signed char __s8;
+
+typedef __u16 __sum16;
+
 typedef unsigned char __u8;
 
-typedef __s8 s8;
-
-typedef __s16 s16;
-
-typedef __s32 s32;
-
-typedef __s64 s64;
-
-typedef __u8 u8;
-
-typedef __u16 u16;
-
-typedef __u32 u32;
-
-typedef __u64 u64;
-
-typedef u8 uint8_t;
-
-typedef u16 uint16_t;
-
-typedef u32 uint32_t;
-
-typedef u64 uint64_t;
-
-typedef long unsigned int uintptr_t;
+typedef __u32 __wsum;
 
 typedef _Bool bool;
+
+typedef __u32 u32;
 
 typedef u32 __kernel_dev_t;
 
@@ -126,6 +144,14 @@ typedef int __kernel_pid_t;
 
 typedef __kernel_pid_t pid_t;
 
+typedef __s16 s16;
+
+typedef __s32 s32;
+
+typedef __s64 s64;
+
+typedef __s8 s8;
+
 typedef long unsigned int __kernel_ulong_t;
 
 typedef __kernel_ulong_t __kernel_size_t;
@@ -138,106 +164,27 @@ typedef __kernel_long_t __kernel_ssize_t;
 
 typedef __kernel_ssize_t ssize_t;
 
+typedef __u16 u16;
+
+typedef __u64 u64;
+
+typedef __u8 u8;
+
 typedef unsigned int __kernel_uid32_t;
 
 typedef __kernel_uid32_t uid_t;
 
+typedef u16 uint16_t;
+
+typedef u32 uint32_t;
+
+typedef u64 uint64_t;
+
+typedef u8 uint8_t;
+
+typedef long unsigned int uintptr_t;
+
 typedef short unsigned int umode_t;
-
-typedef struct {
-	int counter;
-} atomic_t;
-
-struct refcount_struct {
-	atomic_t refs;
-};
-
-typedef struct refcount_struct refcount_t;
-
-typedef struct {
-	uid_t val;
-} kuid_t;
-
-typedef struct {
-	gid_t val;
-} kgid_t;
-
-enum bpf_map_type {
-	BPF_MAP_TYPE_UNSPEC = 0,
-	BPF_MAP_TYPE_HASH = 1,
-	BPF_MAP_TYPE_ARRAY = 2,
-	BPF_MAP_TYPE_PROG_ARRAY = 3,
-	BPF_MAP_TYPE_PERF_EVENT_ARRAY = 4,
-	BPF_MAP_TYPE_PERCPU_HASH = 5,
-	BPF_MAP_TYPE_PERCPU_ARRAY = 6,
-	BPF_MAP_TYPE_STACK_TRACE = 7,
-	BPF_MAP_TYPE_CGROUP_ARRAY = 8,
-	BPF_MAP_TYPE_LRU_HASH = 9,
-	BPF_MAP_TYPE_LRU_PERCPU_HASH = 10,
-	BPF_MAP_TYPE_LPM_TRIE = 11,
-	BPF_MAP_TYPE_ARRAY_OF_MAPS = 12,
-	BPF_MAP_TYPE_HASH_OF_MAPS = 13,
-	BPF_MAP_TYPE_DEVMAP = 14,
-	BPF_MAP_TYPE_SOCKMAP = 15,
-	BPF_MAP_TYPE_CPUMAP = 16,
-	BPF_MAP_TYPE_XSKMAP = 17,
-	BPF_MAP_TYPE_SOCKHASH = 18,
-	BPF_MAP_TYPE_CGROUP_STORAGE_DEPRECATED = 19,
-	BPF_MAP_TYPE_CGROUP_STORAGE = 19,
-	BPF_MAP_TYPE_REUSEPORT_SOCKARRAY = 20,
-	BPF_MAP_TYPE_PERCPU_CGROUP_STORAGE_DEPRECATED = 21,
-	BPF_MAP_TYPE_PERCPU_CGROUP_STORAGE = 21,
-	BPF_MAP_TYPE_QUEUE = 22,
-	BPF_MAP_TYPE_STACK = 23,
-	BPF_MAP_TYPE_SK_STORAGE = 24,
-	BPF_MAP_TYPE_DEVMAP_HASH = 25,
-	BPF_MAP_TYPE_STRUCT_OPS = 26,
-	BPF_MAP_TYPE_RINGBUF = 27,
-	BPF_MAP_TYPE_INODE_STORAGE = 28,
-	BPF_MAP_TYPE_TASK_STORAGE = 29,
-	BPF_MAP_TYPE_BLOOM_FILTER = 30,
-	BPF_MAP_TYPE_USER_RINGBUF = 31,
-	BPF_MAP_TYPE_CGRP_STORAGE = 32,
-	BPF_MAP_TYPE_ARENA = 33,
-	__MAX_BPF_MAP_TYPE = 34,
-};
-
-enum bpf_prog_type {
-	BPF_PROG_TYPE_UNSPEC = 0,
-	BPF_PROG_TYPE_SOCKET_FILTER = 1,
-	BPF_PROG_TYPE_KPROBE = 2,
-	BPF_PROG_TYPE_SCHED_CLS = 3,
-	BPF_PROG_TYPE_SCHED_ACT = 4,
-	BPF_PROG_TYPE_TRACEPOINT = 5,
-	BPF_PROG_TYPE_XDP = 6,
-	BPF_PROG_TYPE_PERF_EVENT = 7,
-	BPF_PROG_TYPE_CGROUP_SKB = 8,
-	BPF_PROG_TYPE_CGROUP_SOCK = 9,
-	BPF_PROG_TYPE_LWT_IN = 10,
-	BPF_PROG_TYPE_LWT_OUT = 11,
-	BPF_PROG_TYPE_LWT_XMIT = 12,
-	BPF_PROG_TYPE_SOCK_OPS = 13,
-	BPF_PROG_TYPE_SK_SKB = 14,
-	BPF_PROG_TYPE_CGROUP_DEVICE = 15,
-	BPF_PROG_TYPE_SK_MSG = 16,
-	BPF_PROG_TYPE_RAW_TRACEPOINT = 17,
-	BPF_PROG_TYPE_CGROUP_SOCK_ADDR = 18,
-	BPF_PROG_TYPE_LWT_SEG6LOCAL = 19,
-	BPF_PROG_TYPE_LIRC_MODE2 = 20,
-	BPF_PROG_TYPE_SK_REUSEPORT = 21,
-	BPF_PROG_TYPE_FLOW_DISSECTOR = 22,
-	BPF_PROG_TYPE_CGROUP_SYSCTL = 23,
-	BPF_PROG_TYPE_RAW_TRACEPOINT_WRITABLE = 24,
-	BPF_PROG_TYPE_CGROUP_SOCKOPT = 25,
-	BPF_PROG_TYPE_TRACING = 26,
-	BPF_PROG_TYPE_STRUCT_OPS = 27,
-	BPF_PROG_TYPE_EXT = 28,
-	BPF_PROG_TYPE_LSM = 29,
-	BPF_PROG_TYPE_SK_LOOKUP = 30,
-	BPF_PROG_TYPE_SYSCALL = 31,
-	BPF_PROG_TYPE_NETFILTER = 32,
-	__MAX_BPF_PROG_TYPE = 33,
-};
 
 enum bpf_attach_type {
 	BPF_CGROUP_INET_INGRESS = 0,
@@ -342,9 +289,81 @@ enum bpf_cmd {
 	__MAX_BPF_CMD = 37,
 };
 
-enum sk_action {
-	SK_DROP = 0,
-	SK_PASS = 1,
+enum bpf_map_type {
+	BPF_MAP_TYPE_UNSPEC = 0,
+	BPF_MAP_TYPE_HASH = 1,
+	BPF_MAP_TYPE_ARRAY = 2,
+	BPF_MAP_TYPE_PROG_ARRAY = 3,
+	BPF_MAP_TYPE_PERF_EVENT_ARRAY = 4,
+	BPF_MAP_TYPE_PERCPU_HASH = 5,
+	BPF_MAP_TYPE_PERCPU_ARRAY = 6,
+	BPF_MAP_TYPE_STACK_TRACE = 7,
+	BPF_MAP_TYPE_CGROUP_ARRAY = 8,
+	BPF_MAP_TYPE_LRU_HASH = 9,
+	BPF_MAP_TYPE_LRU_PERCPU_HASH = 10,
+	BPF_MAP_TYPE_LPM_TRIE = 11,
+	BPF_MAP_TYPE_ARRAY_OF_MAPS = 12,
+	BPF_MAP_TYPE_HASH_OF_MAPS = 13,
+	BPF_MAP_TYPE_DEVMAP = 14,
+	BPF_MAP_TYPE_SOCKMAP = 15,
+	BPF_MAP_TYPE_CPUMAP = 16,
+	BPF_MAP_TYPE_XSKMAP = 17,
+	BPF_MAP_TYPE_SOCKHASH = 18,
+	BPF_MAP_TYPE_CGROUP_STORAGE_DEPRECATED = 19,
+	BPF_MAP_TYPE_CGROUP_STORAGE = 19,
+	BPF_MAP_TYPE_REUSEPORT_SOCKARRAY = 20,
+	BPF_MAP_TYPE_PERCPU_CGROUP_STORAGE_DEPRECATED = 21,
+	BPF_MAP_TYPE_PERCPU_CGROUP_STORAGE = 21,
+	BPF_MAP_TYPE_QUEUE = 22,
+	BPF_MAP_TYPE_STACK = 23,
+	BPF_MAP_TYPE_SK_STORAGE = 24,
+	BPF_MAP_TYPE_DEVMAP_HASH = 25,
+	BPF_MAP_TYPE_STRUCT_OPS = 26,
+	BPF_MAP_TYPE_RINGBUF = 27,
+	BPF_MAP_TYPE_INODE_STORAGE = 28,
+	BPF_MAP_TYPE_TASK_STORAGE = 29,
+	BPF_MAP_TYPE_BLOOM_FILTER = 30,
+	BPF_MAP_TYPE_USER_RINGBUF = 31,
+	BPF_MAP_TYPE_CGRP_STORAGE = 32,
+	BPF_MAP_TYPE_ARENA = 33,
+	__MAX_BPF_MAP_TYPE = 34,
+};
+
+enum bpf_prog_type {
+	BPF_PROG_TYPE_UNSPEC = 0,
+	BPF_PROG_TYPE_SOCKET_FILTER = 1,
+	BPF_PROG_TYPE_KPROBE = 2,
+	BPF_PROG_TYPE_SCHED_CLS = 3,
+	BPF_PROG_TYPE_SCHED_ACT = 4,
+	BPF_PROG_TYPE_TRACEPOINT = 5,
+	BPF_PROG_TYPE_XDP = 6,
+	BPF_PROG_TYPE_PERF_EVENT = 7,
+	BPF_PROG_TYPE_CGROUP_SKB = 8,
+	BPF_PROG_TYPE_CGROUP_SOCK = 9,
+	BPF_PROG_TYPE_LWT_IN = 10,
+	BPF_PROG_TYPE_LWT_OUT = 11,
+	BPF_PROG_TYPE_LWT_XMIT = 12,
+	BPF_PROG_TYPE_SOCK_OPS = 13,
+	BPF_PROG_TYPE_SK_SKB = 14,
+	BPF_PROG_TYPE_CGROUP_DEVICE = 15,
+	BPF_PROG_TYPE_SK_MSG = 16,
+	BPF_PROG_TYPE_RAW_TRACEPOINT = 17,
+	BPF_PROG_TYPE_CGROUP_SOCK_ADDR = 18,
+	BPF_PROG_TYPE_LWT_SEG6LOCAL = 19,
+	BPF_PROG_TYPE_LIRC_MODE2 = 20,
+	BPF_PROG_TYPE_SK_REUSEPORT = 21,
+	BPF_PROG_TYPE_FLOW_DISSECTOR = 22,
+	BPF_PROG_TYPE_CGROUP_SYSCTL = 23,
+	BPF_PROG_TYPE_RAW_TRACEPOINT_WRITABLE = 24,
+	BPF_PROG_TYPE_CGROUP_SOCKOPT = 25,
+	BPF_PROG_TYPE_TRACING = 26,
+	BPF_PROG_TYPE_STRUCT_OPS = 27,
+	BPF_PROG_TYPE_EXT = 28,
+	BPF_PROG_TYPE_LSM = 29,
+	BPF_PROG_TYPE_SK_LOOKUP = 30,
+	BPF_PROG_TYPE_SYSCALL = 31,
+	BPF_PROG_TYPE_NETFILTER = 32,
+	__MAX_BPF_PROG_TYPE = 33,
 };
 
 enum kernel_read_file_id {
@@ -392,11 +411,45 @@ enum lockdown_reason {
 	LOCKDOWN_CONFIDENTIALITY_MAX = 30,
 };
 
+enum sk_action {
+	SK_DROP = 0,
+	SK_PASS = 1,
+};
+
+enum sock_type {
+	SOCK_STREAM = 1,
+	SOCK_DGRAM = 2,
+	SOCK_RAW = 3,
+	SOCK_RDM = 4,
+	SOCK_SEQPACKET = 5,
+	SOCK_DCCP = 6,
+	SOCK_PACKET = 10,
+};
+
 enum {
 	BPF_ANY = 0,
 	BPF_NOEXIST = 1,
 	BPF_EXIST = 2,
 	BPF_F_LOCK = 4,
+};
+
+enum {
+	BPF_FIB_LOOKUP_DIRECT = 1,
+	BPF_FIB_LOOKUP_OUTPUT = 2,
+	BPF_FIB_LOOKUP_SKIP_NEIGH = 4,
+	BPF_FIB_LOOKUP_TBID = 8,
+	BPF_FIB_LOOKUP_SRC = 16,
+	BPF_FIB_LOOKUP_MARK = 32,
+};
+
+enum {
+	BPF_F_INDEX_MASK = 4294967295,
+	BPF_F_CURRENT_CPU = 4294967295,
+	BPF_F_CTXLEN_MASK = 4503595332403200,
+};
+
+enum {
+	BPF_F_CURRENT_NETNS = -1,
 };
 
 enum {
@@ -422,19 +475,8 @@ enum {
 };
 
 enum {
-	BPF_F_INDEX_MASK = 4294967295,
-	BPF_F_CURRENT_CPU = 4294967295,
-	BPF_F_CTXLEN_MASK = 4503595332403200,
-};
-
-enum {
 	BPF_LOCAL_STORAGE_GET_F_CREATE = 1,
 	BPF_SK_STORAGE_GET_F_CREATE = 1,
-};
-
-enum {
-	BPF_RB_NO_WAKEUP = 1,
-	BPF_RB_FORCE_WAKEUP = 2,
 };
 
 enum {
@@ -445,12 +487,8 @@ enum {
 };
 
 enum {
-	BPF_FIB_LOOKUP_DIRECT = 1,
-	BPF_FIB_LOOKUP_OUTPUT = 2,
-	BPF_FIB_LOOKUP_SKIP_NEIGH = 4,
-	BPF_FIB_LOOKUP_TBID = 8,
-	BPF_FIB_LOOKUP_SRC = 16,
-	BPF_FIB_LOOKUP_MARK = 32,
+	BPF_RB_NO_WAKEUP = 1,
+	BPF_RB_FORCE_WAKEUP = 2,
 };
 
 enum {
@@ -459,10 +497,6 @@ enum {
 	BPF_SKB_CLOCK_REALTIME = 0,
 	BPF_SKB_CLOCK_MONOTONIC = 1,
 	BPF_SKB_CLOCK_TAI = 2,
-};
-
-enum {
-	BPF_F_CURRENT_NETNS = -1,
 };
 
 enum {
@@ -562,6 +596,20 @@ struct __sk_buff {
 };
 
 _Static_assert(sizeof(struct __sk_buff) == 192, "__sk_buff");
+
+struct bpf_cgroup_dev_ctx {
+	__u32 access_type;
+	__u32 major;
+	__u32 minor;
+};
+
+_Static_assert(sizeof(struct bpf_cgroup_dev_ctx) == 12, "bpf_cgroup_dev_ctx");
+
+struct bpf_dynptr {
+	__u64 __opaque[2];
+};
+
+_Static_assert(sizeof(struct bpf_dynptr) == 16, "bpf_dynptr");
 
 struct bpf_sock {
 	__u32 bound_dev_if;
@@ -692,38 +740,18 @@ struct bpf_sockopt {
 
 _Static_assert(sizeof(struct bpf_sockopt) == 40, "bpf_sockopt");
 
-struct bpf_sysctl {
-	__u32 write;
-	__u32 file_pos;
-};
-
-_Static_assert(sizeof(struct bpf_sysctl) == 8, "bpf_sysctl");
-
-struct bpf_cgroup_dev_ctx {
-	__u32 access_type;
-	__u32 major;
-	__u32 minor;
-};
-
-_Static_assert(sizeof(struct bpf_cgroup_dev_ctx) == 12, "bpf_cgroup_dev_ctx");
-
 struct bpf_spin_lock {
 	__u32 val;
 };
 
 _Static_assert(sizeof(struct bpf_spin_lock) == 4, "bpf_spin_lock");
 
-struct bpf_timer {
-	__u64 __opaque[2];
+struct bpf_sysctl {
+	__u32 write;
+	__u32 file_pos;
 };
 
-_Static_assert(sizeof(struct bpf_timer) == 16, "bpf_timer");
-
-struct bpf_dynptr {
-	__u64 __opaque[2];
-};
-
-_Static_assert(sizeof(struct bpf_dynptr) == 16, "bpf_dynptr");
+_Static_assert(sizeof(struct bpf_sysctl) == 8, "bpf_sysctl");
 
 struct bpf_tcp_sock {
 	__u32 snd_cwnd;
@@ -756,13 +784,11 @@ struct bpf_tcp_sock {
 
 _Static_assert(sizeof(struct bpf_tcp_sock) == 112, "bpf_tcp_sock");
 
-struct bpf_perf_event_value {
-	__u64 counter;
-	__u64 enabled;
-	__u64 running;
+struct bpf_timer {
+	__u64 __opaque[2];
 };
 
-_Static_assert(sizeof(struct bpf_perf_event_value) == 24, "bpf_perf_event_value");
+_Static_assert(sizeof(struct bpf_timer) == 16, "bpf_timer");
 
 struct ethhdr {
 	unsigned char h_dest[6];
@@ -771,119 +797,6 @@ struct ethhdr {
 };
 
 _Static_assert(sizeof(struct ethhdr) == 14, "ethhdr");
-
-struct iphdr {
-	__u8 ihl: 4;
-	__u8 version: 4;
-	__u8 tos;
-	__be16 tot_len;
-	__be16 id;
-	__be16 frag_off;
-	__u8 ttl;
-	__u8 protocol;
-	__sum16 check;
-	union {
-		struct {
-			__be32 saddr;
-			__be32 daddr;
-		};
-		struct {
-			__be32 saddr;
-			__be32 daddr;
-		} addrs;
-	};
-};
-
-_Static_assert(sizeof(struct iphdr) == 20, "iphdr");
-
-struct in6_addr {
-	union {
-		__u8 u6_addr8[16];
-		__be16 u6_addr16[8];
-		__be32 u6_addr32[4];
-	} in6_u;
-};
-
-_Static_assert(sizeof(struct in6_addr) == 16, "in6_addr");
-
-struct ipv6hdr {
-	__u8 priority: 4;
-	__u8 version: 4;
-	__u8 flow_lbl[3];
-	__be16 payload_len;
-	__u8 nexthdr;
-	__u8 hop_limit;
-	union {
-		struct {
-			struct in6_addr saddr;
-			struct in6_addr daddr;
-		};
-		struct {
-			struct in6_addr saddr;
-			struct in6_addr daddr;
-		} addrs;
-	};
-};
-
-_Static_assert(sizeof(struct ipv6hdr) == 40, "ipv6hdr");
-
-struct ipv6_opt_hdr {
-	__u8 nexthdr;
-	__u8 hdrlen;
-};
-
-_Static_assert(sizeof(struct ipv6_opt_hdr) == 2, "ipv6_opt_hdr");
-
-struct tcphdr {
-	__be16 source;
-	__be16 dest;
-	__be32 seq;
-	__be32 ack_seq;
-	__u16 res1: 4;
-	__u16 doff: 4;
-	__u16 fin: 1;
-	__u16 syn: 1;
-	__u16 rst: 1;
-	__u16 psh: 1;
-	__u16 ack: 1;
-	__u16 urg: 1;
-	__u16 ece: 1;
-	__u16 cwr: 1;
-	__be16 window;
-	__sum16 check;
-	__be16 urg_ptr;
-};
-
-_Static_assert(sizeof(struct tcphdr) == 20, "tcphdr");
-
-struct udphdr {
-	__be16 source;
-	__be16 dest;
-	__be16 len;
-	__sum16 check;
-};
-
-_Static_assert(sizeof(struct udphdr) == 8, "udphdr");
-
-struct icmphdr {
-	__u8 type;
-	__u8 code;
-	__sum16 checksum;
-	union {
-		struct {
-			__be16 id;
-			__be16 sequence;
-		} echo;
-		__be32 gateway;
-		struct {
-			__be16 __unused;
-			__be16 mtu;
-		} frag;
-		__u8 reserved[4];
-	} un;
-};
-
-_Static_assert(sizeof(struct icmphdr) == 8, "icmphdr");
 
 struct icmpv6_echo {
 	__be16 identifier;
@@ -924,11 +837,103 @@ struct icmp6hdr {
 
 _Static_assert(sizeof(struct icmp6hdr) == 8, "icmp6hdr");
 
+struct icmphdr {
+	__u8 type;
+	__u8 code;
+	__sum16 checksum;
+	union {
+		struct {
+			__be16 id;
+			__be16 sequence;
+		} echo;
+		__be32 gateway;
+		struct {
+			__be16 __unused;
+			__be16 mtu;
+		} frag;
+		__u8 reserved[4];
+	} un;
+};
+
+_Static_assert(sizeof(struct icmphdr) == 8, "icmphdr");
+
+struct in6_addr {
+	union {
+		__u8 u6_addr8[16];
+		__be16 u6_addr16[8];
+		__be32 u6_addr32[4];
+	} in6_u;
+};
+
+_Static_assert(sizeof(struct in6_addr) == 16, "in6_addr");
+
 struct in_addr {
 	__be32 s_addr;
 };
 
 _Static_assert(sizeof(struct in_addr) == 4, "in_addr");
+
+struct iphdr {
+	__u8 ihl: 4;
+	__u8 version: 4;
+	__u8 tos;
+	__be16 tot_len;
+	__be16 id;
+	__be16 frag_off;
+	__u8 ttl;
+	__u8 protocol;
+	__sum16 check;
+	union {
+		struct {
+			__be32 saddr;
+			__be32 daddr;
+		};
+		struct {
+			__be32 saddr;
+			__be32 daddr;
+		} addrs;
+	};
+};
+
+_Static_assert(sizeof(struct iphdr) == 20, "iphdr");
+
+struct ipv6_opt_hdr {
+	__u8 nexthdr;
+	__u8 hdrlen;
+};
+
+_Static_assert(sizeof(struct ipv6_opt_hdr) == 2, "ipv6_opt_hdr");
+
+struct ipv6hdr {
+	__u8 priority: 4;
+	__u8 version: 4;
+	__u8 flow_lbl[3];
+	__be16 payload_len;
+	__u8 nexthdr;
+	__u8 hop_limit;
+	union {
+		struct {
+			struct in6_addr saddr;
+			struct in6_addr daddr;
+		};
+		struct {
+			struct in6_addr saddr;
+			struct in6_addr daddr;
+		} addrs;
+	};
+};
+
+_Static_assert(sizeof(struct ipv6hdr) == 40, "ipv6hdr");
+
+struct nlmsghdr {
+	__u32 nlmsg_len;
+	__u16 nlmsg_type;
+	__u16 nlmsg_flags;
+	__u32 nlmsg_seq;
+	__u32 nlmsg_pid;
+};
+
+_Static_assert(sizeof(struct nlmsghdr) == 16, "nlmsghdr");
 
 typedef short unsigned int __kernel_sa_family_t;
 
@@ -966,13 +971,6 @@ struct sockaddr_in6 {
 
 _Static_assert(sizeof(struct sockaddr_in6) == 28, "sockaddr_in6");
 
-struct sockaddr_un {
-	__kernel_sa_family_t sun_family;
-	char sun_path[108];
-};
-
-_Static_assert(sizeof(struct sockaddr_un) == 110, "sockaddr_un");
-
 struct sockaddr_nl {
 	__kernel_sa_family_t nl_family;
 	short unsigned int nl_pad;
@@ -982,75 +980,67 @@ struct sockaddr_nl {
 
 _Static_assert(sizeof(struct sockaddr_nl) == 12, "sockaddr_nl");
 
-struct nlmsghdr {
-	__u32 nlmsg_len;
-	__u16 nlmsg_type;
-	__u16 nlmsg_flags;
-	__u32 nlmsg_seq;
-	__u32 nlmsg_pid;
+struct sockaddr_un {
+	__kernel_sa_family_t sun_family;
+	char sun_path[108];
 };
 
-_Static_assert(sizeof(struct nlmsghdr) == 16, "nlmsghdr");
+_Static_assert(sizeof(struct sockaddr_un) == 110, "sockaddr_un");
 
-struct fred_cs {
-	u64 cs : 16;
-	u64 sl : 2;
-	u64 wfe : 1;
+struct tcphdr {
+	__be16 source;
+	__be16 dest;
+	__be32 seq;
+	__be32 ack_seq;
+	__u16 res1: 4;
+	__u16 doff: 4;
+	__u16 fin: 1;
+	__u16 syn: 1;
+	__u16 rst: 1;
+	__u16 psh: 1;
+	__u16 ack: 1;
+	__u16 urg: 1;
+	__u16 ece: 1;
+	__u16 cwr: 1;
+	__be16 window;
+	__sum16 check;
+	__be16 urg_ptr;
 };
 
-struct fred_ss {
-	u64 ss : 16;
-	u64 sti : 1;
-	u64 swevent : 1;
-	u64 nmi : 1;
-	u64 vector : 8;
-	u64 type : 4;
-	u64 enclave : 1;
-	u64 lm : 1;
-	u64 nested : 1;
-	u64 insnlen : 4;
+_Static_assert(sizeof(struct tcphdr) == 20, "tcphdr");
+
+struct udphdr {
+	__be16 source;
+	__be16 dest;
+	__be16 len;
+	__sum16 check;
 };
 
-struct pt_regs {
-	long unsigned int r15;
-	long unsigned int r14;
-	long unsigned int r13;
-	long unsigned int r12;
-	long unsigned int bp;
-	long unsigned int bx;
-	long unsigned int r11;
-	long unsigned int r10;
-	long unsigned int r9;
-	long unsigned int r8;
-	long unsigned int ax;
-	long unsigned int cx;
-	long unsigned int dx;
-	long unsigned int si;
-	long unsigned int di;
-	long unsigned int orig_ax;
-	long unsigned int ip;
-	union {
-		u16 cs;
-		u64 csx;
-		struct fred_cs fred_cs;
-	};
-	long unsigned int flags;
-	long unsigned int sp;
-	union {
-		u16 ss;
-		u64 ssx;
-		struct fred_ss fred_ss;
-	};
-};
-
-_Static_assert(sizeof(struct pt_regs) == 168, "pt_regs");
+_Static_assert(sizeof(struct udphdr) == 8, "udphdr");
 
 /* The kernel's own: every access is relocated to the running kernel. */
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
-struct task_struct {
-	struct bpf_local_storage *bpf_storage;
+typedef struct {
+	int counter;
+} atomic_t;
+
+typedef struct {
+	gid_t val;
+} kgid_t;
+
+typedef struct {
+	uid_t val;
+} kuid_t;
+
+struct refcount_struct {
+	atomic_t refs;
+};
+
+typedef struct refcount_struct refcount_t;
+
+union bpf_attr {
 };
 
 struct hlist_head {
@@ -1073,6 +1063,286 @@ struct bpf_local_storage_data {
 struct bpf_local_storage_elem {
 	struct hlist_node snode;
 	struct bpf_local_storage_data sdata;
+};
+
+struct cgroup {
+	int level;
+	struct kernfs_node *kn;
+	struct cgroup *ancestors[0];
+};
+
+struct cred {
+	kuid_t uid;
+};
+
+struct css_set {
+	struct cgroup *dfl_cgrp;
+};
+
+struct seqcount {
+	unsigned int sequence;
+};
+
+typedef struct seqcount seqcount_t;
+
+struct seqcount_spinlock {
+	seqcount_t seqcount;
+};
+
+typedef struct seqcount_spinlock seqcount_spinlock_t;
+
+struct qstr {
+	union {
+		struct {
+			u32 hash;
+			u32 len;
+		};
+		u64 hash_len;
+	};
+	const unsigned char *name;
+};
+
+struct dentry {
+	seqcount_spinlock_t d_seq;
+	struct dentry *d_parent;
+	struct qstr d_name;
+	struct inode *d_inode;
+	struct super_block *d_sb;
+};
+
+typedef unsigned int fmode_t;
+
+struct path {
+	struct vfsmount *mnt;
+	struct dentry *dentry;
+};
+
+struct file {
+	fmode_t f_mode;
+	struct inode *f_inode;
+	unsigned int f_flags;
+	struct path f_path;
+};
+
+struct iattr {
+	unsigned int ia_valid;
+};
+
+struct inode {
+	umode_t i_mode;
+	struct super_block *i_sb;
+	long unsigned int i_ino;
+	dev_t i_rdev;
+};
+
+struct kernel_siginfo {
+};
+
+struct kernfs_node {
+	u64 id;
+};
+
+struct linux_binprm {
+	struct file *file;
+};
+
+struct mm_struct {
+	struct {
+		struct file *exe_file;
+	};
+};
+
+struct mnt_namespace {
+	u64 seq;
+	u64 event;
+};
+
+struct vfsmount {
+	struct dentry *mnt_root;
+};
+
+struct list_head {
+	struct list_head *next;
+	struct list_head *prev;
+};
+
+struct mount {
+	struct mount *mnt_parent;
+	struct dentry *mnt_mountpoint;
+	struct vfsmount mnt;
+	struct list_head mnt_instance;
+	struct mnt_namespace *mnt_ns;
+};
+
+struct nsproxy {
+	struct mnt_namespace *mnt_ns;
+};
+
+struct pid {
+	struct hlist_head tasks[4];
+};
+
+struct proc_inode {
+	struct pid *pid;
+	struct ctl_table_header *sysctl;
+	struct inode vfs_inode;
+};
+
+typedef __u64 __addrpair;
+
+typedef __u32 __portpair;
+
+typedef struct {
+	struct net *net;
+} possible_net_t;
+
+typedef struct {
+	s64 counter;
+} atomic64_t;
+
+struct hlist_nulls_node {
+	struct hlist_nulls_node *next;
+	struct hlist_nulls_node **pprev;
+};
+
+struct sock_common {
+	union {
+		__addrpair skc_addrpair;
+		struct {
+			__be32 skc_daddr;
+			__be32 skc_rcv_saddr;
+		};
+	};
+	union {
+		unsigned int skc_hash;
+		__u16 skc_u16hashes[2];
+	};
+	union {
+		__portpair skc_portpair;
+		struct {
+			__be16 skc_dport;
+			__u16 skc_num;
+		};
+	};
+	short unsigned int skc_family;
+	unsigned char skc_state;
+	unsigned char skc_reuse : 4;
+	unsigned char skc_reuseport : 1;
+	unsigned char skc_ipv6only : 1;
+	unsigned char skc_net_refcnt : 1;
+	int skc_bound_dev_if;
+	union {
+		struct hlist_node skc_bind_node;
+		struct hlist_node skc_portaddr_node;
+	};
+	struct proto *skc_prot;
+	possible_net_t skc_net;
+	struct in6_addr skc_v6_daddr;
+	struct in6_addr skc_v6_rcv_saddr;
+	atomic64_t skc_cookie;
+	union {
+		long unsigned int skc_flags;
+		struct sock *skc_listener;
+		struct inet_timewait_death_row *skc_tw_dr;
+	};
+	int skc_dontcopy_begin[0];
+	union {
+		struct hlist_node skc_node;
+		struct hlist_nulls_node skc_nulls_node;
+	};
+	short unsigned int skc_tx_queue_mapping;
+	short unsigned int skc_rx_queue_mapping;
+	union {
+		int skc_incoming_cpu;
+		u32 skc_rcv_wnd;
+		u32 skc_tw_rcv_nxt;
+	};
+	refcount_t skc_refcnt;
+	int skc_dontcopy_end[0];
+	union {
+		u32 skc_rxhash;
+		u32 skc_window_clamp;
+		u32 skc_tw_snd_nxt;
+	};
+};
+
+struct request_sock {
+	struct sock_common __req_common;
+};
+
+struct sctp_association {
+};
+
+struct sk_buff {
+	unsigned int len;
+	unsigned char *data;
+};
+
+struct sock_cgroup_data {
+	struct cgroup *cgroup;
+	u32 classid;
+	u16 prioidx;
+};
+
+struct sock {
+	struct sock_common __sk_common;
+	u16 sk_protocol;
+	struct sock_cgroup_data sk_cgrp_data;
+	struct sock_reuseport *sk_reuseport_cb;
+	struct bpf_local_storage *sk_bpf_storage;
+};
+
+struct sock_reuseport {
+	struct bpf_prog *prog;
+};
+
+struct socket {
+	short int type;
+	struct sock *sk;
+};
+
+struct super_block {
+	dev_t s_dev;
+	long unsigned int s_flags;
+	long unsigned int s_magic;
+	struct list_head s_mounts;
+};
+
+struct task_struct {
+	unsigned int flags;
+	struct mm_struct *mm;
+	pid_t pid;
+	pid_t tgid;
+	struct hlist_node pid_links[4];
+	const struct cred *real_cred;
+	const struct cred *cred;
+	char comm[16];
+	struct io_uring_task *io_uring;
+	struct nsproxy *nsproxy;
+	struct css_set *cgroups;
+	struct bpf_local_storage *bpf_storage;
+};
+
+struct unix_address {
+	int len;
+	struct sockaddr_un name[0];
+};
+
+struct unix_sock {
+	struct unix_address *addr;
+	struct path path;
+};
+
+struct user_namespace {
+};
+
+typedef long unsigned int vm_flags_t;
+
+struct vm_area_struct {
+	union {
+		const vm_flags_t vm_flags;
+	};
+	struct file *vm_file;
 };
 
 #pragma clang attribute pop
