@@ -14,6 +14,7 @@
 struct policy_vars {
 	/* absolute, no '.', '..', '//' or final '/'; malloc()ed; NULL: unbound */
 	char *workdir;
+	char *workdir_why; /* malloc()ed reason why workdir is NULL, an error where it is used */
 	char *home;
 	char *tmpdir;
 	char *gitdir; /* common directory of the repository at workdir */
@@ -28,13 +29,16 @@ struct policy_vars {
 };
 
 /*
- * The variables of this process and user: WORKDIR is `workdir` or the current
- * directory, HOME from the password file (not $HOME: it can be set to widen a
- * policy), TMPDIR from $TMPDIR or /tmp, GITDIR looked up and checked against
- * its back-link, readlink the real one. A directory that does not exist or is
- * not absolute is -EINVAL with a message.
+ * The variables of this process and user: WORKDIR is `workdir` or, when NULL, the
+ * current directory, HOME from the password file (not $HOME: it can be set to
+ * widen a policy), TMPDIR from $TMPDIR or /tmp, GITDIR looked up and checked
+ * against its back-link, readlink the real one. What cannot be a WORKDIR leaves
+ * it unbound with workdir_why, which concerns only policies that use it.
  */
 int policy_vars_bind(struct policy_vars *v, const char *workdir, uid_t uid, struct diag *d);
+
+/* Take $TMPDIR of somebody's environment; what may not be one becomes /tmp. */
+int policy_vars_set_tmpdir(struct policy_vars *v, const char *env);
 
 /*
  * What a server must check of values a client sent: absolute, normal, WORKDIR
@@ -42,6 +46,10 @@ int policy_vars_bind(struct policy_vars *v, const char *workdir, uid_t uid, stru
  */
 int policy_vars_check(const struct policy_vars *v, struct diag *d);
 void policy_vars_clear(struct policy_vars *v);
+
+/* The absolute path itself and what it resolves to may not be '/', home or above it. */
+int policy_vars_check_dir(const struct policy_vars *v, const char *name, const char *dir,
+			  struct diag *d);
 
 int policy_vars_real_readlink(void *ctx, const char *path, char *buf, size_t len);
 

@@ -16,8 +16,19 @@
 #include <unistd.h>
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
-#define MIN(a, b) ((a) < (b) ? (a) : (b))
-#define MAX(a, b) ((a) > (b) ? (a) : (b))
+/* arguments are evaluated once */
+#define MIN(a, b) \
+	({ \
+		__typeof__(a) __a = (a); \
+		__typeof__(b) __b = (b); \
+		__a < __b ? __a : __b; \
+	})
+#define MAX(a, b) \
+	({ \
+		__typeof__(a) __a = (a); \
+		__typeof__(b) __b = (b); \
+		__a > __b ? __a : __b; \
+	})
 #define __printf_like(f, a) __attribute__((format(printf, f, a)))
 #define __cleanup(fn) __attribute__((cleanup(fn)))
 

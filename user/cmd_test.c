@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* egressctl test: what would the policy say to this access, and which rule? */
+#include <getopt.h>
+#include <jansson.h>
+#include <limits.h>
+#include <netinet/in.h>
+
+#include "cmd_policy.h"
+#include "commands.h"
+#include "policy_int.h"
+#include "verdict.h"
+
+const char cmd_test_help[] =
+	"Usage: egressctl test [--json] [-C DIR] FILE connect HOST:PORT[/PROTO]\n"
+	"       egressctl test [--json] [-C DIR] FILE open PATH PERM\n"
+	"       egressctl test [--json] [-C DIR] FILE unix NAME\n"
+	"\n"
+	"Ask a policy about one access. The answer comes from the tables that the kernel\n"
+	"uses, with the rule that decides. HOST is an address ([IPv6] in brackets) or a\n"
+	"name, PROTO tcp (default), udp, sctp or icmp, PERM letters of rwxc, NAME the path\n"
+	"of a socket or @ and an abstract name. PATH is taken as it is: the kernel sees\n"
+	"what a path resolves to, so give it without symbolic links.\n"
+	"\n"
+	"  -C DIR     the workspace (default: the current directory)\n"
+	"  --json     one JSON object\n"
+	"\n"
+	"Exit status: 0 allowed, 1 denied, 2 a policy is wrong or the usage is.\n";
+
+struct answer {
+	bool allowed;
+	uint32_t rule; /* index + 1; 0: no rule */
+	char what[64]; /* in place of a rule, or beside it */
+	const char *note; /* on stderr; NULL: none */
+};
+
+static int bad_usage(const char *why, const char *what)
+{
+	(void)fprintf(stderr, "egressctl test: %s \"%s\"\n", why, what);
+	return 2;
+}
+
+/* What "localhost" means, and the unspecified address, which connect() takes for it. */
+static bool is_loopback(const uint8_t addr[16])
+{
+	static const uint8_t zero[15];
+
+	if (policy_addr_is_v4(addr, 128))
+		return addr[12] == 127 || !memcmp(addr + 12, zero, 4);
+	return !memcmp(addr, zero, 15) && addr[15] <= 1;
+}
+
+static int test_address(const struct compiled *c, const struct policy_dest *dest,
+			struct answer *a)
+{
+	uint8_t proto = dest->ports[0].proto, verdict;
+
+	if (proto == IPPROTO_ICMP && !policy_addr_is_v4(dest->addr, dest->plen))
+		proto = IPPROTO_ICMPV6;
+	(void)verdict_egress(c, dest->addr, dest->ports[0].lo, proto, &verdict, &a->rule);
+	a->allowed = verdict == EG_V_ALLOW;
+	if (!verdict && (c->head.flags & EG_P_LOOPBACK_OWN) && is_loopback(dest->addr))
+		a->note = "a listener of the same sandbox may be reached (loopback: own)";
+	return 0;
+}
+
+static int test_connect(const struct compiled *c, int argc, char **argv, struct answer *a)
+{
+	struct policy_dest dest;
+	struct diag d = {};
+	uint8_t verdict;
+
+	if (argc != 1)
+		return bad_usage("expected HOST:PORT after", "connect");
+	if (policy_dest_parse(argv[0], false, &dest, &d, NULL)) {
+		diag_print(stderr, "egressctl test", &d);
+		return 2;
+	}
+	/* one access has one destination and one port */
+	if (dest.below || dest.nports != 1 || dest.ports[0].lo != dest.ports[0].hi ||
+	    (!dest.name && dest.plen != 128)) {
+		if (dest.name || dest.plen != 128 || dest.ports[0].proto != IPPROTO_ICMP) {
+			policy_dest_clear(&dest);
+			return bad_usage("expected one host and one port, got", argv[0]);
+		}
+	}
+	(void)snprintf(a->what, sizeof(a->what), "default none");
+	if (dest.name) {
+		(void)verdict_name(c, dest.name, dest.ports[0].lo, dest.ports[0].proto, &verdict,
+				   &a->rule);
+		a->allowed = verdict == EG_V_ALLOW;
+		a->note = "by name: this version does not enforce names, and `run` refuses a policy "
+			  "that has them";
+	} else {
+		(void)test_address(c, &dest, a);
+	}
+	policy_dest_clear(&dest);
+	return 0;
+}
+
+static int test_open(const struct compiled *c, int argc, char **argv, struct answer *a)
+{
+	char path[PATH_MAX], have[5];
+	uint8_t want, perm;
+	size_t n;
+
+	if (argc != 2)
+		return bad_usage("expected PATH PERM after", "open");
+	if (policy_perm_parse(argv[1], &want) || !want)
+		return bad_usage("expected letters of rwxc, each once, got", argv[1]);
+	n = strlen(argv[0]);
+	while (n > 1 && argv[0][n - 1] == '/')
+		n--;
+	if (*argv[0] != '/' || n >= sizeof(path) || strstr(argv[0], "//") ||
+	    strstr(argv[0], "/./") || strstr(argv[0], "/../"))
+		return bad_usage("expected an absolute path without . and .., got", argv[0]);
+	if (verdict_path(c, argv[0], n, &perm, &a->rule))
+		return bad_usage("not a path:", argv[0]);
+	a->allowed = (perm & want) == want;
+	(void)snprintf(a->what, sizeof(a->what), "default %s", policy_perm_text(perm, have));
+	return 0;
+}
+
+static int test_unix(const struct compiled *c, int argc, char **argv, struct answer *a)
+{
+	uint8_t perm;
+
+	if (argc != 1)
+		return bad_usage("expected NAME after", "unix");
+	if (verdict_unix(c, argv[0], strlen(argv[0]), &perm, &a->rule))
+		return bad_usage("expected /PATH or @NAME, got", argv[0]);
+	a->allowed = perm & EG_W;
+	(void)snprintf(a->what, sizeof(a->what), "default none");
+	if (!a->allowed)
+		a->note = "a socket of the same sandbox may be reached all the same";
+	return 0;
+}
+
+static void print_answer(const struct compiled *c, const struct answer *a)
+{
+	char rule[4096];
+
+	if (a->rule)
+		(void)printf("%s by %s\n", a->allowed ? "allowed" : "denied",
+			     verdict_rule_text(c, a->rule, rule, sizeof(rule)));
+	else
+		(void)printf("%s: no rule (%s)\n", a->allowed ? "allowed" : "denied", a->what);
+	if (a->note)
+		(void)fprintf(stderr, "egressctl test: note: %s\n", a->note);
+}
+
+static void print_json(const struct compiled *c, const struct answer *a)
+{
+	const struct rule_ref *r = a->rule ? &c->rules[a->rule - 1] : NULL;
+	json_t *j = json_pack("{s:b, s:s?, s:i, s:s?, s:s?}", "allowed", a->allowed, "file",
+			      r ? r->file : NULL, "line", r ? (int)r->line : 0, "rule",
+			      r ? r->text : NULL, "note", a->note);
+
+	if (j)
+		(void)json_dumpf(j, stdout, JSON_COMPACT);
+	(void)putchar('\n');
+	json_decref(j);
+}
+
+static const struct {
+	const char *name;
+	int (*ask)(const struct compiled *c, int argc, char **argv, struct answer *a);
+} questions[] = {
+	{ "connect", test_connect },
+	{ "open", test_open },
+	{ "unix", test_unix },
+};
+
+static int ask(const char *workdir, bool json, int argc, char **argv)
+{
+	struct compiled *c = NULL;
+	struct policy *p = NULL;
+	struct answer a = {};
+	struct diag d = {};
+	int status;
+	size_t q;
+
+	for (q = 0; q < ARRAY_SIZE(questions) && !str_eq(questions[q].name, argv[1]); q++)
+		;
+	if (q == ARRAY_SIZE(questions))
+		return bad_usage("expected connect, open or unix, got", argv[1]);
+	if (cmd_policy_load(argv[0], workdir, &p, &c, &d)) {
+		diag_print(stderr, "egressctl test", &d);
+		return 2;
+	}
+	status = questions[q].ask(c, argc - 2, argv + 2, &a);
+	if (!status) {
+		if (json)
+			print_json(c, &a);
+		else
+			print_answer(c, &a);
+		status = a.allowed ? 0 : 1;
+	}
+	compiled_free(c);
+	policy_free(p);
+	return status;
+}
+
+int cmd_test(int argc, char **argv)
+{
+	static const struct option options[] = { { "json", no_argument, NULL, 'j' },
+						 { "help", no_argument, NULL, 'h' },
+						 {} };
+	const char *workdir = NULL;
+	bool json = false;
+	int opt;
+
+	while ((opt = getopt_long(argc, argv, "+C:h", options, NULL)) != -1) {
+		switch (opt) {
+		case 'j':
+			json = true;
+			break;
+		case 'C':
+			workdir = optarg;
+			break;
+		case 'h':
+			(void)fputs(cmd_test_help, stdout);
+			return 0;
+		default:
+			(void)fputs(cmd_test_help, stderr);
+			return 2;
+		}
+	}
+	if (argc - optind < 3) {
+		(void)fputs(cmd_test_help, stderr);
+		return 2;
+	}
+	return ask(workdir, json, argc - optind, argv + optind);
+}

@@ -1,0 +1,464 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Path and unix rules to the automaton: bound, spelled as written and as they
+ * resolve, the dangerous ones refused, the literal ones anchored.
+ *
+ * Spellings by resolution need care. A sandboxed program of an earlier run may
+ * have put a link where it may create things, to gain what the link names now:
+ * such a link is followed to take access away, never to give it. And no link
+ * opens what another rule closes, unless the rule as written is inside it too.
+ */
+#include <limits.h>
+
+#include "automaton.h"
+#include "compile_int.h"
+#include "policy_int.h"
+#include "policy_resolve.h"
+#include "policy_safe.h"
+
+/* one pattern on its way into the automaton */
+struct spelling {
+	const struct policy_path *src;
+	char *pattern;
+	char *literal; /* the path, when there is nothing to match */
+	uint32_t rule; /* index + 1 */
+	uint8_t perm, space;
+	bool resolved;
+	char **links; /* resolved: the links on the way */
+	size_t nlinks;
+};
+
+struct paths {
+	struct comp *k;
+	struct resolver resolver;
+	struct spelling *v;
+	size_t n, cap;
+	size_t anchors_cap;
+};
+
+static void spelling_clear(struct spelling *s)
+{
+	free(s->pattern);
+	free(s->literal);
+	for (size_t i = 0; i < s->nlinks; i++)
+		free(s->links[i]);
+	free(s->links);
+	memset(s, 0, sizeof(*s));
+}
+
+/* ---- patterns --------------------------------------------------------------------------- */
+
+static bool has_wildcard(const char *s, size_t len)
+{
+	for (size_t i = 0; i < len; i++) {
+		if (s[i] == '\\')
+			i++;
+		else if (strchr("*?[", s[i]))
+			return true;
+	}
+	return false;
+}
+
+/* The names before the first one with a wildcard, unquoted; *rest is what follows. */
+static char *literal_part(const char *pattern, const char **rest)
+{
+	char *out = malloc(strlen(pattern) + 2), *o = out;
+	size_t len;
+
+	while (out && *pattern) {
+		len = strcspn(pattern + 1, "/") + 1;
+		if (has_wildcard(pattern, len))
+			break;
+		for (size_t i = 0; i < len && !(len == 1); i++) {
+			if (pattern[i] == '\\')
+				i++;
+			*o++ = pattern[i];
+		}
+		pattern += len;
+	}
+	if (out) {
+		if (o == out && !*pattern)
+			*o++ = '/';
+		*o = '\0';
+	}
+	*rest = pattern;
+	return out;
+}
+
+static char *quoted(const char *path, const char *rest)
+{
+	char *out = malloc(2 * strlen(path) + strlen(rest) + 1), *o = out;
+
+	if (!out)
+		return NULL;
+	/* "/" in front of a rest would double its slash */
+	for (; *path && !(str_eq(path, "/") && *rest); path++) {
+		if (strchr("*?[]\\", *path))
+			*o++ = '\\';
+		*o++ = *path;
+	}
+	(void)strcpy(o, rest);
+	return out;
+}
+
+/* /proc/NUMBER, self and thread-self are the sandbox's own tasks: one name for all. */
+static char *own_proc(char *pattern)
+{
+	const char *name, *end;
+	size_t len;
+	char *out;
+
+	if (!pattern || !str_starts(pattern, "/proc/"))
+		return pattern;
+	name = pattern + strlen("/proc/");
+	len = strcspn(name, "/");
+	end = name + len;
+	if (!len || (strspn(name, "0123456789") != len && strncmp(name, "thread-self", len)))
+		return pattern;
+	if (strspn(name, "0123456789") != len && len != strlen("thread-self"))
+		return pattern;
+	if (asprintf(&out, "/proc/self%s", end) < 0)
+		out = NULL;
+	free(pattern);
+	return out;
+}
+
+static int add_spelling(struct paths *b, const struct spelling *like, char *pattern, bool resolved)
+{
+	struct spelling s = { .src = like->src, .rule = like->rule, .perm = like->perm,
+			      .space = like->space, .resolved = resolved };
+	const char *rest;
+
+	s.pattern = *pattern == '@' ? pattern : own_proc(pattern);
+	if (!s.pattern)
+		return comp_nomem(b->k);
+	if (*s.pattern != '@') {
+		s.literal = literal_part(s.pattern, &rest);
+		if (!s.literal || array_reserve(&b->v, &b->cap, b->n)) {
+			spelling_clear(&s);
+			return comp_nomem(b->k);
+		}
+		if (*rest) {
+			free(s.literal);
+			s.literal = NULL;
+		}
+	} else if (array_reserve(&b->v, &b->cap, b->n)) {
+		spelling_clear(&s);
+		return comp_nomem(b->k);
+	}
+	if (resolved) {
+		/* what was walked through belongs to this spelling now */
+		s.links = steal_ptr(b->resolver.links);
+		s.nlinks = b->resolver.nlinks;
+		b->resolver.nlinks = b->resolver.links_cap = 0;
+	}
+	b->v[b->n++] = s;
+	return 0;
+}
+
+/* The second spelling, when the literal part leads over a link. */
+static int add_resolved(struct paths *b, size_t written)
+{
+	const struct spelling like = b->v[written];
+	char real[PATH_MAX];
+	const char *rest;
+	char *literal, *pattern;
+	int err;
+
+	if (*like.pattern == '@')
+		return 0;
+	literal = literal_part(like.pattern, &rest);
+	if (!literal)
+		return comp_nomem(b->k);
+	err = *literal ? resolver_path(&b->resolver, literal, real) : -ENOENT;
+	if (err == -ENOMEM) {
+		free(literal);
+		return comp_nomem(b->k);
+	}
+	/* a loop or an overlong path resolves to nothing: as written it stays */
+	if (err || str_eq(real, literal)) {
+		free(literal);
+		return 0;
+	}
+	free(literal);
+	pattern = quoted(real, rest);
+	if (!pattern)
+		return comp_nomem(b->k);
+	return add_spelling(b, &like, pattern, true);
+}
+
+/* ---- binding ------------------------------------------------------------------------------ */
+
+static int unbound(struct paths *b, const struct policy_path *src, const char *name)
+{
+	const struct policy_vars *v = b->k->v;
+
+	if (str_eq(name, "WORKDIR") && v->workdir_why)
+		return diag_at(b->k->d, -EINVAL, src->at.file, src->at.line, src->at.col,
+			       "\"%s\": %s", src->text, v->workdir_why);
+	return comp_notice(b->k, &src->at, "\"%s\" is dropped: ${%s} has no value here", src->text,
+			   name);
+}
+
+static int check_unix(struct paths *b, const struct policy_path *src, const char *pattern)
+{
+	const struct policy_vars *v = b->k->v;
+	char which[PATH_MAX];
+	const char *why;
+
+	if (src->unsafe)
+		return 0;
+	why = policy_unsafe_unix(pattern, v->uid, v->home, which, sizeof(which));
+	if (!why)
+		return 0;
+	return diag_at(b->k->d, -EINVAL, src->at.file, src->at.line, src->at.col,
+		       "unix socket \"%s\" hands the sandbox away (%s: %s): expected {path: \"%s\", "
+		       "unsafe: true} if that is meant", src->text, which, why, src->text);
+}
+
+static int bind_one(struct paths *b, const struct policy_path *src, uint8_t space)
+{
+	struct spelling like = { .src = src, .perm = src->perm, .space = space };
+	const char *name = "";
+	char *pattern, text[EG_PATH_MAX + 64], perm[5];
+	size_t first = b->n;
+	int err;
+
+	err = policy_vars_expand(b->k->v, src->key, &pattern, &name);
+	if (err == -ENOENT)
+		return unbound(b, src, name);
+	if (err)
+		return err == -ENOMEM ? comp_nomem(b->k) :
+					diag_at(b->k->d, err, src->at.file, src->at.line,
+						src->at.col, "bad path \"%s\"", src->text);
+	if (space == AUTOMATON_PATHS)
+		(void)snprintf(text, sizeof(text), "%s: %s", src->text,
+			       policy_perm_text(src->perm, perm));
+	else
+		(void)snprintf(text, sizeof(text), "%s", src->text);
+	err = comp_rule(b->k, &src->at, space == AUTOMATON_PATHS ? RULE_FILE : RULE_UNIX, text,
+			&like.rule);
+	if (err) {
+		free(pattern);
+		return err;
+	}
+	err = add_spelling(b, &like, pattern, false);
+	if (!err)
+		err = add_resolved(b, first);
+	for (size_t i = first; i < b->n && !err && space == AUTOMATON_UNIX; i++)
+		err = check_unix(b, src, b->v[i].pattern);
+	return err;
+}
+
+static int bind_all(struct paths *b)
+{
+	const struct policy *p = b->k->p;
+	int err = 0;
+
+	for (size_t i = 0; i < p->files.n && !err; i++)
+		err = bind_one(b, &p->files.v[i], AUTOMATON_PATHS);
+	for (size_t i = 0; i < p->unixes.n && !err; i++)
+		err = bind_one(b, &p->unixes.v[i], AUTOMATON_UNIX);
+	return err;
+}
+
+/* ---- the automaton -------------------------------------------------------------------------- */
+
+static int build(struct paths *b, bool with_links, struct automaton **out)
+{
+	_cleanup_free_ struct automaton_rule *rules = calloc(b->n + 1, sizeof(*rules));
+	_cleanup_free_ const struct spelling **from = calloc(b->n + 1, sizeof(*from));
+	const uint8_t defaults[AUTOMATON_SPACES] = { (uint8_t)b->k->p->file_default.v, 0 };
+	const struct policy_path *src;
+	struct automaton_error e = {};
+	size_t n = 0;
+	int err;
+
+	if (!rules || !from)
+		return comp_nomem(b->k);
+	for (size_t i = 0; i < b->n; i++) {
+		const struct spelling *s = &b->v[i];
+
+		if (!s->pattern || (s->resolved && s->perm && !with_links))
+			continue;
+		from[n] = s;
+		rules[n++] = (struct automaton_rule){ .pattern = s->pattern, .id = s->rule,
+						      .perm = s->perm, .space = s->space };
+	}
+	err = automaton_compile(rules, n, defaults, out, &e);
+	if (!err)
+		return 0;
+	if (err == -ENOMEM || e.rule >= n)
+		return diag_set(b->k->d, err, "%s", e.msg[0] ? e.msg : "out of memory");
+	src = from[e.rule]->src;
+	return diag_at(b->k->d, err, src->at.file, src->at.line, src->at.col,
+		       "\"%s\": %s%s%s", src->text, e.msg, e.expected[0] ? ": expected " : "",
+		       e.expected);
+}
+
+static bool written_covers(const struct paths *b, uint32_t rule, const char *path)
+{
+	for (size_t i = 0; i < b->n; i++)
+		if (b->v[i].rule == rule && b->v[i].pattern &&
+		    policy_glob_covers(b->v[i].pattern, path))
+			return true;
+	return false;
+}
+
+/* 0: may go in; 1: not, and a notice says so; or an error. */
+static int judge_link(struct paths *b, const struct automaton *a, const struct spelling *s)
+{
+	_cleanup_free_ char *to = NULL, *as_written = NULL;
+	const char *rest;
+	uint32_t closing;
+	uint8_t perm;
+	int err;
+
+	for (size_t i = 0; i < s->nlinks; i++) {
+		perm = automaton_perm(a, AUTOMATON_PATHS, s->links[i], strlen(s->links[i]));
+		if (!(perm & EG_C))
+			continue;
+		err = comp_notice(b->k, &s->src->at,
+				  "\"%s\" is not followed over the link %s, which the sandbox may "
+				  "replace: name where it leads", s->src->text, s->links[i]);
+		return err ? err : 1;
+	}
+	if (s->space != AUTOMATON_PATHS)
+		return 0;
+	to = literal_part(s->pattern, &rest);
+	as_written = literal_part(s[-1].pattern, &rest);
+	if (!to || !as_written)
+		return comp_nomem(b->k);
+	if (!*to || !automaton_rule_for(a, AUTOMATON_PATHS, to, strlen(to), &closing, &perm) ||
+	    perm)
+		return 0;
+	if (written_covers(b, closing, as_written))
+		return 0;
+	err = comp_notice(b->k, &s->src->at,
+			  "\"%s\" is not followed to %s, which \"%s\" closes", s->src->text, to,
+			  b->k->c->rules[closing - 1].text);
+	return err ? err : 1;
+}
+
+static int compile_automaton(struct paths *b)
+{
+	struct automaton *a;
+	bool links = false;
+	int err, verdict;
+
+	err = build(b, false, &a);
+	if (err)
+		return err;
+	for (size_t i = 0; i < b->n; i++) {
+		/* a resolved spelling comes right after the written one */
+		if (!b->v[i].resolved || !b->v[i].perm)
+			continue;
+		verdict = judge_link(b, a, &b->v[i]);
+		if (verdict < 0) {
+			automaton_free(a);
+			return verdict;
+		}
+		if (verdict)
+			spelling_clear(&b->v[i]);
+		else
+			links = true;
+	}
+	if (links) {
+		automaton_free(a);
+		err = build(b, true, &a);
+		if (err)
+			return err;
+	}
+	b->k->c->automaton = a;
+	return 0;
+}
+
+/* ---- anchors ---------------------------------------------------------------------------- */
+
+static int add_anchor(struct paths *b, const struct spelling *s)
+{
+	struct compiled *c = b->k->c;
+	struct compiled_anchor *a;
+	const char *slash = strrchr(s->literal, '/');
+	size_t up = (size_t)(slash - s->literal);
+	uint8_t here, above;
+
+	/* objects of these file systems come and go, and have no other names */
+	if (str_eq(s->literal, "/") || str_starts(s->literal, "/proc/"))
+		return 0;
+	here = automaton_perm(c->automaton, AUTOMATON_PATHS, s->literal, strlen(s->literal));
+	above = automaton_perm(c->automaton, AUTOMATON_PATHS, up ? s->literal : "/", up ? up : 1);
+	if (s->perm && !(above & ~here))
+		return 0;
+	if (array_reserve(&c->anchors, &b->anchors_cap, c->nanchors))
+		return comp_nomem(b->k);
+	a = &c->anchors[c->nanchors];
+	a->path = strdup(s->literal);
+	if (!a->path)
+		return comp_nomem(b->k);
+	a->state = automaton_state(c->slots, automaton_starts(c->automaton), AUTOMATON_PATHS,
+				   s->literal, strlen(s->literal));
+	a->perm = here;
+	a->rule = s->rule;
+	c->nanchors++;
+	return 0;
+}
+
+static int compile_anchors(struct paths *b)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < b->n && !err; i++)
+		if (b->v[i].literal && b->v[i].space == AUTOMATON_PATHS)
+			err = add_anchor(b, &b->v[i]);
+	return err;
+}
+
+/* ---- all of it ------------------------------------------------------------------------------- */
+
+/* A policy that lets everything be done everywhere need not be asked. */
+static bool nothing_to_judge(const struct compiled *c)
+{
+	const struct eg_dfa_slot *head = &c->slots[c->head.start_path & EG_DFA_INDEX];
+
+	return ((head->from >> EG_DFA_FLOOR_SHIFT) & EG_PERM_ALL) == EG_PERM_ALL;
+}
+
+static int compile_all(struct paths *b)
+{
+	struct compiled *c = b->k->c;
+	const struct automaton_starts *starts;
+	int err = bind_all(b);
+
+	if (!err)
+		err = compile_automaton(b);
+	if (err)
+		return err;
+	c->slots = automaton_image(c->automaton, &c->nslots);
+	starts = automaton_starts(c->automaton);
+	c->head.start_path = starts->path;
+	c->head.start_unix = starts->unix_path;
+	c->head.start_abstract = starts->abstract;
+	c->head.names = starts->names;
+	if (!nothing_to_judge(c))
+		c->head.flags |= EG_P_PATHS;
+	return compile_anchors(b);
+}
+
+int compile_paths(struct comp *k)
+{
+	struct paths b = { .k = k, .resolver = { .vars = k->v } };
+	struct place at = { .file = k->p->path };
+	int err = 0;
+
+	if (!k->p->has_files)
+		err = comp_notice(k, &at, "no files section: no path may be used, no command can "
+				  "start; to leave paths alone write files: {default: rwxc}");
+	if (!err)
+		err = compile_all(&b);
+	for (size_t i = 0; i < b.n; i++)
+		spelling_clear(&b.v[i]);
+	free(b.v);
+	resolver_clear(&b.resolver);
+	return err;
+}
