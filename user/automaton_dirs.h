@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The graph of directory states, between automaton_dirs.c, which makes it, and
+ * automaton_merge.c, which makes it minimal and turns it into rows.
+ */
+#ifndef AUTOMATON_DIRS_H
+#define AUTOMATON_DIRS_H
+
+#include "automaton_int.h"
+
+struct graph_state {
+	uint32_t dflt; /* state */
+	uint32_t first, n; /* in moves: first those of classes, sorted, then of literal names */
+	uint32_t nclasses;
+	uint32_t merged; /* into which class of equal states */
+	uint8_t perm, floor, ceil;
+};
+
+struct graph_move {
+	uint32_t symbol;
+	uint32_t base; /* literal names: the move of the name's class, or GRAPH_DFLT */
+	uint32_t to; /* state */
+};
+#define GRAPH_DFLT 0xffffffffu
+
+struct graph {
+	VEC(struct graph_state) states;
+	VEC(struct graph_move) moves;
+	uint32_t start[ROOTS_END];
+	uint32_t nmerged;
+	uint32_t *chosen; /* by merged state: the state that stands for it */
+};
+
+/* The move (index in moves) of a state on names of a class without a literal child. */
+uint32_t graph_class_move(const struct graph *g, uint32_t state, uint32_t class);
+
+/* Equal states (same permission at and below the same names) become one; floor and ceil. */
+int graph_merge(struct graph *g, const struct tree *t, const struct names *names);
+
+/* Rows for the merged states; those that allow nothing for ever are row 0. */
+int graph_rows(struct graph *g, struct dirs *d, struct rows *rows);
+void graph_fini(struct graph *g);
+
+#endif

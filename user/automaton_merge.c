@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Equal directory states become one, by refining a partition: states are in one
+ * class when their permissions are equal and every name leads into equal classes.
+ *
+ * "Every name" is a sum over names: each kind of name that exists (a class's
+ * open names, every literal name) has a random weight, each class a random
+ * value, and a row's fingerprint is the sum of weight times value. A row has few
+ * moves of its own and a default for the rest, so it costs what it stores, and
+ * it does not matter how a row is written. Two times 64 bits: two different rows
+ * meet once in 2^100 or so; the keys are constants, so the same rules give the
+ * same automaton everywhere.
+ */
+#include "automaton_dirs.h"
+
+struct weight {
+	uint64_t w[2];
+};
+
+struct weights {
+	struct weight *class; /* names that take the class's move: open and literal ones */
+	struct weight *literal; /* by symbol - number of classes */
+	struct weight all;
+	uint32_t nclasses;
+};
+
+static uint64_t scramble(uint64_t x)
+{
+	x += 0x9e3779b97f4a7c15ull;
+	x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ull;
+	x = (x ^ (x >> 27)) * 0x94d049bb133111ebull;
+	return x ^ (x >> 31);
+}
+
+static struct weight weight_of(uint64_t kind, uint64_t n)
+{
+	return (struct weight){ { scramble(kind << 40 | n << 1), scramble(kind << 40 | n << 1 | 1) } };
+}
+
+static void weight_add(struct weight *a, struct weight b)
+{
+	a->w[0] += b.w[0];
+	a->w[1] += b.w[1];
+}
+
+/* a += weight * (value of `to` - value of `from`) */
+static void weight_move(struct weight *a, struct weight weight, uint32_t to, uint32_t from)
+{
+	struct weight t = weight_of(3, to), f = weight_of(3, from);
+
+	a->w[0] += weight.w[0] * (t.w[0] - f.w[0]);
+	a->w[1] += weight.w[1] * (t.w[1] - f.w[1]);
+}
+
+static int weigh_names(struct weights *w, const struct tree *t, const struct names *names)
+{
+	w->nclasses = names->classes.n;
+	w->class = calloc(w->nclasses, sizeof(*w->class));
+	w->literal = calloc(t->nexact + 1, sizeof(*w->literal));
+	if (!w->class || !w->literal)
+		return -ENOMEM;
+	for (uint32_t c = 0; c < w->nclasses; c++)
+		if (names->open.v[c])
+			weight_add(&w->class[c], weight_of(1, c));
+	for (uint32_t i = 0; i < t->label.n; i++) {
+		const struct label *l = &t->label.v[i];
+
+		if (!l->exact)
+			continue;
+		w->literal[l->exact - 1] = weight_of(2, l->exact);
+		weight_add(&w->class[l->class], w->literal[l->exact - 1]);
+	}
+	for (uint32_t c = 0; c < w->nclasses; c++)
+		weight_add(&w->all, w->class[c]);
+	return 0;
+}
+
+uint32_t graph_class_move(const struct graph *g, uint32_t state, uint32_t class)
+{
+	const struct graph_state *s = &g->states.v[state];
+	uint32_t lo = s->first, hi = s->first + s->nclasses;
+
+	while (lo < hi) {
+		uint32_t mid = lo + (hi - lo) / 2;
+
+		if (g->moves.v[mid].symbol < class)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo < s->first + s->nclasses && g->moves.v[lo].symbol == class ? lo : GRAPH_DFLT;
+}
+
+static uint32_t merged_at(const struct graph *g, uint32_t state)
+{
+	return g->states.v[state].merged;
+}
+
+static struct weight fingerprint(const struct graph *g, const struct weights *w, uint32_t state)
+{
+	const struct graph_state *s = &g->states.v[state];
+	uint32_t dflt = merged_at(g, s->dflt);
+	struct weight sum = weight_of(3, dflt);
+
+	sum.w[0] *= w->all.w[0];
+	sum.w[1] *= w->all.w[1];
+	for (uint32_t i = 0; i < s->n; i++) {
+		const struct graph_move *m = &g->moves.v[s->first + i];
+		uint32_t to = merged_at(g, m->to), base = dflt;
+
+		if (m->base != GRAPH_DFLT)
+			base = merged_at(g, g->moves.v[m->base].to);
+		if (to == base)
+			continue;
+		weight_move(&sum,
+			    i < s->nclasses ? w->class[m->symbol] : w->literal[m->symbol - w->nclasses],
+			    to, base);
+	}
+	return sum;
+}
+
+static int refine(struct graph *g, const struct weights *w)
+{
+	uint32_t before = 0, *next = calloc(g->states.n, sizeof(*next));
+	int err = next ? 0 : -ENOMEM;
+
+	for (uint32_t i = 0; i < g->states.n; i++)
+		g->states.v[i].merged = g->states.v[i].perm;
+	while (!err) {
+		struct intern seen = {};
+
+		for (uint32_t i = 0; i < g->states.n && !err; i++) {
+			struct weight f = fingerprint(g, w, i);
+			uint32_t key[5] = { merged_at(g, i), (uint32_t)f.w[0], (uint32_t)(f.w[0] >> 32),
+					    (uint32_t)f.w[1], (uint32_t)(f.w[1] >> 32) };
+
+			err = intern_put(&seen, key, 5, &next[i]);
+		}
+		g->nmerged = seen.n;
+		intern_fini(&seen);
+		for (uint32_t i = 0; i < g->states.n && !err; i++)
+			g->states.v[i].merged = next[i];
+		if (g->nmerged == before)
+			break;
+		before = g->nmerged;
+	}
+	free(next);
+	return err;
+}
+
+static bool widen(struct graph *g, struct graph_state *s, uint32_t to)
+{
+	const struct graph_state *t = &g->states.v[g->chosen[merged_at(g, to)]];
+	uint8_t floor = s->floor & t->floor, ceil = s->ceil | t->ceil;
+	bool changed = floor != s->floor || ceil != s->ceil;
+
+	s->floor = floor;
+	s->ceil = ceil;
+	return changed;
+}
+
+/* The least and the most of all that can be reached: until nothing changes. */
+static void find_bounds(struct graph *g)
+{
+	bool changed = true;
+
+	for (uint32_t i = 0; i < g->states.n; i++)
+		g->states.v[i].floor = g->states.v[i].ceil = g->states.v[i].perm;
+	while (changed) {
+		changed = false;
+		/* what lies below comes later: backwards, most is right at once */
+		for (uint32_t m = g->nmerged; m--;) {
+			struct graph_state *s = &g->states.v[g->chosen[m]];
+
+			changed |= widen(g, s, s->dflt);
+			for (uint32_t i = 0; i < s->n; i++)
+				changed |= widen(g, s, g->moves.v[s->first + i].to);
+		}
+	}
+}
+
+int graph_merge(struct graph *g, const struct tree *t, const struct names *names)
+{
+	struct weights w = {};
+	int err = weigh_names(&w, t, names);
+
+	if (!err)
+		err = refine(g, &w);
+	free(w.class);
+	free(w.literal);
+	if (err)
+		return err;
+	g->chosen = calloc(g->nmerged, sizeof(*g->chosen));
+	if (!g->chosen)
+		return -ENOMEM;
+	for (uint32_t i = g->states.n; i--;)
+		g->chosen[merged_at(g, i)] = i;
+	find_bounds(g);
+	return 0;
+}
+
+/* ---- rows ------------------------------------------------------------------------- */
+
+struct merged_rows {
+	const struct graph *g;
+	uint32_t *row; /* by merged state */
+};
+
+static uint32_t row_of(const struct merged_rows *m, uint32_t state)
+{
+	return m->row[merged_at(m->g, state)];
+}
+
+static int emit_row(const struct merged_rows *mr, uint32_t merged, struct rows *rows)
+{
+	const struct graph *g = mr->g;
+	const struct graph_state *s = &g->states.v[g->chosen[merged]];
+	struct row *r = &rows->rows.v[mr->row[merged]];
+
+	r->edge = rows->edges.n;
+	r->dflt = row_of(mr, s->dflt);
+	r->bits = (uint32_t)s->perm << EG_DFA_PERM_SHIFT;
+	r->head = (uint32_t)s->floor << EG_DFA_FLOOR_SHIFT | (uint32_t)s->ceil << EG_DFA_CEIL_SHIFT;
+	for (uint32_t i = 0; i < s->n; i++) {
+		const struct graph_move *m = &g->moves.v[s->first + i];
+		uint32_t to = row_of(mr, m->to), base = r->dflt;
+
+		if (m->base != GRAPH_DFLT)
+			base = row_of(mr, g->moves.v[m->base].to);
+		if (to != base && row_edge_add(rows, m->symbol, to))
+			return -ENOMEM;
+	}
+	r->nedges = rows->edges.n - r->edge;
+	return 0;
+}
+
+int graph_rows(struct graph *g, struct dirs *d, struct rows *rows)
+{
+	struct merged_rows m = { .g = g };
+	int err = 0;
+
+	m.row = calloc(g->nmerged, sizeof(*m.row));
+	if (!m.row)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < g->nmerged && !err; i++) {
+		if (!g->states.v[g->chosen[i]].ceil)
+			continue; /* the dead row */
+		m.row[i] = rows->rows.n;
+		err = vec_add(&rows->rows) ? 0 : -ENOMEM;
+		d->states++;
+	}
+	for (uint32_t i = 0; i < g->nmerged && !err; i++)
+		if (m.row[i])
+			err = emit_row(&m, i, rows);
+	for (uint32_t root = ROOT_PATH; root < ROOTS_END && !err; root++)
+		d->start[root] = row_of(&m, g->start[root]);
+	free(m.row);
+	return err;
+}
+
+void graph_fini(struct graph *g)
+{
+	vec_free(&g->states);
+	vec_free(&g->moves);
+	free(g->chosen);
+}

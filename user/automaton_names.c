@@ -1,0 +1,624 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The names' automaton: the bytes of one name -> which labels it matches.
+ *
+ * Literal labels form a trie. Labels with wildcards form a nondeterministic
+ * automaton whose sets of positions are made on demand and interned; a trie
+ * node is reached by its bytes alone, so it has exactly one such set. A row is
+ * therefore: the trie's children, and for all other bytes the row of the set.
+ *
+ * What would blow up and does not: labels with at most one star share their
+ * beginnings ("*.pem" and "*.key" are one star, one dot, two tails), labels with
+ * more stars forget what lies before the last star they passed, and once a
+ * label of a group is sure to match, the rest of the group is forgotten.
+ */
+#include "automaton_int.h"
+
+struct gnode {
+	uint32_t group; /* names that end here match it, or GROUP_NONE */
+	uint32_t sure; /* star: group that matches whatever comes, or GROUP_NONE */
+	uint32_t chain; /* label + 1 whose own nodes these are; 0: shared */
+	uint32_t star_next; /* where a star follows, entered together with this; 0: none */
+	bool star;
+	vec32 edges; /* pairs (item, gnode) */
+};
+
+struct set_row {
+	bool done;
+	uint32_t dflt;
+	uint32_t first, n; /* in next: pairs (byte, set), sorted, other than dflt */
+	uint32_t row; /* + 1, when one was made */
+	uint32_t class;
+};
+
+struct literal {
+	const uint8_t *bytes;
+	uint32_t len;
+	uint32_t label;
+};
+
+struct build {
+	struct tree *t;
+	struct rows *rows;
+	struct names *out;
+	struct automaton_error *err;
+	VEC(struct gnode) g; /* 0: the start */
+	vec32 sure_node; /* by group: gnode + 1 that stands for "matches for sure" */
+	struct intern sets;
+	VEC(struct set_row) set;
+	vec32 next;
+	vec32 todo; /* sets that have a row to be filled */
+	vec32 tmp;
+	VEC(struct literal) lits;
+	vec32 kids; /* stack of (byte, row) */
+};
+
+/* ---- the nondeterministic part ------------------------------------------------- */
+
+static int gnode_add(struct build *b, uint32_t chain, uint32_t *id)
+{
+	struct gnode *g = vec_add(&b->g);
+
+	if (!g)
+		return -ENOMEM;
+	g->group = g->sure = GROUP_NONE;
+	g->chain = chain;
+	*id = b->g.n - 1;
+	return 0;
+}
+
+static int gnode_next(struct build *b, uint32_t at, uint32_t item, uint32_t chain, uint32_t *dst)
+{
+	vec32 *edges = &b->g.v[at].edges;
+
+	if (ITEM_TYPE(item) == ITEM_STAR) {
+		*dst = b->g.v[at].star_next;
+		if (*dst && !chain)
+			return 0;
+		if (gnode_add(b, chain, dst))
+			return -ENOMEM;
+		b->g.v[*dst].star = true;
+		b->g.v[at].star_next = *dst;
+		return 0;
+	}
+	for (uint32_t i = 0; !chain && i < edges->n; i += 2) {
+		*dst = edges->v[i + 1];
+		if (edges->v[i] == item)
+			return 0;
+	}
+	if (gnode_add(b, chain, dst))
+		return -ENOMEM;
+	edges = &b->g.v[at].edges;
+	return vec32_push(edges, item) || vec32_push(edges, *dst) ? -ENOMEM : 0;
+}
+
+static int glob_add(struct build *b, uint32_t label)
+{
+	uint32_t n, at = 0, stars = 0, chain = 0, group = b->t->label.v[label].group;
+	const uint32_t *items = intern_get(&b->t->labels, label, &n);
+
+	for (uint32_t i = 1; i < n; i++)
+		stars += ITEM_TYPE(items[i]) == ITEM_STAR;
+	/* a chain begins with a node of its own: the start's star is shared by the others */
+	if (stars > 1) {
+		chain = label + 1;
+		if (gnode_add(b, chain, &at))
+			return -ENOMEM;
+		if (vec32_push(&b->tmp, at)) /* part of the first set */
+			return -ENOMEM;
+	}
+	for (uint32_t i = 1; i < n; i++)
+		if (gnode_next(b, at, items[i], chain, &at))
+			return -ENOMEM;
+	b->g.v[at].group = group;
+	if (b->g.v[at].star)
+		b->g.v[at].sure = group;
+	return 0;
+}
+
+/* One node for each group that is sure to match: it stays for good and is all that is kept. */
+static int add_sure_nodes(struct build *b, uint32_t ngroups)
+{
+	uint32_t nodes = b->g.n, id;
+
+	for (uint32_t i = 0; i < ngroups; i++)
+		if (vec32_push(&b->sure_node, 0))
+			return -ENOMEM;
+	for (uint32_t i = 0; i < nodes; i++) {
+		uint32_t group = b->g.v[i].sure;
+
+		if (group == GROUP_NONE || b->sure_node.v[group])
+			continue;
+		if (gnode_add(b, 0, &id))
+			return -ENOMEM;
+		b->g.v[id].star = true;
+		b->g.v[id].group = group;
+		b->sure_node.v[group] = id + 1;
+	}
+	return 0;
+}
+
+static int set_enter(struct build *b, vec32 *set, uint32_t node)
+{
+	const struct gnode *g = &b->g.v[node];
+
+	if (vec32_push(set, node))
+		return -ENOMEM;
+	if (g->sure != GROUP_NONE && vec32_push(set, b->sure_node.v[g->sure] - 1))
+		return -ENOMEM;
+	return g->star_next ? set_enter(b, set, g->star_next) : 0;
+}
+
+static bool set_holds(const vec32 *set, uint32_t node)
+{
+	for (uint32_t i = set->n; i--;)
+		if (set->v[i] == node)
+			return true;
+	return false;
+}
+
+/* Forget what cannot change the outcome any more; then the set's number. */
+static int set_intern(struct build *b, vec32 *set, uint32_t *id)
+{
+	uint32_t kept = 0, chain = 0, sure_at;
+	bool past = false;
+
+	vec32_sort_unique(set);
+	/* sure nodes come last in b->g: the set's tail tells which groups are sure */
+	for (sure_at = set->n; sure_at; sure_at--) {
+		const struct gnode *g = &b->g.v[set->v[sure_at - 1]];
+
+		if (g->group == GROUP_NONE || b->sure_node.v[g->group] != set->v[sure_at - 1] + 1)
+			break;
+	}
+	/* a chain's nodes are numbered from its beginning: go from the end */
+	for (uint32_t i = set->n; i--;) {
+		const struct gnode *g = &b->g.v[set->v[i]];
+		uint32_t group = g->group;
+
+		if (i >= sure_at)
+			continue;
+		if (g->chain) {
+			if (g->chain != chain) {
+				chain = g->chain;
+				past = false;
+			}
+			group = b->t->label.v[chain - 1].group;
+			if (past) {
+				set->v[i] = UINT32_MAX;
+				continue;
+			}
+			past = g->star;
+		}
+		if ((g->chain || !g->edges.n) && group != GROUP_NONE && b->sure_node.v[group] &&
+		    set_holds(set, b->sure_node.v[group] - 1))
+			set->v[i] = UINT32_MAX;
+		else if (!g->edges.n && g->group == GROUP_NONE)
+			set->v[i] = UINT32_MAX; /* only its star went on, which is there */
+	}
+	for (uint32_t i = 0; i < set->n; i++)
+		if (set->v[i] != UINT32_MAX)
+			set->v[kept++] = set->v[i];
+	set->n = kept;
+
+	if (intern_put(&b->sets, set->v, set->n, id))
+		return -ENOMEM;
+	if (*id < b->set.n)
+		return 0;
+	if (b->set.n >= AUTOMATON_MAX_NAME_SETS)
+		return error_set(b->err, -E2BIG, 0, "fewer patterns with * in the middle of a name",
+				 "the wildcards within names combine to more than %u states (AUTOMATON_MAX_NAME_SETS)",
+				 AUTOMATON_MAX_NAME_SETS);
+	return vec_add(&b->set) ? 0 : -ENOMEM;
+}
+
+static void item_bytes(const struct tree *t, uint32_t item, uint32_t special[8])
+{
+	uint32_t n, value = ITEM_VALUE(item);
+
+	if (ITEM_TYPE(item) == ITEM_BYTE) {
+		special[value / 32] |= 1u << (value % 32);
+	} else if (ITEM_TYPE(item) == ITEM_CLASS) {
+		const uint32_t *words = intern_get(&t->sets, value, &n);
+
+		for (uint32_t i = 0; i < 8; i++)
+			special[i] |= words[i];
+	}
+}
+
+static bool item_takes(const struct tree *t, uint32_t item, uint32_t byte)
+{
+	switch (ITEM_TYPE(item)) {
+	case ITEM_BYTE:
+		return byte == ITEM_VALUE(item);
+	case ITEM_CLASS:
+		return byte < 256 && set_has(t, ITEM_VALUE(item), (uint8_t)byte);
+	default:
+		return true;
+	}
+}
+
+/* Where a set goes on one byte, or (256) on any byte that no item names. */
+static int set_move(struct build *b, uint32_t id, uint32_t byte, uint32_t *dst)
+{
+	uint32_t n;
+
+	b->tmp.n = 0;
+	intern_get(&b->sets, id, &n);
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t node = intern_get(&b->sets, id, &n)[i];
+		const struct gnode *g = &b->g.v[node];
+
+		if (g->star && set_enter(b, &b->tmp, node))
+			return -ENOMEM;
+		for (uint32_t e = 0; e < g->edges.n; e += 2)
+			if (item_takes(b->t, g->edges.v[e], byte) &&
+			    set_enter(b, &b->tmp, g->edges.v[e + 1]))
+				return -ENOMEM;
+	}
+	return set_intern(b, &b->tmp, dst);
+}
+
+static int set_expand(struct build *b, uint32_t id)
+{
+	uint32_t special[8] = {}, n, dflt, dst, first = b->next.n;
+	const uint32_t *nodes;
+	int err;
+
+	if (b->set.v[id].done)
+		return 0;
+	nodes = intern_get(&b->sets, id, &n);
+	for (uint32_t i = 0; i < n; i++) {
+		const struct gnode *g = &b->g.v[nodes[i]];
+
+		for (uint32_t e = 0; e < g->edges.n; e += 2)
+			item_bytes(b->t, g->edges.v[e], special);
+	}
+	err = set_move(b, id, 256, &dflt);
+	for (uint32_t byte = 0; !err && byte < 256; byte++) {
+		if (!(special[byte / 32] >> (byte % 32) & 1))
+			continue;
+		err = set_move(b, id, byte, &dst);
+		if (!err && dst != dflt)
+			err = vec32_push(&b->next, byte) || vec32_push(&b->next, dst) ? -ENOMEM : 0;
+	}
+	b->set.v[id].dflt = dflt;
+	b->set.v[id].first = first;
+	b->set.v[id].n = (b->next.n - first) / 2;
+	b->set.v[id].done = !err;
+	return err;
+}
+
+static uint32_t set_on(const struct build *b, uint32_t id, uint8_t byte)
+{
+	const struct set_row *s = &b->set.v[id];
+
+	for (uint32_t i = 0; i < s->n; i++)
+		if (b->next.v[s->first + 2 * i] == byte)
+			return b->next.v[s->first + 2 * i + 1];
+	return s->dflt;
+}
+
+/* ---- classes and rows ------------------------------------------------------------- */
+
+/* The class of names that end in this set, and with the group of a literal label. */
+static int class_of(struct build *b, uint32_t id, uint32_t group, uint32_t *class)
+{
+	const uint32_t *nodes;
+	uint32_t n;
+
+	b->tmp.n = 0;
+	nodes = intern_get(&b->sets, id, &n);
+	for (uint32_t i = 0; i < n; i++)
+		if (b->g.v[nodes[i]].group < GROUP_ALL && vec32_push(&b->tmp, b->g.v[nodes[i]].group))
+			return -ENOMEM;
+	if (group < GROUP_ALL && vec32_push(&b->tmp, group))
+		return -ENOMEM;
+	vec32_sort_unique(&b->tmp);
+	if (intern_put(&b->out->classes, b->tmp.v, b->tmp.n, class))
+		return -ENOMEM;
+	if (*class > AUTOMATON_MAX_CLASSES)
+		return error_set(b->err, -E2BIG, 0, "fewer different patterns for names",
+				 "patterns tell more than %u kinds of names apart (AUTOMATON_MAX_CLASSES)",
+				 AUTOMATON_MAX_CLASSES);
+	while (b->out->open.n < b->out->classes.n)
+		if (vec32_push(&b->out->open, 0))
+			return -ENOMEM;
+	return 0;
+}
+
+/* The row of a set alone: made now, filled by fill_rows(). */
+static int set_row(struct build *b, uint32_t id, uint32_t *row)
+{
+	struct row *r;
+	int err;
+
+	if (b->set.v[id].row) {
+		*row = b->set.v[id].row - 1;
+		return 0;
+	}
+	if (b->sets.start.v[id] == b->sets.start.v[id + 1]) {
+		*row = 0; /* nothing can match any more: the dead row stays where it is */
+		return 0;
+	}
+	err = class_of(b, id, GROUP_NONE, &b->set.v[id].class);
+	if (err)
+		return err;
+	b->out->open.v[b->set.v[id].class] = 1;
+	r = vec_add(&b->rows->rows);
+	if (!r)
+		return -ENOMEM;
+	r->name = true;
+	r->head = b->set.v[id].class << EG_DFA_CLASS_SHIFT;
+	*row = b->rows->rows.n - 1;
+	b->set.v[id].row = *row + 1;
+	return vec32_push(&b->todo, id);
+}
+
+/* The bytes on which a child, a set or its default set does something of its own, in order. */
+struct cases {
+	const struct build *b;
+	const uint32_t *kids;
+	uint32_t nkids, id, dflt;
+	uint32_t i, j, k;
+	/* the present one */
+	uint32_t byte;
+	uint32_t kid; /* row + 1; 0: no child */
+	uint32_t set; /* where the set goes */
+	uint32_t same; /* where the default set goes */
+};
+
+static uint32_t case_byte(const struct build *b, const struct set_row *s, uint32_t i)
+{
+	return i < s->n ? b->next.v[s->first + 2 * i] : 256;
+}
+
+static bool next_case(struct cases *c)
+{
+	const struct build *b = c->b;
+	const struct set_row *s = &b->set.v[c->id], *d = &b->set.v[c->dflt];
+	uint32_t kid = c->k < c->nkids ? c->kids[2 * c->k] : 256;
+	uint32_t own = case_byte(b, s, c->i), other = case_byte(b, d, c->j);
+
+	c->byte = MIN(kid, MIN(own, other));
+	if (c->byte == 256)
+		return false;
+	c->kid = kid == c->byte ? c->kids[2 * c->k++ + 1] + 1 : 0;
+	c->set = own == c->byte ? b->next.v[s->first + 2 * c->i++ + 1] : s->dflt;
+	c->same = other == c->byte ? b->next.v[d->first + 2 * c->j++ + 1] : d->dflt;
+	return true;
+}
+
+/* A row without any default that matters: no byte is ever a miss. */
+static int fill_dense(struct build *b, uint32_t id)
+{
+	uint32_t to;
+	int err = 0;
+
+	for (uint32_t byte = 0; byte < 256 && !err; byte++) {
+		err = set_row(b, set_on(b, id, (uint8_t)byte), &to);
+		if (!err)
+			err = row_edge_add(b->rows, byte, to);
+	}
+	return err;
+}
+
+static int fill_edges(struct build *b, struct cases *c, bool via)
+{
+	uint32_t to;
+	int err = 0;
+
+	while (!err && next_case(c)) {
+		if (c->kid) {
+			err = row_edge_add(b->rows, c->byte, c->kid - 1);
+		} else if (c->set != (via ? c->same : c->dflt)) {
+			err = set_row(b, c->set, &to);
+			if (!err)
+				err = row_edge_add(b->rows, c->byte, to);
+		}
+	}
+	return err;
+}
+
+/*
+ * Fill a row: `nkids` children (byte, row) sorted by byte, else what set `id`
+ * does. Either with a default of its own, or by way of the row of the default
+ * set, when that saves more than `slower` slots: a miss costs a second look-up.
+ */
+static int fill_row(struct build *b, uint32_t row, uint32_t id, const uint32_t *kids, uint32_t nkids,
+		    uint32_t slower)
+{
+	struct cases c = { .b = b, .kids = kids, .nkids = nkids, .id = id };
+	uint32_t own = 0, other = 0, first = b->rows->edges.n, to;
+	bool via;
+	int err = set_expand(b, id);
+
+	c.dflt = b->set.v[id].dflt;
+	if (!err)
+		err = set_expand(b, c.dflt);
+	if (err)
+		return err;
+	for (struct cases count = c; next_case(&count);) {
+		own += !count.kid && count.set != c.dflt;
+		other += !count.kid && count.set != count.same;
+	}
+	via = b->set.v[c.dflt].dflt == c.dflt && (id != c.dflt || nkids) && other + slower < own;
+	/* the commonest byte of all: within a name that begins like nothing known */
+	if (id == c.dflt && !nkids && id == b->set.v[0].dflt)
+		err = fill_dense(b, id);
+	else
+		err = fill_edges(b, &c, via);
+	if (!err)
+		err = set_row(b, c.dflt, &to);
+	if (err)
+		return err;
+	b->rows->rows.v[row].edge = first;
+	b->rows->rows.v[row].nedges = b->rows->edges.n - first;
+	b->rows->rows.v[row].dflt = to;
+	b->rows->rows.v[row].via = via;
+	return 0;
+}
+
+/* The trie over lits[lo .. hi), which agree in `depth` bytes; the set after those. */
+static int trie_row(struct build *b, uint32_t lo, uint32_t hi, uint32_t depth, uint32_t set,
+		    uint32_t *row)
+{
+	uint32_t class = 0, exact = 0, base = b->kids.n, kid, next;
+	struct row *r;
+	int err;
+
+	if (lo < hi && b->lits.v[lo].len == depth) {
+		struct label *l = &b->t->label.v[b->lits.v[lo].label];
+
+		exact = l->exact;
+		err = class_of(b, set, l->group, &class);
+		if (err)
+			return err;
+		l->class = class;
+		lo++;
+	} else {
+		err = class_of(b, set, GROUP_NONE, &class);
+		if (err)
+			return err;
+	}
+	err = set_expand(b, set);
+	while (!err && lo < hi) {
+		uint8_t byte = b->lits.v[lo].bytes[depth];
+		uint32_t end = lo;
+
+		while (end < hi && b->lits.v[end].bytes[depth] == byte)
+			end++;
+		next = set_on(b, set, byte);
+		err = trie_row(b, lo, end, depth + 1, next, &kid);
+		if (!err && (vec32_push(&b->kids, byte) || vec32_push(&b->kids, kid)))
+			err = -ENOMEM;
+		lo = end;
+	}
+	if (err)
+		return err;
+	if (!exact && depth)
+		b->out->open.v[class] = 1;
+	r = vec_add(&b->rows->rows);
+	if (!r)
+		return -ENOMEM;
+	r->name = true;
+	r->head = exact | class << EG_DFA_CLASS_SHIFT;
+	*row = b->rows->rows.n - 1;
+	err = fill_row(b, *row, set, b->kids.v + base, (b->kids.n - base) / 2, depth ? 0 : 8);
+	b->kids.n = base;
+	return err;
+}
+
+static int compare_literals(const void *a, const void *b)
+{
+	const struct literal *x = a, *y = b;
+	int c = memcmp(x->bytes, y->bytes, MIN(x->len, y->len));
+
+	return c ? c : x->len < y->len ? -1 : x->len > y->len;
+}
+
+static int collect(struct build *b)
+{
+	const struct tree *t = b->t;
+	uint32_t ngroups = 0, len, start;
+	const uint8_t *bytes;
+	vec32 first = {};
+	int err = 0;
+
+	if (gnode_add(b, 0, &start))
+		return -ENOMEM;
+	for (uint32_t i = 0; i < t->label.n && !err; i++) {
+		uint32_t group = t->label.v[i].group;
+
+		if (group < GROUP_ALL)
+			ngroups = MAX(ngroups, group + 1);
+		if (label_is_literal(t, i, &bytes, &len)) {
+			struct literal *l = vec_add(&b->lits);
+
+			if (!l)
+				err = -ENOMEM;
+			else
+				*l = (struct literal){ bytes, len, i };
+		} else if (group < GROUP_ALL) {
+			err = glob_add(b, i);
+		}
+	}
+	if (!err)
+		err = add_sure_nodes(b, ngroups);
+	if (err)
+		return err;
+	if (b->lits.n)
+		qsort(b->lits.v, b->lits.n, sizeof(*b->lits.v), compare_literals);
+
+	/* set 0 is the first: the start, and the beginnings of chains */
+	first = b->tmp;
+	memset(&b->tmp, 0, sizeof(b->tmp));
+	start = first.n;
+	for (uint32_t i = 0; i <= start && !err; i++)
+		err = set_enter(b, &first, i < start ? first.v[i] : 0);
+	if (!err)
+		err = set_intern(b, &first, &start);
+	vec_free(&first);
+	return err;
+}
+
+/* Symbols of directory rows: classes from 1, then the literal names. */
+static int number_symbols(struct build *b)
+{
+	uint32_t nclasses = b->out->classes.n;
+
+	b->rows->nsymbols = nclasses + b->t->nexact;
+	if (b->rows->nsymbols > EG_DFA_SYM_MASK)
+		return error_set(b->err, -E2BIG, 0, "fewer literal names",
+				 "rules have more than %u different names (EG_DFA_SYM_MASK)",
+				 EG_DFA_SYM_MASK);
+	for (uint32_t i = 0; i < b->rows->rows.n; i++) {
+		struct row *r = &b->rows->rows.v[i];
+
+		if (r->head & EG_DFA_SYM_MASK)
+			r->head += nclasses - 1;
+	}
+	return 0;
+}
+
+int names_build(struct tree *t, struct rows *rows, struct names *out, struct automaton_error *err)
+{
+	struct build b = { .t = t, .rows = rows, .out = out, .err = err };
+	uint32_t class, empty = 0;
+	int ret;
+
+	/* class 0: nothing matches */
+	ret = intern_put(&out->classes, &empty, 0, &class);
+	if (!ret)
+		ret = vec32_push(&out->open, 1);
+	if (!ret)
+		ret = collect(&b);
+	if (!ret)
+		ret = trie_row(&b, 0, b.lits.n, 0, 0, &out->start);
+	while (!ret && b.todo.n) {
+		uint32_t id = b.todo.v[--b.todo.n];
+
+		ret = fill_row(&b, b.set.v[id].row - 1, id, NULL, 0, 8);
+	}
+	if (!ret)
+		ret = number_symbols(&b);
+	out->states = rows->rows.n - 1;
+	for (uint32_t i = 0; i < b.g.n; i++)
+		vec_free(&b.g.v[i].edges);
+	vec_free(&b.g);
+	vec_free(&b.sure_node);
+	intern_fini(&b.sets);
+	vec_free(&b.set);
+	vec_free(&b.next);
+	vec_free(&b.todo);
+	vec_free(&b.tmp);
+	vec_free(&b.lits);
+	vec_free(&b.kids);
+	return ret;
+}
+
+void names_fini(struct names *n)
+{
+	intern_fini(&n->classes);
+	vec_free(&n->open);
+}
