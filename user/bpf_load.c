@@ -3,7 +3,7 @@
  * Pins, below the bpffs:
  *
  *	NAME/abi1/map_policies …	one per map that outlives its loader
- *	NAME/abi1/links.PID-START/PROG	one directory per loader
+ *	NAME/abi1/links-PID-START/PROG	one directory per loader
  *
  * A new loader attaches and pins its own links before it removes those of the
  * loaders before it, so there is no moment without a program. Pins of another
@@ -142,11 +142,10 @@ static int choose_programs(struct agent *a, struct diag *d)
 		ok = host_has_hook(kernel, prog, d);
 		if (ok < 0)
 			break;
-		if (!ok) {
+		if (ok != 1)
 			bpf_program__set_autoload(prog, false);
-			if (n + 1 < MAX_PROGS)
-				a->missing[n++] = bpf_program__name(prog);
-		}
+		if (!ok && n + 1 < MAX_PROGS)
+			a->missing[n++] = bpf_program__name(prog);
 	}
 	btf__free(kernel);
 	return ok < 0 ? ok : 0;
@@ -301,7 +300,7 @@ static int make_dirs(struct agent *a, struct diag *d)
 		    (int)sizeof(a->cgroup))
 		return diag_set(d, -ENAMETOOLONG, "the path of a mount is too long");
 	snprintf(a->pins, sizeof(a->pins), "%s/abi%u", a->top, EG_ABI);
-	snprintf(a->links, sizeof(a->links), "%s/links.%d-%" PRIu64, a->pins, getpid(), start);
+	snprintf(a->links, sizeof(a->links), "%s/links-%d-%" PRIu64, a->pins, getpid(), start);
 	err = make_dir(a->top, 0700, d);
 	if (!err)
 		err = make_dir(a->pins, 0700, d);

@@ -20,7 +20,7 @@ struct diag;
 struct agent_options {
 	/*
 	 * Name of the directory below the bpffs and below the cgroup v2 mount:
-	 * "egressctl" for egressd, "egressctl.run.PID" for an agent inside
+	 * "egressctl" for egressd, "egressctl-run-PID" for an agent inside
 	 * `egressctl run`.
 	 */
 	const char *name;
@@ -30,7 +30,7 @@ struct agent_options {
 };
 
 #define AGENT_NAME_SERVICE "egressctl"
-#define AGENT_NAME_RUN "egressctl.run." /* and the pid */
+#define AGENT_NAME_RUN "egressctl-run-" /* and pid-start; bpffs allows no dot in a name */
 
 /*
  * Check the host, load, attach, pin. Needs root. On failure nothing stays

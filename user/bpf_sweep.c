@@ -156,7 +156,7 @@ void sweep_old_links(const char *pins, const char *own)
 	struct dirent *e;
 
 	while (d && (e = readdir(d))) {
-		if (!str_starts(e->d_name, "links.") || str_eq(e->d_name, keep))
+		if (!str_starts(e->d_name, "links-") || str_eq(e->d_name, keep))
 			continue;
 		snprintf(path, sizeof(path), "%s/%s", pins, e->d_name);
 		sweep_tree(path);
@@ -182,7 +182,7 @@ void sweep_other_abis(const char *bpffs, const char *name, unsigned int abi, int
 	}
 }
 
-/* "egressctl.run.PID-START" of a process that is gone. */
+/* "egressctl-run-PID-START" of a process that is gone. */
 static bool is_dead_run(const char *name)
 {
 	uint64_t start, now;

@@ -147,12 +147,28 @@ int host_check(struct host *h, bool egress_only, struct diag *d)
 	return check_bpffs(h, d);
 }
 
+/*
+ * Some hooks got an argument more in some release. Then there is a program for
+ * each form, and its name ends in the number of arguments: inode_setattr_2.
+ */
+static bool is_other_form(const struct btf *kernel, int func, const char *prog)
+{
+	const struct btf_type *proto;
+	size_t len = strlen(prog);
+
+	if (len < 3 || prog[len - 2] != '_' || prog[len - 1] < '1' || prog[len - 1] > '9')
+		return false;
+	proto = btf__type_by_id(kernel, btf__type_by_id(kernel, func)->type);
+	return btf_vlen(proto) != prog[len - 1] - '0';
+}
+
 int host_has_hook(const struct btf *kernel, const struct bpf_program *prog, struct diag *d)
 {
 	const char *section = bpf_program__section_name(prog);
 	const char *slash = strchr(section, '/');
 	char name[128];
 	size_t i;
+	int id;
 
 	if (!slash)
 		return 1;
@@ -163,8 +179,9 @@ int host_has_hook(const struct btf *kernel, const struct bpf_program *prog, stru
 		snprintf(name, sizeof(name), "%s", slash + 1);
 	else
 		return 1;
-	if (btf__find_by_name_kind(kernel, name, BTF_KIND_FUNC) > 0)
-		return 1;
+	id = btf__find_by_name_kind(kernel, name, BTF_KIND_FUNC);
+	if (id > 0)
+		return is_other_form(kernel, id, bpf_program__name(prog)) ? HOOK_OTHER_FORM : 1;
 	for (i = 0; i < ARRAY_SIZE(optional_hooks); i++)
 		if (str_eq(slash + 1, optional_hooks[i]))
 			return 0;

@@ -21,9 +21,12 @@ struct host {
 /* -EPERM, -ENOTSUP with a message. Mounts bpffs where it is missing. */
 int host_check(struct host *h, bool egress_only, struct diag *d);
 
+#define HOOK_OTHER_FORM 2
+
 /*
  * Can this kernel run the program? 1: yes. 0: it has no such hook, and the
- * program is one of those that may be left out. -ENOTSUP: it must not be.
+ * program is one of those that may be left out. HOOK_OTHER_FORM: another program
+ * is for this kernel's form of the hook. -ENOTSUP: it must not be left out.
  */
 int host_has_hook(const struct btf *kernel, const struct bpf_program *prog, struct diag *d);
 

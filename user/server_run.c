@@ -9,6 +9,7 @@
 #include "bpf_load.h"
 #include "bpf_sweep.h"
 #include "compile.h"
+#include "eventlog.h"
 #include "events.h"
 #include "publish.h"
 #include "sandbox.h"
@@ -60,6 +61,8 @@ static void finish(struct conn *c)
 	server_events_drain(s);
 	last = *sandbox_counters(c->box);
 	events_end(s->events, &last);
+	if (s->log)
+		eventlog_flush(s->log);
 	answer = json_pack("{s:I, s:I, s:I, s:I, s:s?}", "denied", (json_int_t)last.denied,
 			   "suppressed", (json_int_t)last.ev_suppressed, "lost",
 			   (json_int_t)last.ev_lost, "failed", (json_int_t)last.failed, "note",

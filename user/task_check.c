@@ -146,7 +146,7 @@ bool cgroup_is_sandbox(const char *path)
 {
 	const char *p = strstr(path, "/" AGENT_NAME_SERVICE);
 
-	/* "/egressctl/s12" or "/egressctl.run.77-123/s1" */
+	/* "/egressctl/s12" or "/egressctl-run-77-123/s1" */
 	p = p ? strchr(p + 1, '/') : NULL;
 	return p && p[1] == 's' && p[2] >= '0' && p[2] <= '9';
 }
