@@ -122,7 +122,7 @@ static int load_file(struct loader *l, const char *name, const struct policy_str
 		     struct policy *out)
 {
 	_cleanup_free_ char *abs = absolute_name(name, ext ? ext->at.file : NULL);
-	const struct policy_source *src;
+	const struct policy_source *src = NULL;
 	struct policy_extends extends = {};
 	struct policy own = {};
 	const char *path;
