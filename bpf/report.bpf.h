@@ -104,7 +104,7 @@ static __noinline int report_paths(struct who *k, struct eg_report *r)
 	}
 	if (off > EG_EVENT_DATA_MAX)
 		return 0;
-	if (bpf_ringbuf_output(&events, r, sizeof(*ev) + off, 0))
+	if (bpf_ringbuf_output(&events, r->bytes, sizeof(*ev) + off, 0))
 		event_lost(sb);
 	return 0;
 }
