@@ -62,6 +62,7 @@ static void check_event(const struct attempt *a, struct box *b)
 	     result_text(-a->err), a->path ? a->path : a->addr ? a->addr : "");
 	for (i = 0; i < n; i++)
 		seen_print(&events[i]);
+	counters_print(b);
 }
 
 static void check_allowed(const struct attempt *a, enum as as)

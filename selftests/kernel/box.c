@@ -117,6 +117,17 @@ void seen_print(const struct seen *s)
 	       s->port, s->proto, (unsigned long long)s->aux, s->comm);
 }
 
+void counters_print(struct box *b)
+{
+	const struct eg_sandbox *c = box_counters(b);
+
+	printf("#   sandbox: %llu denied, %llu failed, %llu events, %llu lost, %llu suppressed; "
+	       "%llu records malformed\n", (unsigned long long)c->denied, (unsigned long long)c->failed,
+	       (unsigned long long)c->ev_seq, (unsigned long long)c->ev_lost,
+	       (unsigned long long)c->ev_suppressed,
+	       (unsigned long long)events_stats(all.events)->malformed);
+}
+
 /* ---- the agent ------------------------------------------------------------------------ */
 
 static void start_agent(void)

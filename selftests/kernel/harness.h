@@ -131,8 +131,8 @@ struct child {
 void child_start(struct child *c, struct box *b, enum as as, act_fn act, const void *arg);
 int child_wait(struct child *c);
 /*
- * Inside the child: a rendezvous. child_meet() returns when the parent calls
- * child_meet_from_parent(), and the other way round.
+ * A rendezvous: child_meet() in the child and child_meet_from_parent() return
+ * when both have been called. Two of them are around what the child waits for.
  */
 void child_meet(void);
 void child_meet_from_parent(struct child *c);
@@ -159,6 +159,7 @@ struct seen { /* one event, copied */
 size_t box_events(struct box *b, struct seen **events);
 void box_events_drop(struct box *b);
 void seen_print(const struct seen *s); /* as a "# " line */
+void counters_print(struct box *b); /* what the kernel counted for this sandbox */
 
 /* ---- the four-part form -------------------------------------------------------------------- */
 
