@@ -28,8 +28,17 @@ struct spelling {
 	size_t nlinks;
 };
 
+/* a variable without a value, and the rules dropped for it */
+struct unbound {
+	const char *name;
+	const struct policy_path *first;
+	size_t rules;
+};
+
 struct paths {
 	struct comp *k;
+	struct unbound unbound[8];
+	size_t nunbound;
 	struct resolver resolver;
 	struct spelling *v;
 	size_t n, cap;
@@ -189,15 +198,36 @@ static int add_resolved(struct paths *b, size_t written)
 
 /* ---- binding ------------------------------------------------------------------------------ */
 
+/* One notice a variable, however many rules use it. */
 static int unbound(struct paths *b, const struct policy_path *src, const char *name)
 {
 	const struct policy_vars *v = b->k->v;
+	size_t i;
 
 	if (str_eq(name, "WORKDIR") && v->workdir_why)
 		return diag_at(b->k->d, -EINVAL, src->at.file, src->at.line, src->at.col,
 			       "\"%s\": %s", src->text, v->workdir_why);
-	return comp_notice(b->k, &src->at, "\"%s\" is dropped: ${%s} has no value here", src->text,
-			   name);
+	for (i = 0; i < b->nunbound && !str_eq(b->unbound[i].name, name); i++)
+		;
+	if (i == ARRAY_SIZE(b->unbound))
+		return 0; /* there are no more variables than that */
+	if (i == b->nunbound)
+		b->unbound[b->nunbound++] = (struct unbound){ .name = name, .first = src };
+	b->unbound[i].rules++;
+	return 0;
+}
+
+static int unbound_notices(struct paths *b)
+{
+	const struct unbound *u = b->unbound;
+	int err = 0;
+
+	for (; u < b->unbound + b->nunbound && !err; u++)
+		err = comp_notice(b->k, &u->first->at,
+				  "${%s} has no value here: \"%s\"%s dropped", u->name,
+				  u->first->text, u->rules > 1 ? " and other rules with it are" :
+								 " is");
+	return err;
 }
 
 static int check_unix(struct paths *b, const struct policy_path *src, const char *pattern)
@@ -259,7 +289,7 @@ static int bind_all(struct paths *b)
 		err = bind_one(b, &p->files.v[i], AUTOMATON_PATHS);
 	for (size_t i = 0; i < p->unixes.n && !err; i++)
 		err = bind_one(b, &p->unixes.v[i], AUTOMATON_UNIX);
-	return err;
+	return err ? err : unbound_notices(b);
 }
 
 /* ---- the automaton -------------------------------------------------------------------------- */

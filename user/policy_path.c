@@ -8,7 +8,11 @@
 
 #include "policy_int.h"
 
-static const char *const dir_vars[] = { "WORKDIR", "HOME", "TMPDIR", "GITDIR" };
+static const char *const dir_vars[] = { "WORKDIR", "HOME",	"TMPDIR",
+					"GITDIR",  "GITWORKTREE", "GITLINK" };
+#define UNKNOWN_VARIABLE \
+	"unknown variable: expected ${WORKDIR}, ${HOME}, ${TMPDIR}, ${UID}, ${GITDIR}, " \
+	"${GITWORKTREE} or ${GITLINK}"
 
 #define PATH_EXPECTED "expected a path that begins with /, ~/, **/ or ${NAME}/"
 
@@ -85,8 +89,7 @@ static size_t element_at(const char *s, char *why, size_t whylen)
 			(void)why_not(why, whylen, "%.*s is a directory and can only begin a path",
 				      (int)n, s);
 		else
-			(void)why_not(why, whylen, "unknown variable: expected ${WORKDIR}, ${HOME}, "
-				      "${TMPDIR}, ${GITDIR} or ${UID}");
+			(void)why_not(why, whylen, UNKNOWN_VARIABLE);
 		return 0;
 	case '{':
 	case '}':
@@ -150,8 +153,7 @@ static int path_head(const char *text, char *out, const char **rest, char *why, 
 		return 0;
 	}
 	if (str_starts(text, "${") && !n)
-		return why_not(why, whylen, "unknown variable: expected ${WORKDIR}, ${HOME}, "
-			       "${TMPDIR}, ${GITDIR} or ${UID}");
+		return why_not(why, whylen, UNKNOWN_VARIABLE);
 	return why_not(why, whylen, PATH_EXPECTED);
 }
 

@@ -23,6 +23,7 @@ void policy_vars_clear(struct policy_vars *v)
 	free(v->home);
 	free(v->tmpdir);
 	free(v->gitdir);
+	free(v->gitworktree);
 	free(v->uid);
 	memset(v, 0, sizeof(*v));
 }
@@ -87,6 +88,7 @@ int policy_vars_check(const struct policy_vars *v, struct diag *d)
 		const char *name, *dir;
 	} dirs[] = {
 		{ "WORKDIR", v->workdir }, { "TMPDIR", v->tmpdir }, { "GITDIR", v->gitdir },
+		{ "GITWORKTREE", v->gitworktree },
 	};
 	int err = 0;
 
@@ -146,12 +148,14 @@ static bool cut_worktree(char *path)
 	return *path;
 }
 
-char *policy_vars_gitdir(const char *workdir)
+char *policy_vars_gitdir(const char *workdir, char **worktree)
 {
 	_cleanup_free_ char *dotgit = NULL, *line = NULL, *own = NULL, *back = NULL, *back_file = NULL;
 	_cleanup_free_ char *names = NULL, *ours = NULL;
+	char *common;
 	struct stat st;
 
+	*worktree = NULL;
 	if (asprintf(&dotgit, "%s/.git", str_eq(workdir, "/") ? "" : workdir) < 0) {
 		dotgit = NULL;
 		return NULL;
@@ -171,9 +175,13 @@ char *policy_vars_gitdir(const char *workdir)
 	back = first_line(back_file);
 	names = back ? real_below(own, back) : NULL;
 	ours = realpath(dotgit, NULL);
-	if (!names || !ours || !str_eq(names, ours) || !cut_worktree(own))
+	common = strdup(own);
+	if (!names || !ours || !str_eq(names, ours) || !common || !cut_worktree(common)) {
+		free(common);
 		return NULL;
-	return steal_ptr(own);
+	}
+	*worktree = steal_ptr(own);
+	return common;
 }
 
 /* ---- binding ---------------------------------------------------------------------------- */
@@ -248,10 +256,11 @@ int policy_vars_bind(struct policy_vars *v, const char *workdir, uid_t uid, stru
 		return err;
 	}
 	if (v->workdir)
-		v->gitdir = policy_vars_gitdir(v->workdir);
+		v->gitdir = policy_vars_gitdir(v->workdir, &v->gitworktree);
 	if (v->gitdir && policy_vars_check_dir(v, "GITDIR", v->gitdir, NULL)) {
 		free(v->gitdir);
-		v->gitdir = NULL;
+		free(v->gitworktree);
+		v->gitdir = v->gitworktree = NULL;
 	}
 	return 0;
 }
@@ -287,26 +296,33 @@ static int put_literal(struct text *t, const char *s)
 	return err;
 }
 
+static int put_value(struct text *t, const char *value, const char *name, const char **unbound)
+{
+	if (value)
+		return put_literal(t, value);
+	*unbound = name;
+	return -ENOENT;
+}
+
 static int put_variable(struct text *t, const struct policy_vars *v, const char *name, size_t len,
 			const char **unbound)
 {
 	const struct {
 		const char *name, *value;
 	} vars[] = {
-		{ "WORKDIR", v->workdir }, { "HOME", v->home }, { "TMPDIR", v->tmpdir },
-		{ "GITDIR", v->gitdir },   { "UID", v->uid },
+		{ "WORKDIR", v->workdir }, { "HOME", v->home },
+		{ "TMPDIR", v->tmpdir },   { "GITDIR", v->gitdir },
+		{ "UID", v->uid },	   { "GITWORKTREE", v->gitworktree },
 	};
+	int err;
 
-	for (size_t i = 0; i < ARRAY_SIZE(vars); i++) {
-		if (strlen(vars[i].name) != len || strncmp(vars[i].name, name, len))
-			continue;
-		if (!vars[i].value) {
-			*unbound = vars[i].name;
-			return -ENOENT;
-		}
-		return put_literal(t, vars[i].value);
-	}
-	return -EINVAL;
+	for (size_t i = 0; i < ARRAY_SIZE(vars); i++)
+		if (strlen(vars[i].name) == len && !strncmp(vars[i].name, name, len))
+			return put_value(t, vars[i].value, vars[i].name, unbound);
+	if (len != strlen("GITLINK") || strncmp(name, "GITLINK", len))
+		return -EINVAL;
+	err = put_value(t, v->gitworktree ? v->workdir : NULL, "GITLINK", unbound);
+	return err ? err : put(t, "/.git", strlen("/.git"));
 }
 
 int policy_vars_expand(const struct policy_vars *v, const char *pattern, char **out,

@@ -18,6 +18,7 @@ struct policy_vars {
 	char *home;
 	char *tmpdir;
 	char *gitdir; /* common directory of the repository at workdir */
+	char *gitworktree; /* of a linked worktree at workdir: its own directory in gitdir */
 	char *uid; /* decimal */
 	/*
 	 * readlink(2) on an absolute path: length of the target in buf, or
@@ -56,13 +57,15 @@ int policy_vars_real_readlink(void *ctx, const char *path, char *buf, size_t len
 /*
  * The repository's common directory for the tree at `workdir`: workdir/.git
  * itself, or for a linked worktree the directory whose worktrees/NAME/gitdir
- * names workdir/.git back. NULL when there is none, it cannot be read, or the
- * back-link does not match (a file an attacker put there can name anything).
+ * names workdir/.git back; *worktree is that worktrees/NAME then, else NULL. Both
+ * malloc()ed. NULL when there is none, it cannot be read, or the back-link does
+ * not match (a file an attacker put there can name anything).
  */
-char *policy_vars_gitdir(const char *workdir);
+char *policy_vars_gitdir(const char *workdir, char **worktree);
 
 /*
- * Replace ${NAME} and a leading ~ in a pattern; values go in as literal text
+ * Replace ${NAME} and a leading ~ in a pattern. Beside the fields above there is
+ * GITLINK, the .git file of a linked worktree at workdir. Values go in as literal text
  * (pattern characters escaped). Returns 0 and malloc()ed *out, -ENOENT with
  * *unbound naming the variable that has no value (static string), or -EINVAL
  * for an unknown name or bad syntax.

@@ -122,9 +122,10 @@ static int bind_vars(const struct run_policy *rp, struct policy_vars *v, struct 
 
 static char *make_key(const struct run_policy *rp, const struct policy_vars *v)
 {
-	json_t *j = json_pack("{s:O, s:O, s:s?, s:s?, s:s?, s:s?, s:I, s:b}", "policies",
+	json_t *j = json_pack("{s:O, s:O, s:s?, s:s?, s:s?, s:s?, s:s?, s:I, s:b}", "policies",
 			      rp->policies, "texts", rp->texts, "workdir", v->workdir, "home",
-			      v->home, "tmpdir", v->tmpdir, "gitdir", v->gitdir, "uid",
+			      v->home, "tmpdir", v->tmpdir, "gitdir", v->gitdir,
+			      "gitworktree", v->gitworktree, "uid",
 			      (json_int_t)rp->uid, "audit", rp->audit);
 	char *key = j ? json_dumps(j, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
 
