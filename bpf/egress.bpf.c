@@ -50,12 +50,12 @@ static __always_inline int read_flow(struct __sk_buff *skb, struct eg_flow *f, b
 		if (bpf_skb_load_bytes(skb, 0, &ip, sizeof(ip)))
 			return EG_WHY_FAILURE;
 		l4 = ip.ihl * 4;
-		if ((out && l4 != sizeof(ip)) || (ip.frag_off & bpf_htons(0x3fff)))
-			return EG_WHY_HEADERS;
 		set_v4(&f->addr, out ? ip.daddr : ip.saddr);
 		set_v4(&f->local, out ? ip.saddr : ip.daddr);
 		f->proto = ip.protocol;
 		f->v4 = 1;
+		if ((out && l4 != sizeof(ip)) || (ip.frag_off & bpf_htons(0x3fff)))
+			return EG_WHY_HEADERS;
 	} else if (skb->protocol == bpf_htons(ETH_P_IPV6)) {
 		struct ipv6hdr ip6;
 
@@ -126,7 +126,8 @@ static __always_inline void emit_packet(struct eg_sandbox *sb, __u32 serial, __u
 	if (op == EG_OP_ACCEPT)
 		ev.aux = bpf_ntohs(f->lport);
 	task = (struct task_struct *)bpf_get_current_task();
-	if (op == EG_OP_SEND && task_id_raw(task, &id) == 1 && id.sandbox == sb->id) {
+	if (op != EG_OP_ACCEPT && f->proto != IPPROTO_TCP && task_id_raw(task, &id) == 1 &&
+	    id.sandbox == sb->id) {
 		ev.pid = BPF_CORE_READ(task, tgid);
 		ev.tid = BPF_CORE_READ(task, pid);
 		ev.uid = BPF_CORE_READ(task, cred, uid.val);

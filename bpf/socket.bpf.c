@@ -9,7 +9,6 @@
  *                        a sandbox uses the internet sockets it made, no others
  *   socket_setsockopt    what changes where packets go, or sends some by itself
  *   netlink_send         routes and links can be read, not changed
- *   tun_dev_create       no interfaces whose packets nobody sent
  *
  * The destination of TCP and UDP is judged by cgroup programs (egress.bpf.c), by
  * the socket's stamp, which these hooks make sure is the task's.
@@ -389,7 +388,7 @@ int BPF_PROG(socket_setsockopt, struct socket *sock, int level, int optname, int
 			  (__u64)level << 32 | (__u32)optname);
 }
 
-/* ---- netlink, interfaces --------------------------------------------------------------- */
+/* ---- netlink --------------------------------------------------------------------------- */
 
 /* Every message of the buffer, as netlink_rcv_skb() goes through them, reads. */
 static __always_inline bool match_rtnetlink(struct sk_buff *skb, __u16 *type)
@@ -431,20 +430,4 @@ int BPF_PROG(netlink_send, struct sock *sk, struct sk_buff *skb, int ret)
 	if (match_rtnetlink(skb, &type))
 		return 0;
 	return refuse_aux(&c, EG_OP_NETLINK, EG_WHY_GUARD, 0, type);
-}
-
-SEC("lsm/tun_dev_create")
-int BPF_PROG(tun_dev_create, int ret)
-{
-	struct caller c;
-	int who;
-
-	if (ret)
-		return ret;
-	who = read_caller(&c);
-	if (who <= 0)
-		return who;
-	if (c.p->privileges & EG_PRIV_NET_ADMIN)
-		return 0;
-	return refuse_aux(&c, EG_OP_KERNEL, EG_WHY_GUARD, 0, 0);
 }
