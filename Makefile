@@ -33,7 +33,8 @@ MAINS ?= $(filter $(patsubst user/%.c,%,$(wildcard user/*.c)),egressd egressctl 
 BPF_SRCS ?= $(sort $(wildcard bpf/*.bpf.c))
 LIB_SRCS ?= $(sort $(filter-out user/egressd.c user/egressctl.c user/egress-run.c,\
 	$(wildcard user/*.c)))
-UNIT ?= $(patsubst selftests/unit/%.c,%,$(sort $(wildcard selftests/unit/*_test.c)))
+UNIT ?= $(patsubst selftests/unit/%.c,%,\
+	$(sort $(wildcard selftests/unit/*_test.c selftests/unit/*_diff.c)))
 FUZZ ?= $(patsubst selftests/fuzz/fuzz_%.c,%,$(sort $(wildcard selftests/fuzz/fuzz_*.c)))
 KTEST ?= $(patsubst selftests/%.c,%,$(sort $(wildcard selftests/kernel/*_test.c) \
 	$(wildcard selftests/attacks/*_test.c)))
@@ -42,8 +43,7 @@ HOST_SCRIPTS ?= $(sort $(wildcard selftests/vm/*_test selftests/vm/*_test.sh) \
 	$(wildcard selftests/unit/*_test.sh))
 VM_SCRIPTS ?= $(sort $(wildcard selftests/kernel/*_test.sh selftests/attacks/*_test.sh))
 
-unit-help := $(filter-out $(UNIT:%=selftests/unit/%.c),$(filter-out %_test.c,\
-	$(sort $(wildcard selftests/unit/*.c))))
+unit-help := $(filter-out %_test.c %_diff.c,$(sort $(wildcard selftests/unit/*.c)))
 ktest-help := $(sort $(filter-out %_test.c %.bpf.c,$(wildcard selftests/kernel/*.c)))
 ktest-bpf := $(sort $(wildcard selftests/kernel/*.bpf.c))
 
