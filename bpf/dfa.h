@@ -65,6 +65,11 @@ static __always_inline __u64 eg_dfa_byte(const struct eg_dfa *dfa, __u64 state, 
 /*
  * The state of what is called so in the directory `state`; `name` is where the
  * name's last byte led. Most names are in no rule and take the default.
+ *
+ * What is said about this very name comes first, then about its class, which
+ * knows all patterns it matches, then about its wider class, which knows only
+ * those that hold at any depth. A directory with literal names below it shares
+ * the classes' row with all directories that differ from it only in those.
  */
 static __always_inline __u32 eg_dfa_child(const struct eg_dfa *dfa, __u64 state, __u64 name)
 {
@@ -81,9 +86,19 @@ static __always_inline __u32 eg_dfa_child(const struct eg_dfa *dfa, __u64 state,
 				return slot >> 32;
 		}
 		if (class) {
-			slot = eg_dfa_slot_of(dfa, state, class);
-			if ((__u32)slot == (__u32)state)
+			__u32 on = (eg_dfa_head(dfa, state)->from & ~EG_DFA_HEAD) >>
+				   EG_DFA_CLASSES_SHIFT;
+			__u32 row = (state & ~(__u64)EG_DFA_INDEX) | ((state + on) & EG_DFA_INDEX);
+
+			slot = eg_dfa_slot_of(dfa, row, class);
+			if ((__u32)slot == row)
 				return slot >> 32;
+			slot = eg_dfa_slot_of(dfa, name, EG_DFA_WIDER);
+			if ((__u32)slot == (__u32)name) {
+				slot = eg_dfa_slot_of(dfa, row, slot >> 32 & EG_DFA_CLASS_MASK);
+				if ((__u32)slot == row)
+					return slot >> 32;
+			}
 		}
 	}
 	return eg_dfa_head(dfa, state)->to;

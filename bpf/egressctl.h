@@ -84,11 +84,13 @@ struct eg_dfa_slot {
 /* details in a path state's header */
 #define EG_DFA_FLOOR_SHIFT 0
 #define EG_DFA_CEIL_SHIFT 4
+#define EG_DFA_CLASSES_SHIFT 8 /* how far on the row is that knows classes of names */
 /* details in a name state's header: symbols of the names that end there; 0: none */
-#define EG_DFA_SYM_BITS 18 /* low bits: of this very name */
+#define EG_DFA_SYM_BITS 17 /* low bits: of this very name */
 #define EG_DFA_SYM_MASK ((1u << EG_DFA_SYM_BITS) - 1)
 #define EG_DFA_CLASS_SHIFT EG_DFA_SYM_BITS /* the bits up to 30: of its class */
 #define EG_DFA_CLASS_MASK ((1u << (31 - EG_DFA_SYM_BITS)) - 1)
+#define EG_DFA_WIDER 256u /* a name state's symbol for EG_DFA_HEAD | its wider class */
 
 struct eg_dfa { /* the one value of the array map `dfa`, mapped by user space */
 	struct eg_dfa_slot slots[EG_DFA_SLOTS];

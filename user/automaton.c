@@ -35,7 +35,7 @@ static int build(struct automaton *a, struct automaton_error *err)
 	if (!ret)
 		ret = dirs_group_labels(&a->tree, &dirs);
 	if (!ret)
-		ret = names_build(&a->tree, &rows, &names, err);
+		ret = names_build(&a->tree, &dirs.global, &rows, &names, err);
 	if (!ret)
 		ret = dirs_build(&a->tree, &names, &dirs, &rows, err);
 	if (!ret)
@@ -130,18 +130,16 @@ void automaton_stats(const struct automaton *a, struct automaton_stats *st)
 
 uint32_t automaton_relocate_state(uint32_t state, uint32_t offset)
 {
-	return state & EG_DFA_INDEX ? state + offset : state;
+	/* details of headers and classes are no states */
+	return state & EG_DFA_INDEX && !(state & EG_DFA_HEAD) ? state + offset : state;
 }
 
 void automaton_relocate(struct eg_dfa_slot *dst, const struct eg_dfa_slot *image, uint32_t n,
 			uint32_t offset)
 {
 	for (uint32_t i = 0; i < n; i++) {
-		uint32_t from = image[i].from;
-
+		dst[i].from = automaton_relocate_state(image[i].from, offset);
 		dst[i].to = automaton_relocate_state(image[i].to, offset);
-		/* a header's details are no state */
-		dst[i].from = from & EG_DFA_HEAD ? from : automaton_relocate_state(from, offset);
 	}
 }
 

@@ -201,6 +201,29 @@ static int group_edges(const struct tree *t, struct dirs *d)
 	return err ? -ENOMEM : 0;
 }
 
+/*
+ * Groups that matter in every directory that nothing closed: those of patterns
+ * that begin with "**" at a root. The others matter in few directories.
+ */
+static int find_global(const struct tree *t, struct dirs *d)
+{
+	for (uint32_t i = 0; i < d->ngroups; i++)
+		if (vec32_push(&d->global, 0))
+			return -ENOMEM;
+	for (uint32_t root = ROOT_PATH; root < ROOTS_END; root++) {
+		for (uint32_t k = 0; k < 2; k++) {
+			uint32_t pat = t->nodes.v[root].pat[k];
+			uint32_t rep = pat ? rep_star(d, d->rep.v[pat]) : 0;
+
+			for (uint32_t e = rep ? d->gstart.v[rep] : 0;
+			     rep && e < d->gstart.v[rep + 1]; e += 2)
+				if (d->gedges.v[e] < GROUP_ALL)
+					d->global.v[d->gedges.v[e]] = 1;
+		}
+	}
+	return 0;
+}
+
 int dirs_group_labels(struct tree *t, struct dirs *d)
 {
 	_cleanup_free_ uint32_t *first = NULL, *list = NULL;
@@ -223,6 +246,8 @@ int dirs_group_labels(struct tree *t, struct dirs *d)
 		err = group_uses(t, d, use, nuses);
 	if (!err)
 		err = group_edges(t, d);
+	if (!err)
+		err = find_global(t, d);
 	d->first_edge = steal_ptr(first);
 	d->edge_list = steal_ptr(list);
 	return err;
@@ -234,6 +259,7 @@ void dirs_fini(struct dirs *d)
 	vec_free(&d->rep);
 	vec_free(&d->gstart);
 	vec_free(&d->gedges);
+	vec_free(&d->global);
 	free(d->first_edge);
 	free(d->edge_list);
 }
@@ -243,6 +269,7 @@ void dirs_fini(struct dirs *d)
 /* Where a set goes on the names of one class. */
 struct move {
 	uint32_t class;
+	uint32_t base; /* the move (number in the set's) that holds without this one */
 	uint32_t keep; /* set */
 	uint32_t closed; /* set, when the name is closed by permission none */
 	bool ends; /* patterns match the name, */
@@ -250,7 +277,8 @@ struct move {
 };
 
 struct set_moves {
-	uint32_t first, n; /* in moves: the first is for class 0, the rest sorted */
+	uint32_t first, n; /* in moves: for class 0, for wider classes, for others, each sorted */
+	uint32_t nwider; /* how many the first two are */
 	bool done;
 };
 
@@ -262,9 +290,8 @@ struct build {
 	struct intern sets;
 	VEC(struct set_moves) set;
 	VEC(struct move) moves;
-	vec32 cstart, classes; /* by group: the classes that have it */
-	vec32 lits_in; /* by class: literal names in it */
-	vec32 mark; /* by group */
+	vec32 cstart, classes; /* by group: the classes that have it; global ones: only wider */
+	vec32 mark, matters; /* by group */
 	struct intern ids; /* {literal node, permission, set} */
 	struct graph g;
 	vec32 tmp, tmp2;
@@ -303,13 +330,38 @@ static int set_put_closed(struct build *b, vec32 *set, uint32_t *id)
 	return set_put(b, set, id);
 }
 
+/* The number among a set's moves of the one that holds for a class: its own, its wider one's, 0. */
+static uint32_t move_number(const struct build *b, uint32_t set, uint32_t class)
+{
+	const struct set_moves *s = &b->set.v[set];
+	const struct move *m = &b->moves.v[s->first];
+	uint32_t wider = b->names->wider.v[class], nwider = MIN(s->nwider, s->n);
+	uint32_t lo = 1, hi = nwider;
+
+	if (wider != class) {
+		lo = nwider;
+		hi = s->n;
+	}
+	while (lo < hi) {
+		uint32_t mid = lo + (hi - lo) / 2;
+
+		if (m[mid].class < class)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	if (lo < (wider == class ? nwider : s->n) && m[lo].class == class)
+		return lo;
+	return class && wider != class ? move_number(b, set, wider) : 0;
+}
+
 static int move_on_class(struct build *b, uint32_t set, uint32_t class)
 {
 	struct move m = { .class = class, .perm = EG_PERM_ALL };
 	const struct dirs *d = b->d;
 	const uint32_t *words;
 	struct move *out;
-	uint32_t n;
+	uint32_t n, wider = b->names->wider.v[class];
 
 	words = intern_get(&b->names->classes, class, &n);
 	for (uint32_t i = 0; i < n; i++)
@@ -341,10 +393,12 @@ static int move_on_class(struct build *b, uint32_t set, uint32_t class)
 	for (uint32_t i = 0; i < n; i++)
 		b->mark.v[words[i]] = 0;
 	if (b->set.v[set].n) {
-		const struct move *dflt = &b->moves.v[b->set.v[set].first];
+		const struct move *base;
 
-		if (m.keep == dflt->keep && m.closed == dflt->closed && m.ends == dflt->ends &&
-		    m.perm == dflt->perm)
+		m.base = move_number(b, set, wider == class ? 0 : wider);
+		base = &b->moves.v[b->set.v[set].first + m.base];
+		if (m.keep == base->keep && m.closed == base->closed && m.ends == base->ends &&
+		    m.perm == base->perm)
 			return 0;
 	}
 	out = vec_add(&b->moves);
@@ -355,58 +409,81 @@ static int move_on_class(struct build *b, uint32_t set, uint32_t class)
 	return 0;
 }
 
-static int set_moves(struct build *b, uint32_t set)
+/* Whether the class says more about this set than its wider class does. */
+static bool class_matters(const struct build *b, uint32_t class)
+{
+	const uint32_t *groups, *wider;
+	uint32_t n, nwider, k = 0;
+
+	groups = intern_get(&b->names->classes, class, &n);
+	wider = intern_get(&b->names->classes, b->names->wider.v[class], &nwider);
+	for (uint32_t i = 0; i < n; i++) {
+		if (k < nwider && wider[k] == groups[i])
+			k++;
+		else if (b->matters.v[groups[i]])
+			return true;
+	}
+	return false;
+}
+
+static int collect_classes(struct build *b, uint32_t set)
 {
 	const uint32_t *words;
 	uint32_t n;
-	int err = 0;
 
-	if (b->set.v[set].done)
-		return 0;
 	b->tmp2.n = 0;
 	words = intern_get(&b->sets, set, &n);
-	for (uint32_t i = 0; i < n && !err; i++)
+	for (uint32_t i = 0; i < n; i++)
 		for (uint32_t e = b->d->gstart.v[words[i]]; e < b->d->gstart.v[words[i] + 1]; e += 2) {
 			uint32_t group = b->d->gedges.v[e];
 
-			if (group == GROUP_ALL)
+			if (group == GROUP_ALL || b->matters.v[group])
 				continue;
+			b->matters.v[group] = 1;
 			for (uint32_t k = b->cstart.v[group]; k < b->cstart.v[group + 1]; k++)
-				err |= vec32_push(&b->tmp2, b->classes.v[k]);
+				if (vec32_push(&b->tmp2, b->classes.v[k]))
+					return -ENOMEM;
 		}
 	vec32_sort_unique(&b->tmp2);
+	return 0;
+}
+
+static int set_moves(struct build *b, uint32_t set)
+{
+	int err;
+
+	if (b->set.v[set].done)
+		return 0;
+	err = collect_classes(b, set);
 	b->set.v[set].first = b->moves.n;
 	b->set.v[set].done = true;
 	if (!err)
 		err = move_on_class(b, set, 0);
-	for (uint32_t i = 0; i < b->tmp2.n && !err; i++)
-		err = move_on_class(b, set, b->tmp2.v[i]);
-	return err ? -ENOMEM : 0;
-}
-
-static const struct move *set_move(const struct build *b, uint32_t set, uint32_t class)
-{
-	const struct set_moves *s = &b->set.v[set];
-	const struct move *first = &b->moves.v[s->first];
-	uint32_t lo = 1, hi = s->n;
-
-	while (lo < hi) {
-		uint32_t mid = lo + (hi - lo) / 2;
-
-		if (first[mid].class < class)
-			lo = mid + 1;
+	for (uint32_t pass = 0; pass < 2 && !err; pass++) {
+		if (!pass)
+			b->set.v[set].nwider = UINT32_MAX; /* all there are */
 		else
-			hi = mid;
+			b->set.v[set].nwider = b->set.v[set].n;
+		for (uint32_t i = 0; i < b->tmp2.n && !err; i++) {
+			uint32_t class = b->tmp2.v[i];
+			bool wider = b->names->wider.v[class] == class;
+
+			if (class && wider == !pass && (wider || class_matters(b, class)))
+				err = move_on_class(b, set, class);
+		}
 	}
-	return lo < s->n && first[lo].class == class ? &first[lo] : first;
+	for (uint32_t i = 0; i < b->matters.n; i++)
+		b->matters.v[i] = 0;
+	return err ? -ENOMEM : 0;
 }
 
 /* ---- directory states -------------------------------------------------------------- */
 
 static int state_put(struct build *b, uint32_t node, uint8_t perm, uint32_t set, uint32_t *id)
 {
-	uint32_t key[3] = { node, perm, set };
+	uint32_t key[3] = { node, perm, set }, classes = 0;
 	struct graph_state *s;
+	int err;
 
 	if (intern_put(&b->ids, key, 3, id))
 		return -ENOMEM;
@@ -420,7 +497,13 @@ static int state_put(struct build *b, uint32_t node, uint8_t perm, uint32_t set,
 	if (!s)
 		return -ENOMEM;
 	s->perm = perm;
-	return 0;
+	s->node = node;
+	s->classes = *id;
+	if (!node)
+		return 0;
+	err = state_put(b, 0, perm, set, &classes);
+	b->g.states.v[*id].classes = classes;
+	return err;
 }
 
 /* The state of what is matched by literal node `node` (0: none) and by the patterns of `m`. */
@@ -467,84 +550,92 @@ static int add_move(struct build *b, uint32_t symbol, uint32_t base, uint32_t to
 	return 0;
 }
 
-/* No name would ever take this class's move: the literal children are all there are in it. */
-static bool class_spelt_out(const struct build *b, uint32_t node, uint32_t class)
+/* On classes: for states without a literal node. */
+static int expand_classes(struct build *b, uint32_t id)
 {
-	uint32_t here = 0;
-
-	if (b->names->open.v[class])
-		return false;
-	for (uint32_t k = b->d->first_edge[node]; node && k < b->d->first_edge[node + 1]; k++)
-		here += b->t->label.v[b->t->edges.v[b->d->edge_list[k]].label].class == class;
-	return here == b->lits_in.v[class];
-}
-
-static int expand_state(struct build *b, uint32_t id)
-{
-	uint32_t n, node, set, to, base, first = b->g.moves.n;
+	uint32_t n, set, to, first = b->g.moves.n;
 	const uint32_t *key = intern_get(&b->ids, id, &n);
 	uint8_t perm = (uint8_t)key[1];
 	int err;
 
-	node = key[0];
 	set = key[2];
 	err = set_moves(b, set);
 	if (!err)
 		err = state_after(b, 0, perm, &b->moves.v[b->set.v[set].first], &to);
+	if (err)
+		return err;
 	b->g.states.v[id].dflt = to;
 	for (uint32_t i = 1; !err && i < b->set.v[set].n; i++) {
-		const struct move *m = &b->moves.v[b->set.v[set].first + i];
+		struct move m = b->moves.v[b->set.v[set].first + i];
 
-		if (class_spelt_out(b, node, m->class))
-			continue;
-		base = m->class; /* m may move with the array */
-		err = state_after(b, 0, perm, m, &to);
-		if (!err && to != b->g.states.v[id].dflt)
-			err = add_move(b, base, GRAPH_DFLT, to);
+		err = state_after(b, 0, perm, &m, &to);
+		if (!err)
+			err = add_move(b, m.class, m.base ? first + m.base - 1 : GRAPH_DFLT, to);
 	}
 	b->g.states.v[id].first = first;
-	b->g.states.v[id].nclasses = b->g.moves.n - first;
-	for (uint32_t k = b->d->first_edge[node]; node && !err && k < b->d->first_edge[node + 1]; k++) {
-		const struct edge *e = &b->t->edges.v[b->d->edge_list[k]];
-		const struct label *l = &b->t->label.v[e->label];
-
-		base = graph_class_move(&b->g, id, l->class);
-		err = state_after(b, e->dst, perm, set_move(b, set, l->class), &to);
-		if (!err)
-			err = add_move(b, b->names->classes.n + l->exact - 1, base, to);
-	}
 	b->g.states.v[id].n = b->g.moves.n - first;
+	b->g.states.v[id].done = !err;
 	return err;
 }
 
-/* By group, the classes that have it; by class, how many literal names are in it. */
+/* On the literal names that go on here. */
+static int expand_names(struct build *b, uint32_t id)
+{
+	uint32_t n, to, number, first, node = b->g.states.v[id].node;
+	uint32_t set = intern_get(&b->ids, id, &n)[2], classes = b->g.states.v[id].classes;
+	uint8_t perm = b->g.states.v[id].perm;
+	int err = b->g.states.v[classes].done ? 0 : expand_classes(b, classes);
+
+	first = b->g.moves.n;
+	b->g.states.v[id].first = first;
+	b->g.states.v[id].dflt = b->g.states.v[classes].dflt;
+	for (uint32_t k = b->d->first_edge[node]; !err && k < b->d->first_edge[node + 1]; k++) {
+		const struct edge *e = &b->t->edges.v[b->d->edge_list[k]];
+		const struct label *l = &b->t->label.v[e->label];
+		struct move m;
+
+		number = move_number(b, set, l->class);
+		m = b->moves.v[b->set.v[set].first + number];
+		err = state_after(b, e->dst, perm, &m, &to);
+		if (!err)
+			err = add_move(b, b->names->classes.n + l->exact - 1,
+				       number ? b->g.states.v[classes].first + number - 1 : GRAPH_DFLT,
+				       to);
+	}
+	b->g.states.v[id].n = b->g.moves.n - first;
+	b->g.states.v[id].done = !err;
+	return err;
+}
+
+/* By group, the classes in which it is worth a look. */
 static int index_classes(struct build *b)
 {
 	uint32_t n, ngroups = b->d->ngroups;
 	int err = 0;
 
 	for (uint32_t i = 0; i < ngroups + 2 && !err; i++)
-		err = vec32_push(&b->cstart, 0) || vec32_push(&b->mark, 0);
-	for (uint32_t c = 0; c < b->names->classes.n && !err; c++) {
-		const uint32_t *words = intern_get(&b->names->classes, c, &n);
+		err = vec32_push(&b->cstart, 0) || vec32_push(&b->mark, 0) ||
+		      vec32_push(&b->matters, 0);
+	/* a global group alone never makes a class differ from its wider one */
+	for (uint32_t pass = 0; pass < 2 && !err; pass++) {
+		for (uint32_t c = 0; c < b->names->classes.n && !err; c++) {
+			const uint32_t *words = intern_get(&b->names->classes, c, &n);
+			bool wider = b->names->wider.v[c] == c;
 
-		for (uint32_t i = 0; i < n && !err; i++) {
-			b->cstart.v[words[i] + 2]++;
-			err = vec32_push(&b->classes, 0);
+			for (uint32_t i = 0; i < n && !err; i++) {
+				if (b->d->global.v[words[i]] && !wider)
+					continue;
+				if (pass)
+					b->classes.v[b->cstart.v[words[i] + 1]++] = c;
+				else
+					err = vec32_push(&b->classes, 0);
+				if (!pass)
+					b->cstart.v[words[i] + 2]++;
+			}
 		}
-		err = err || vec32_push(&b->lits_in, 0);
+		for (uint32_t i = 2; i < ngroups + 2 && !pass; i++)
+			b->cstart.v[i] += b->cstart.v[i - 1];
 	}
-	for (uint32_t i = 2; i < ngroups + 2 && !err; i++)
-		b->cstart.v[i] += b->cstart.v[i - 1];
-	for (uint32_t c = 0; c < b->names->classes.n && !err; c++) {
-		const uint32_t *words = intern_get(&b->names->classes, c, &n);
-
-		for (uint32_t i = 0; i < n; i++)
-			b->classes.v[b->cstart.v[words[i] + 1]++] = c;
-	}
-	for (uint32_t i = 0; i < b->t->label.n && !err; i++)
-		if (b->t->label.v[i].exact)
-			b->lits_in.v[b->t->label.v[i].class]++;
 	return err ? -ENOMEM : 0;
 }
 
@@ -575,9 +666,11 @@ int dirs_build(const struct tree *t, const struct names *names, struct dirs *d, 
 	if (!err)
 		err = start_states(&b);
 	for (uint32_t i = 0; !err && i < b.g.states.n; i++)
-		err = expand_state(&b, i);
+		err = b.g.states.v[i].done ? 0 :
+		      b.g.states.v[i].node ? expand_names(&b, i) :
+					     expand_classes(&b, i);
 	if (!err)
-		err = graph_merge(&b.g, t, names);
+		err = graph_merge(&b.g, t, names, d);
 	if (!err)
 		err = graph_rows(&b.g, d, rows);
 	intern_fini(&b.sets);
@@ -585,8 +678,8 @@ int dirs_build(const struct tree *t, const struct names *names, struct dirs *d, 
 	vec_free(&b.moves);
 	vec_free(&b.cstart);
 	vec_free(&b.classes);
-	vec_free(&b.lits_in);
 	vec_free(&b.mark);
+	vec_free(&b.matters);
 	intern_fini(&b.ids);
 	graph_fini(&b.g);
 	vec_free(&b.tmp);

@@ -10,15 +10,17 @@
 
 struct graph_state {
 	uint32_t dflt; /* state */
-	uint32_t first, n; /* in moves: first those of classes, sorted, then of literal names */
-	uint32_t nclasses;
+	uint32_t node; /* literal node, or 0 */
+	uint32_t classes; /* state with the moves on classes: this one without literal names */
+	uint32_t first, n; /* in moves: on classes, wider ones first, or on literal names */
 	uint32_t merged; /* into which class of equal states */
 	uint8_t perm, floor, ceil;
+	bool done;
 };
 
 struct graph_move {
 	uint32_t symbol;
-	uint32_t base; /* literal names: the move of the name's class, or GRAPH_DFLT */
+	uint32_t base; /* what holds without it: another move, or GRAPH_DFLT */
 	uint32_t to; /* state */
 };
 #define GRAPH_DFLT 0xffffffffu
@@ -31,11 +33,9 @@ struct graph {
 	uint32_t *chosen; /* by merged state: the state that stands for it */
 };
 
-/* The move (index in moves) of a state on names of a class without a literal child. */
-uint32_t graph_class_move(const struct graph *g, uint32_t state, uint32_t class);
-
 /* Equal states (same permission at and below the same names) become one; floor and ceil. */
-int graph_merge(struct graph *g, const struct tree *t, const struct names *names);
+int graph_merge(struct graph *g, const struct tree *t, const struct names *names,
+		const struct dirs *d);
 
 /* Rows for the merged states; those that allow nothing for ever are row 0. */
 int graph_rows(struct graph *g, struct dirs *d, struct rows *rows);

@@ -180,6 +180,8 @@ struct row {
 	uint32_t edge, nedges; /* in rows.edges */
 	uint32_t dflt; /* row */
 	uint32_t head; /* details for the header */
+	uint32_t wider; /* names: the wider class, when it is another one and not 0 */
+	uint32_t classes; /* directories: row that knows the classes; 0: this one */
 	uint32_t bits; /* or'ed into the state */
 	uint32_t base; /* set by the packer */
 	bool via; /* dflt is looked at for the byte */
@@ -212,18 +214,21 @@ static inline int row_edge_add(struct rows *r, uint32_t symbol, uint32_t to)
 
 struct names {
 	struct intern classes; /* sorted groups; class 0 is the empty one */
+	vec32 wider; /* by class: the class of those of its groups that are global */
 	vec32 open; /* by class: whether names that no rule spells out are in it */
 	uint32_t start; /* row */
 	uint32_t states;
 };
 
-int names_build(struct tree *t, struct rows *rows, struct names *out, struct automaton_error *err);
+int names_build(struct tree *t, const vec32 *global, struct rows *rows, struct names *out,
+		struct automaton_error *err);
 void names_fini(struct names *n);
 
 struct dirs {
 	struct intern reps; /* pattern nodes up to equality, see dirs_merge_patterns() */
 	vec32 rep; /* by node: number in reps + 1, 0 for literal nodes */
 	uint32_t ngroups;
+	vec32 global; /* by group: whether it matters in (almost) every directory */
 	vec32 gstart, gedges; /* by rep: pairs (group, rep), sorted */
 	uint32_t *first_edge, *edge_list; /* by node: edges of the tree */
 	uint32_t start[ROOTS_END]; /* rows */

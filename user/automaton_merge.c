@@ -19,6 +19,7 @@ struct weight {
 
 struct weights {
 	struct weight *class; /* names that take the class's move: open and literal ones */
+	struct weight *wider; /* and all those of which it is the wider class */
 	struct weight *literal; /* by symbol - number of classes */
 	struct weight all;
 	uint32_t nclasses;
@@ -56,8 +57,9 @@ static int weigh_names(struct weights *w, const struct tree *t, const struct nam
 {
 	w->nclasses = names->classes.n;
 	w->class = calloc(w->nclasses, sizeof(*w->class));
+	w->wider = calloc(w->nclasses, sizeof(*w->wider));
 	w->literal = calloc(t->nexact + 1, sizeof(*w->literal));
-	if (!w->class || !w->literal)
+	if (!w->class || !w->wider || !w->literal)
 		return -ENOMEM;
 	for (uint32_t c = 0; c < w->nclasses; c++)
 		if (names->open.v[c])
@@ -70,30 +72,38 @@ static int weigh_names(struct weights *w, const struct tree *t, const struct nam
 		w->literal[l->exact - 1] = weight_of(2, l->exact);
 		weight_add(&w->class[l->class], w->literal[l->exact - 1]);
 	}
-	for (uint32_t c = 0; c < w->nclasses; c++)
+	for (uint32_t c = 0; c < w->nclasses; c++) {
 		weight_add(&w->all, w->class[c]);
-	return 0;
-}
-
-uint32_t graph_class_move(const struct graph *g, uint32_t state, uint32_t class)
-{
-	const struct graph_state *s = &g->states.v[state];
-	uint32_t lo = s->first, hi = s->first + s->nclasses;
-
-	while (lo < hi) {
-		uint32_t mid = lo + (hi - lo) / 2;
-
-		if (g->moves.v[mid].symbol < class)
-			lo = mid + 1;
-		else
-			hi = mid;
+		weight_add(&w->wider[names->wider.v[c]], w->class[c]);
 	}
-	return lo < s->first + s->nclasses && g->moves.v[lo].symbol == class ? lo : GRAPH_DFLT;
+	/* classes that are not wider ones stand for themselves */
+	for (uint32_t c = 0; c < w->nclasses; c++)
+		if (names->wider.v[c] != c)
+			w->wider[c] = w->class[c];
+	return 0;
 }
 
 static uint32_t merged_at(const struct graph *g, uint32_t state)
 {
 	return g->states.v[state].merged;
+}
+
+/* What the moves of one state add to the fingerprint of the default alone. */
+static void add_moves(const struct graph *g, const struct weights *w, const struct graph_state *s,
+		      uint32_t dflt, struct weight *sum)
+{
+	for (uint32_t i = 0; i < s->n; i++) {
+		const struct graph_move *m = &g->moves.v[s->first + i];
+		uint32_t to = merged_at(g, m->to), base = dflt;
+
+		if (m->base != GRAPH_DFLT)
+			base = merged_at(g, g->moves.v[m->base].to);
+		if (to == base)
+			continue;
+		weight_move(sum,
+			    s->node ? w->literal[m->symbol - w->nclasses] : w->wider[m->symbol], to,
+			    base);
+	}
 }
 
 static struct weight fingerprint(const struct graph *g, const struct weights *w, uint32_t state)
@@ -104,18 +114,9 @@ static struct weight fingerprint(const struct graph *g, const struct weights *w,
 
 	sum.w[0] *= w->all.w[0];
 	sum.w[1] *= w->all.w[1];
-	for (uint32_t i = 0; i < s->n; i++) {
-		const struct graph_move *m = &g->moves.v[s->first + i];
-		uint32_t to = merged_at(g, m->to), base = dflt;
-
-		if (m->base != GRAPH_DFLT)
-			base = merged_at(g, g->moves.v[m->base].to);
-		if (to == base)
-			continue;
-		weight_move(&sum,
-			    i < s->nclasses ? w->class[m->symbol] : w->literal[m->symbol - w->nclasses],
-			    to, base);
-	}
+	add_moves(g, w, &g->states.v[s->classes], dflt, &sum);
+	if (s->node)
+		add_moves(g, w, s, dflt, &sum);
 	return sum;
 }
 
@@ -159,8 +160,72 @@ static bool widen(struct graph *g, struct graph_state *s, uint32_t to)
 	return changed;
 }
 
+/* Who may take a state's move on a class. */
+struct takers {
+	const struct names *names;
+	const struct tree *t;
+	const struct dirs *d;
+	vec32 literals; /* by class: literal names in it */
+	vec32 first, members; /* by wider class: classes */
+};
+
+static int find_takers(struct takers *k)
+{
+	uint32_t n = k->names->classes.n;
+	int err = 0;
+
+	for (uint32_t c = 0; c < n + 2 && !err; c++)
+		err = vec32_push(&k->literals, 0) || vec32_push(&k->first, 0) ||
+		      vec32_push(&k->members, 0);
+	if (err)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < k->t->label.n; i++)
+		if (k->t->label.v[i].exact)
+			k->literals.v[k->t->label.v[i].class]++;
+	for (uint32_t c = 0; c < n; c++)
+		k->first.v[k->names->wider.v[c] + 2]++;
+	for (uint32_t c = 2; c < n + 2; c++)
+		k->first.v[c] += k->first.v[c - 1];
+	for (uint32_t c = 0; c < n; c++)
+		k->members.v[k->first.v[k->names->wider.v[c] + 1]++] = c;
+	return 0;
+}
+
+/* Whether there are names of just this class that are not among the node's literal ones. */
+static bool has_taker(const struct takers *k, uint32_t node, uint32_t class)
+{
+	uint32_t here = 0;
+
+	if (k->names->open.v[class])
+		return true;
+	for (uint32_t e = k->d->first_edge[node]; node && e < k->d->first_edge[node + 1]; e++)
+		here += k->t->label.v[k->t->edges.v[k->d->edge_list[e]].label].class == class;
+	return here < k->literals.v[class];
+}
+
+/* Whether any name takes move `i` of the state with the classes' moves. */
+static bool is_taken(const struct graph *g, const struct takers *k, const struct graph_state *c,
+		     uint32_t i, uint32_t node)
+{
+	uint32_t class = g->moves.v[c->first + i].symbol;
+
+	if (has_taker(k, node, class))
+		return true;
+	if (k->names->wider.v[class] != class)
+		return false;
+	for (uint32_t m = k->first.v[class]; m < k->first.v[class + 1]; m++) {
+		uint32_t member = k->members.v[m], own = i + 1;
+
+		while (own < c->n && g->moves.v[c->first + own].symbol != member)
+			own++;
+		if (own == c->n && member != class && has_taker(k, node, member))
+			return true;
+	}
+	return false;
+}
+
 /* The least and the most of all that can be reached: until nothing changes. */
-static void find_bounds(struct graph *g)
+static void find_bounds(struct graph *g, const struct takers *k)
 {
 	bool changed = true;
 
@@ -171,32 +236,48 @@ static void find_bounds(struct graph *g)
 		/* what lies below comes later: backwards, most is right at once */
 		for (uint32_t m = g->nmerged; m--;) {
 			struct graph_state *s = &g->states.v[g->chosen[m]];
+			const struct graph_state *c = &g->states.v[s->classes];
 
 			changed |= widen(g, s, s->dflt);
-			for (uint32_t i = 0; i < s->n; i++)
+			for (uint32_t i = 0; i < c->n; i++)
+				if (is_taken(g, k, c, i, s->node))
+					changed |= widen(g, s, g->moves.v[c->first + i].to);
+			for (uint32_t i = 0; s->node && i < s->n; i++)
 				changed |= widen(g, s, g->moves.v[s->first + i].to);
 		}
 	}
 }
 
-int graph_merge(struct graph *g, const struct tree *t, const struct names *names)
+int graph_merge(struct graph *g, const struct tree *t, const struct names *names,
+		const struct dirs *d)
 {
+	struct takers k = { .names = names, .t = t, .d = d };
 	struct weights w = {};
 	int err = weigh_names(&w, t, names);
 
 	if (!err)
 		err = refine(g, &w);
 	free(w.class);
+	free(w.wider);
 	free(w.literal);
 	if (err)
 		return err;
 	g->chosen = calloc(g->nmerged, sizeof(*g->chosen));
 	if (!g->chosen)
 		return -ENOMEM;
+	/* one without literal names if there is one: others go by way of its row */
 	for (uint32_t i = g->states.n; i--;)
 		g->chosen[merged_at(g, i)] = i;
-	find_bounds(g);
-	return 0;
+	for (uint32_t i = g->states.n; i--;)
+		if (!g->states.v[i].node)
+			g->chosen[merged_at(g, i)] = i;
+	err = find_takers(&k);
+	if (!err)
+		find_bounds(g, &k);
+	vec_free(&k.literals);
+	vec_free(&k.first);
+	vec_free(&k.members);
+	return err;
 }
 
 /* ---- rows ------------------------------------------------------------------------- */
@@ -230,6 +311,8 @@ static int emit_row(const struct merged_rows *mr, uint32_t merged, struct rows *
 		if (to != base && row_edge_add(rows, m->symbol, to))
 			return -ENOMEM;
 	}
+	if (s->node)
+		r->classes = row_of(mr, s->classes);
 	r->nedges = rows->edges.n - r->edge;
 	return 0;
 }

@@ -25,6 +25,7 @@ struct gnode {
 
 struct set_row {
 	bool done;
+	bool reached; /* by a name that leaves the trie, not only gone by way of */
 	uint32_t dflt;
 	uint32_t first, n; /* in next: pairs (byte, set), sorted, other than dflt */
 	uint32_t row; /* + 1, when one was made */
@@ -40,6 +41,7 @@ struct literal {
 struct build {
 	struct tree *t;
 	struct rows *rows;
+	const vec32 *global;
 	struct names *out;
 	struct automaton_error *err;
 	VEC(struct gnode) g; /* 0: the start */
@@ -301,6 +303,13 @@ static uint32_t set_on(const struct build *b, uint32_t id, uint8_t byte)
 
 /* ---- classes and rows ------------------------------------------------------------- */
 
+static int too_many_classes(struct build *b)
+{
+	return error_set(b->err, -E2BIG, 0, "fewer different patterns for names",
+			 "patterns tell more than %u kinds of names apart (AUTOMATON_MAX_CLASSES)",
+			 AUTOMATON_MAX_CLASSES);
+}
+
 /* The class of names that end in this set, and with the group of a literal label. */
 static int class_of(struct build *b, uint32_t id, uint32_t group, uint32_t *class)
 {
@@ -318,9 +327,7 @@ static int class_of(struct build *b, uint32_t id, uint32_t group, uint32_t *clas
 	if (intern_put(&b->out->classes, b->tmp.v, b->tmp.n, class))
 		return -ENOMEM;
 	if (*class > AUTOMATON_MAX_CLASSES)
-		return error_set(b->err, -E2BIG, 0, "fewer different patterns for names",
-				 "patterns tell more than %u kinds of names apart (AUTOMATON_MAX_CLASSES)",
-				 AUTOMATON_MAX_CLASSES);
+		return too_many_classes(b);
 	while (b->out->open.n < b->out->classes.n)
 		if (vec32_push(&b->out->open, 0))
 			return -ENOMEM;
@@ -344,7 +351,6 @@ static int set_row(struct build *b, uint32_t id, uint32_t *row)
 	err = class_of(b, id, GROUP_NONE, &b->set.v[id].class);
 	if (err)
 		return err;
-	b->out->open.v[b->set.v[id].class] = 1;
 	r = vec_add(&b->rows->rows);
 	if (!r)
 		return -ENOMEM;
@@ -420,36 +426,107 @@ static int fill_edges(struct build *b, struct cases *c, bool via)
 	return err;
 }
 
-/*
- * Fill a row: `nkids` children (byte, row) sorted by byte, else what set `id`
- * does. Either with a default of its own, or by way of the row of the default
- * set, when that saves more than `slower` slots: a miss costs a second look-up.
- */
-static int fill_row(struct build *b, uint32_t row, uint32_t id, const uint32_t *kids, uint32_t nkids,
-		    uint32_t slower)
+/* Edges of a set's row with a default of its own, and by way of the row of its default set. */
+static void count_edges(const struct build *b, uint32_t id, uint32_t *own, uint32_t *other)
 {
-	struct cases c = { .b = b, .kids = kids, .nkids = nkids, .id = id };
-	uint32_t own = 0, other = 0, first = b->rows->edges.n, to;
-	bool via;
+	struct cases c = { .b = b, .id = id, .dflt = b->set.v[id].dflt };
+
+	*own = *other = 0;
+	while (next_case(&c)) {
+		*own += c.set != c.dflt;
+		*other += c.set != c.same;
+	}
+}
+
+/*
+ * The row of a set: its own default, or, when that saves much, by way of the row
+ * of its default set. A miss then costs a second look-up.
+ */
+#define SET_SAVES 8u
+static int set_is_via(struct build *b, uint32_t id, bool *via)
+{
+	uint32_t own, other, dflt;
 	int err = set_expand(b, id);
 
-	c.dflt = b->set.v[id].dflt;
+	dflt = b->set.v[id].dflt;
 	if (!err)
-		err = set_expand(b, c.dflt);
+		err = set_expand(b, dflt);
 	if (err)
 		return err;
-	for (struct cases count = c; next_case(&count);) {
-		own += !count.kid && count.set != c.dflt;
-		other += !count.kid && count.set != count.same;
+	count_edges(b, id, &own, &other);
+	/* rows that go by way of others cannot be gone by way of */
+	*via = id != dflt && b->set.v[dflt].dflt == dflt && other + SET_SAVES < own;
+	return 0;
+}
+
+/* Where names that leave the trie here come to. */
+static void mark_reached(struct build *b, struct cases c)
+{
+	uint32_t special = 0;
+
+	for (; next_case(&c); special++)
+		if (!c.kid)
+			b->set.v[c.set].reached = true;
+	if (special < 256)
+		b->set.v[c.dflt].reached = true;
+}
+
+/* Classes of names that no rule spells out: those of all sets that can be reached. */
+static int find_open(struct build *b)
+{
+	for (uint32_t id = 0; id < b->set.n; id++)
+		if (b->set.v[id].reached && vec32_push(&b->todo, id))
+			return -ENOMEM;
+	while (b->todo.n) {
+		const struct set_row *s = &b->set.v[b->todo.v[--b->todo.n]];
+
+		if (s->row)
+			b->out->open.v[s->class] = 1;
+		for (uint32_t i = 0; i <= s->n && s->done; i++) {
+			uint32_t to = i < s->n ? b->next.v[s->first + 2 * i + 1] : s->dflt;
+
+			if (b->set.v[to].reached)
+				continue;
+			b->set.v[to].reached = true;
+			if (vec32_push(&b->todo, to))
+				return -ENOMEM;
+		}
 	}
-	via = b->set.v[c.dflt].dflt == c.dflt && (id != c.dflt || nkids) && other + slower < own;
-	/* the commonest byte of all: within a name that begins like nothing known */
-	if (id == c.dflt && !nkids && id == b->set.v[0].dflt)
+	return 0;
+}
+
+/*
+ * Fill a row: `nkids` children (byte, row) sorted by byte, else what set `id`
+ * does. Rows with children are many, and all they add to their set's row is
+ * those: they go by way of it, unless `flat`.
+ */
+static int fill_row(struct build *b, uint32_t row, uint32_t id, const uint32_t *kids, uint32_t nkids,
+		    bool trie, bool flat)
+{
+	struct cases c = { .b = b, .kids = kids, .nkids = nkids, .id = id };
+	uint32_t first = b->rows->edges.n, to, target, own, other;
+	bool via;
+	int err = set_is_via(b, id, &via);
+
+	if (err)
+		return err;
+	c.dflt = target = b->set.v[id].dflt;
+	count_edges(b, id, &own, &other);
+	if (trie) /* sets alone are looked through by find_open() */
+		mark_reached(b, c);
+	if (nkids && !via && own && !flat) {
+		for (uint32_t k = 0; k < nkids && !err; k++)
+			err = row_edge_add(b->rows, kids[2 * k], kids[2 * k + 1]);
+		target = id;
+		via = true;
+	} else if (id == c.dflt && !trie && id == b->set.v[0].dflt) {
+		/* the commonest byte of all: in a name that begins like nothing known */
 		err = fill_dense(b, id);
-	else
+	} else {
 		err = fill_edges(b, &c, via);
+	}
 	if (!err)
-		err = set_row(b, c.dflt, &to);
+		err = set_row(b, target, &to);
 	if (err)
 		return err;
 	b->rows->rows.v[row].edge = first;
@@ -504,7 +581,8 @@ static int trie_row(struct build *b, uint32_t lo, uint32_t hi, uint32_t depth, u
 	r->name = true;
 	r->head = exact | class << EG_DFA_CLASS_SHIFT;
 	*row = b->rows->rows.n - 1;
-	err = fill_row(b, *row, set, b->kids.v + base, (b->kids.n - base) / 2, depth ? 0 : 8);
+	err = fill_row(b, *row, set, b->kids.v + base, (b->kids.n - base) / 2,
+		       true, !depth);
 	b->kids.n = base;
 	return err;
 }
@@ -562,28 +640,60 @@ static int collect(struct build *b)
 	return err;
 }
 
+/* wider: by class, the class of its global groups, which may be a class only for this. */
+static int find_wider(struct build *b)
+{
+	struct names *out = b->out;
+	uint32_t n, wider;
+
+	for (uint32_t c = 0; c < out->classes.n; c++) {
+		const uint32_t *groups = intern_get(&out->classes, c, &n);
+
+		b->tmp.n = 0;
+		for (uint32_t i = 0; i < n; i++)
+			if (b->global->v[groups[i]] && vec32_push(&b->tmp, groups[i]))
+				return -ENOMEM;
+		if (intern_put(&out->classes, b->tmp.v, b->tmp.n, &wider) ||
+		    vec32_push(&out->wider, wider))
+			return -ENOMEM;
+		while (out->open.n < out->classes.n)
+			if (vec32_push(&out->open, 0))
+				return -ENOMEM;
+	}
+	return 0;
+}
+
 /* Symbols of directory rows: classes from 1, then the literal names. */
 static int number_symbols(struct build *b)
 {
-	uint32_t nclasses = b->out->classes.n;
+	uint32_t nclasses;
 
+	if (find_wider(b))
+		return -ENOMEM;
+	nclasses = b->out->classes.n;
+	if (nclasses > AUTOMATON_MAX_CLASSES)
+		return too_many_classes(b);
 	b->rows->nsymbols = nclasses + b->t->nexact;
 	if (b->rows->nsymbols > EG_DFA_SYM_MASK)
 		return error_set(b->err, -E2BIG, 0, "fewer literal names",
 				 "rules have more than %u different names (EG_DFA_SYM_MASK)",
 				 EG_DFA_SYM_MASK);
-	for (uint32_t i = 0; i < b->rows->rows.n; i++) {
+	for (uint32_t i = 1; i < b->rows->rows.n; i++) {
 		struct row *r = &b->rows->rows.v[i];
+		uint32_t class = r->head >> EG_DFA_CLASS_SHIFT;
 
 		if (r->head & EG_DFA_SYM_MASK)
 			r->head += nclasses - 1;
+		if (b->out->wider.v[class] != class)
+			r->wider = b->out->wider.v[class];
 	}
 	return 0;
 }
 
-int names_build(struct tree *t, struct rows *rows, struct names *out, struct automaton_error *err)
+int names_build(struct tree *t, const vec32 *global, struct rows *rows, struct names *out,
+		struct automaton_error *err)
 {
-	struct build b = { .t = t, .rows = rows, .out = out, .err = err };
+	struct build b = { .t = t, .global = global, .rows = rows, .out = out, .err = err };
 	uint32_t class, empty = 0;
 	int ret;
 
@@ -598,8 +708,10 @@ int names_build(struct tree *t, struct rows *rows, struct names *out, struct aut
 	while (!ret && b.todo.n) {
 		uint32_t id = b.todo.v[--b.todo.n];
 
-		ret = fill_row(&b, b.set.v[id].row - 1, id, NULL, 0, 8);
+		ret = fill_row(&b, b.set.v[id].row - 1, id, NULL, 0, false, false);
 	}
+	if (!ret)
+		ret = find_open(&b);
 	if (!ret)
 		ret = number_symbols(&b);
 	out->states = rows->rows.n - 1;
@@ -620,5 +732,6 @@ int names_build(struct tree *t, struct rows *rows, struct names *out, struct aut
 void names_fini(struct names *n)
 {
 	intern_fini(&n->classes);
+	vec_free(&n->wider);
 	vec_free(&n->open);
 }

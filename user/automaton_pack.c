@@ -45,6 +45,8 @@ static bool place(struct packer *p, struct row *r)
 
 		for (uint32_t i = 0; bits && i < r->nedges; i++)
 			bits &= free_bits(p, w * 64 + 1 + e[i].symbol);
+		if (r->wider)
+			bits &= free_bits(p, w * 64 + 1 + EG_DFA_WIDER);
 		if (!bits)
 			continue;
 		r->base = w * 64 + (uint32_t)__builtin_ctzll(bits);
@@ -54,6 +56,8 @@ static bool place(struct packer *p, struct row *r)
 		take(p, r->base);
 		for (uint32_t i = 0; i < r->nedges; i++)
 			take(p, r->base + 1 + e[i].symbol);
+		if (r->wider)
+			take(p, r->base + 1 + EG_DFA_WIDER);
 		return r->base < p->limit;
 	}
 	return false;
@@ -101,6 +105,9 @@ static struct eg_dfa_slot *write_slots(const struct rows *rows, uint32_t nslots)
 		struct eg_dfa_slot *s = &slots[r->base];
 
 		s->from = EG_DFA_HEAD | r->head;
+		if (r->classes)
+			s->from |= ((rows->rows.v[r->classes].base - r->base) & EG_DFA_INDEX)
+				   << EG_DFA_CLASSES_SHIFT;
 		s->to = state_of(rows, r->dflt) | (r->via ? EG_DFA_VIA : 0);
 		for (uint32_t k = 0; k < r->nedges; k++) {
 			const struct row_edge *e = &rows->edges.v[r->edge + k];
@@ -109,6 +116,9 @@ static struct eg_dfa_slot *write_slots(const struct rows *rows, uint32_t nslots)
 			s->from = state_of(rows, i);
 			s->to = state_of(rows, e->to);
 		}
+		if (r->wider)
+			slots[r->base + 1 + EG_DFA_WIDER] =
+				(struct eg_dfa_slot){ state_of(rows, i), EG_DFA_HEAD | r->wider };
 	}
 	return slots;
 }
@@ -123,7 +133,7 @@ static int too_big(struct automaton_error *err)
 int rows_pack(struct rows *rows, struct eg_dfa_slot **slots, uint32_t *nslots, uint32_t *used,
 	      struct automaton_error *err)
 {
-	uint32_t width = MAX(256u, rows->nsymbols), end = width + 1;
+	uint32_t width = MAX(EG_DFA_WIDER + 1, rows->nsymbols), end = width + 1;
 	struct packer p = { .rows = rows, .limit = AUTOMATON_MAX_SLOTS };
 	_cleanup_free_ uint64_t *taken = NULL;
 	_cleanup_free_ uint32_t *order = NULL;
@@ -144,7 +154,7 @@ int rows_pack(struct rows *rows, struct eg_dfa_slot **slots, uint32_t *nslots, u
 		if (!place(&p, r))
 			return too_big(err);
 		/* whatever it looks at is the version's own */
-		end = MAX(end, r->base + 1 + (r->name ? 256 : rows->nsymbols));
+		end = MAX(end, r->base + 1 + (r->name ? EG_DFA_WIDER + 1 : rows->nsymbols));
 	}
 	if (end > AUTOMATON_MAX_SLOTS)
 		return too_big(err);

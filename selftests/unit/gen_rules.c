@@ -249,6 +249,10 @@ static const char *const tops[] = { "/usr/lib/x86_64-linux-gnu", "/usr/share", "
 static const char *const words[] = { "node", "config", "lib",  "data",	"runner", "cache",
 				     "build", "agent",	"net",	"proxy", "store", "image" };
 static const char *const ends[] = { "", ".conf", ".so.1", ".json", ".d", ".yaml", ".py" };
+static const char *const types[] = { "conf", "json", "yaml", "yml",  "toml", "ini", "xml",  "so",
+				     "a",    "o",    "py",   "pyc",  "js",   "ts",  "css",  "html",
+				     "md",   "txt",  "log",  "lock", "tmp",  "bak", "gz",   "zip",
+				     "tar",  "whl",  "jar",  "db",   "sock", "pid", "crt",  "csr" };
 static const char *const secrets[] = {
 	"**/.env", "**/.env.*", "**/*.pem", "**/*.key", "**/*.p12", "**/*.pfx", "**/*.jks",
 	"**/*.keystore", "**/*.kdbx", "**/*.ppk", "**/id_rsa*", "**/id_dsa*", "**/id_ecdsa*",
@@ -287,11 +291,10 @@ static void policy_pattern(struct gen *g, char *out, size_t size)
 		(void)snprintf(out, size, "%s/%s-%u/*/%s%u", top, w1, a, w2, b);
 		break;
 	case 3:
-		(void)snprintf(out, size, "%s/%s-%u/*.%c%c%c", top, w1, a, 'a' + (int)gen_below(g, 26),
-			       'a' + (int)gen_below(g, 26), 'a' + (int)gen_below(g, 26));
+		(void)snprintf(out, size, "%s/%s-%u/*.%s", top, w1, a, PICK(g, types));
 		break;
 	default:
-		(void)snprintf(out, size, "%s/%s-%u/**/%s%u-*", top, w1, a, w2, b);
+		(void)snprintf(out, size, "%s/%s-%u/**/%s%u-*", top, w1, a, w2, b % 4);
 	}
 }
 
