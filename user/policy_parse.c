@@ -133,13 +133,14 @@ static int parse_description(struct pol *c, struct ynode *n, const struct pol_ke
 
 int pol_add_str(struct pol *c, struct policy_strs *list, const struct ynode *n, const char *text)
 {
+	struct policy_str str = { .at = pol_place(c, n) };
+
 	if (array_reserve(&list->v, &list->cap, list->n))
 		return pol_nomem(c);
-	list->v[list->n].text = strdup(text);
-	list->v[list->n].at = pol_place(c, n);
-	if (!list->v[list->n].text)
+	str.text = strdup(text);
+	if (!str.text)
 		return pol_nomem(c);
-	list->n++;
+	list->v[list->n++] = str;
 	return 0;
 }
 
