@@ -262,22 +262,37 @@ static void test_decode_ranges(void **state)
 
 static void test_open(void **state)
 {
-	struct record r = record_open("/home/me/.ssh/id_ed25519", EG_R);
+	struct record r = record_open("/work/.env", EG_R);
 
 	(void)state;
 	check_texts(&r,
 		"{\"time\":\"2026-11-23T13:32:18.123456789Z\",\"seq\":1,\"sandbox\":7,"
 		"\"owner\":1000,\"version\":3,\"pid\":4242,\"tid\":4243,\"uid\":1000,"
 		"\"comm\":\"node\",\"exe\":\"/usr/bin/node\",\"op\":\"open\","
-		"\"path\":\"/home/me/.ssh/id_ed25519\",\"want\":\"r\",\"verdict\":\"denied\","
-		"\"errno\":\"EACCES\",\"reason\":\"rule\",\"rule\":\"test.yaml:6\","
-		"\"rule_text\":\"default: none\",\"rule_file\":\"/etc/p/test.yaml\","
+		"\"path\":\"/work/.env\",\"want\":\"r\",\"verdict\":\"denied\","
+		"\"errno\":\"EACCES\",\"reason\":\"rule\",\"rule\":\"test.yaml:9\","
+		"\"rule_text\":\"**/.env: none\",\"rule_file\":\"/etc/p/test.yaml\","
 		"\"suppressed\":0,\"lost\":0,\"gap\":0,"
-		"\"allow_rule\":\"files: {\\\"/home/me/.ssh/id_ed25519\\\": r}\","
-		"\"allow_command\":"
-		"\"egressctl run --allow 'open /home/me/.ssh/id_ed25519 r' ...\"}",
-		"denied open /home/me/.ssh/id_ed25519 r, by node[4242]: test.yaml:6 "
-		"\"default: none\"");
+		"\"allow_rule\":\"files: {\\\"/work/.env\\\": r}\","
+		"\"allow_command\":\"egressctl run --allow 'open /work/.env r' ...\"}",
+		"denied open /work/.env r, by node[4242]: test.yaml:9 \"**/.env: none\"");
+}
+
+/* the default of the section is no rule to be found in a file */
+static void test_default(void **state)
+{
+	struct record r = record_open("/home/me/.ssh/id_ed25519", EG_R);
+	struct event ev = decoded(&r);
+	struct text t = { 0 };
+
+	(void)state;
+	assert_int_equal(event_to_json(&ev, &t), 0);
+	assert_non_null(strstr(t.p, ",\"rule\":null,\"rule_text\":\"default\","));
+	text_free(&t);
+	check_texts(&r, NULL, "denied open /home/me/.ssh/id_ed25519 r, by node[4242]: no rule "
+			      "allows it");
+	check_remedy(&r, "files: {\"/home/me/.ssh/id_ed25519\": r}",
+		     "egressctl run --allow 'open /home/me/.ssh/id_ed25519 r' ...");
 }
 
 static void test_connect(void **state)
@@ -362,8 +377,7 @@ static void test_audit(void **state)
 
 	(void)state;
 	r.ev.verdict = EG_VERDICT_AUDIT;
-	check_texts(&r, NULL, "would deny open /etc/shadow r, by node[4242]: test.yaml:6 "
-			      "\"default: none\"");
+	check_texts(&r, NULL, "would deny open /etc/shadow r, by node[4242]: no rule allows it");
 }
 
 static void test_unix(void **state)
@@ -489,8 +503,8 @@ static void test_hostile_names(void **state)
 		assert_int_equal(event_to_json(&ev, &t), 0);
 		assert_non_null(strstr(t.p, want));
 		text_free(&t);
-		(void)snprintf(want, sizeof(want), "denied open %s r, by node[4242]: test.yaml:6 "
-			       "\"default: none\"", hostile[i].line);
+		(void)snprintf(want, sizeof(want), "denied open %s r, by node[4242]: no rule "
+			       "allows it", hostile[i].line);
 		check_texts(&r, NULL, want);
 	}
 }
@@ -917,6 +931,7 @@ int main(void)
 		cmocka_unit_test(test_decode_truncated),
 		cmocka_unit_test(test_decode_ranges),
 		cmocka_unit_test(test_open),
+		cmocka_unit_test(test_default),
 		cmocka_unit_test(test_connect),
 		cmocka_unit_test(test_connect_denied_by_rule),
 		cmocka_unit_test(test_socket),
