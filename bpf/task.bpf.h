@@ -165,4 +165,18 @@ static __always_inline struct eg_policy *policy_of(struct eg_sandbox *sb)
 	return NULL;
 }
 
+#define PF_IO_WORKER 0x00000010 /* include/linux/sched.h */
+
+/*
+ * An operation that overlayfs repeats on its layer, with the mounter's
+ * credentials: the visible one was judged. io_uring can run with registered
+ * credentials too, so a task with a ring is not believed.
+ */
+static __always_inline bool layer_operation(void)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+
+	return task->cred != task->real_cred && !task->io_uring && !(task->flags & PF_IO_WORKER);
+}
+
 #endif
