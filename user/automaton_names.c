@@ -581,8 +581,8 @@ static int trie_row(struct build *b, uint32_t lo, uint32_t hi, uint32_t depth, u
 	r->name = true;
 	r->head = exact | class << EG_DFA_CLASS_SHIFT;
 	*row = b->rows->rows.n - 1;
-	err = fill_row(b, *row, set, b->kids.v + base, (b->kids.n - base) / 2,
-		       true, !depth);
+	err = fill_row(b, *row, set, b->kids.v ? b->kids.v + base : NULL,
+		       (b->kids.n - base) / 2, true, !depth);
 	b->kids.n = base;
 	return err;
 }
