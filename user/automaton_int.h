@@ -52,7 +52,10 @@ void vec32_sort_unique(vec32 *x);
 struct intern {
 	vec32 pool;
 	vec32 start; /* of each string in pool; one more at the end */
-	uint32_t *table; /* number + 1 */
+	struct intern_entry {
+		uint32_t hash;
+		uint32_t id; /* + 1 */
+	} *table;
 	uint32_t mask;
 	uint32_t n;
 };

@@ -44,39 +44,55 @@ static uint32_t hash_words(const uint32_t *words, uint32_t n)
 
 static bool intern_is(const struct intern *t, uint32_t id, const uint32_t *words, uint32_t n)
 {
-	uint32_t at = t->start.v[id];
+	const uint32_t *have = t->pool.v + t->start.v[id];
 
-	return t->start.v[id + 1] - at == n &&
-	       (!n || !memcmp(t->pool.v + at, words, n * sizeof(*words)));
+	if (t->start.v[id + 1] - t->start.v[id] != n)
+		return false;
+	for (uint32_t i = 0; i < n; i++)
+		if (have[i] != words[i])
+			return false;
+	return true;
+}
+
+/* Where the string is in the table, or where it would go. */
+static uint32_t intern_slot(const struct intern *t, const uint32_t *words, uint32_t n, uint32_t hash)
+{
+	uint32_t i = hash & t->mask;
+
+	for (; t->table[i].id; i = (i + 1) & t->mask)
+		if (t->table[i].hash == hash && intern_is(t, t->table[i].id - 1, words, n))
+			break;
+	return i;
 }
 
 bool intern_find(const struct intern *t, const uint32_t *words, uint32_t n, uint32_t *id)
 {
+	uint32_t i;
+
 	if (!t->table)
 		return false;
-	for (uint32_t i = hash_words(words, n) & t->mask; t->table[i]; i = (i + 1) & t->mask) {
-		if (!intern_is(t, t->table[i] - 1, words, n))
-			continue;
-		*id = t->table[i] - 1;
-		return true;
-	}
-	return false;
+	i = intern_slot(t, words, n, hash_words(words, n));
+	if (!t->table[i].id)
+		return false;
+	*id = t->table[i].id - 1;
+	return true;
 }
 
 static int intern_grow(struct intern *t)
 {
-	uint32_t size = t->table ? (t->mask + 1) * 2 : 64, *table;
+	uint32_t size = t->table ? (t->mask + 1) * 2 : 64;
+	struct intern_entry *table = calloc(size, sizeof(*table));
 
-	table = calloc(size, sizeof(*table));
 	if (!table)
 		return -ENOMEM;
-	for (uint32_t id = 0; id < t->n; id++) {
-		uint32_t at = t->start.v[id];
-		uint32_t i = hash_words(t->pool.v + at, t->start.v[id + 1] - at) & (size - 1);
+	for (uint32_t k = 0; t->table && k <= t->mask; k++) {
+		uint32_t i = t->table[k].hash & (size - 1);
 
-		while (table[i])
+		if (!t->table[k].id)
+			continue;
+		while (table[i].id)
 			i = (i + 1) & (size - 1);
-		table[i] = id + 1;
+		table[i] = t->table[k];
 	}
 	free(t->table);
 	t->table = table;
@@ -86,23 +102,25 @@ static int intern_grow(struct intern *t)
 
 int intern_put(struct intern *t, const uint32_t *words, uint32_t n, uint32_t *id)
 {
-	uint32_t i;
+	uint32_t hash = hash_words(words, n), i;
 
-	if (intern_find(t, words, n, id))
-		return 0;
 	if ((!t->table || t->n >= t->mask / 2) && intern_grow(t))
 		return -ENOMEM;
+	i = intern_slot(t, words, n, hash);
+	if (t->table[i].id) {
+		*id = t->table[i].id - 1;
+		return 0;
+	}
 	if (!t->start.n && vec32_push(&t->start, 0))
 		return -ENOMEM;
+	if (array_reserve(&t->pool.v, &t->pool.cap, t->pool.n + n))
+		return -ENOMEM;
 	for (uint32_t k = 0; k < n; k++)
-		if (vec32_push(&t->pool, words[k]))
-			return -ENOMEM;
+		t->pool.v[t->pool.n++] = words[k];
 	if (vec32_push(&t->start, t->pool.n))
 		return -ENOMEM;
-	for (i = hash_words(words, n) & t->mask; t->table[i];)
-		i = (i + 1) & t->mask;
-	t->table[i] = ++t->n;
-	*id = t->n - 1;
+	*id = t->n++;
+	t->table[i] = (struct intern_entry){ hash, t->n };
 	return 0;
 }
 

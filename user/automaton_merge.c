@@ -44,15 +44,6 @@ static void weight_add(struct weight *a, struct weight b)
 	a->w[1] += b.w[1];
 }
 
-/* a += weight * (value of `to` - value of `from`) */
-static void weight_move(struct weight *a, struct weight weight, uint32_t to, uint32_t from)
-{
-	struct weight t = weight_of(3, to), f = weight_of(3, from);
-
-	a->w[0] += weight.w[0] * (t.w[0] - f.w[0]);
-	a->w[1] += weight.w[1] * (t.w[1] - f.w[1]);
-}
-
 static int weigh_names(struct weights *w, const struct tree *t, const struct names *names)
 {
 	w->nclasses = names->classes.n;
@@ -88,64 +79,129 @@ static uint32_t merged_at(const struct graph *g, uint32_t state)
 	return g->states.v[state].merged;
 }
 
-/* What the moves of one state add to the fingerprint of the default alone. */
-static void add_moves(const struct graph *g, const struct weights *w, const struct graph_state *s,
-		      uint32_t dflt, struct weight *sum)
+/* One round: the partition so far, and what follows from it. */
+struct round {
+	const struct graph *g;
+	const struct weights *w;
+	struct weight *value; /* by merged state */
+	struct weight *part; /* by state: default and moves on classes */
+	bool *known; /* by state: part */
+	uint32_t *size; /* by merged state */
+	uint32_t *next; /* by state: merged state after this round */
+};
+
+static int round_init(struct round *r)
 {
-	for (uint32_t i = 0; i < s->n; i++) {
-		const struct graph_move *m = &g->moves.v[s->first + i];
-		uint32_t to = merged_at(g, m->to), base = dflt;
+	uint32_t n = r->g->states.n;
+
+	r->value = calloc(MAX(n, EG_PERM_ALL + 1u), sizeof(*r->value));
+	r->part = calloc(n, sizeof(*r->part));
+	r->known = calloc(n, sizeof(*r->known));
+	r->size = calloc(MAX(n, EG_PERM_ALL + 1u), sizeof(*r->size));
+	r->next = calloc(n, sizeof(*r->next));
+	return r->value && r->part && r->known && r->size && r->next ? 0 : -ENOMEM;
+}
+
+static void round_fini(struct round *r)
+{
+	free(r->value);
+	free(r->part);
+	free(r->known);
+	free(r->size);
+	free(r->next);
+}
+
+static void round_begin(struct round *r)
+{
+	const struct graph *g = r->g;
+
+	memset(r->known, 0, g->states.n * sizeof(*r->known));
+	memset(r->size, 0, MAX(g->states.n, EG_PERM_ALL + 1u) * sizeof(*r->size));
+	for (uint32_t i = 0; i < g->states.n; i++)
+		if (!r->size[merged_at(g, i)]++)
+			r->value[merged_at(g, i)] = weight_of(3, merged_at(g, i));
+}
+
+/* What the moves of one state add to the fingerprint of the default alone. */
+static void add_moves(const struct round *r, const struct graph_state *s, uint32_t dflt,
+		      struct weight *sum)
+{
+	const struct graph_move *moves = r->g->moves.v;
+
+	for (const struct graph_move *m = moves + s->first, *end = m + s->n; m < end; m++) {
+		uint32_t to = merged_at(r->g, m->to), base = dflt;
+		const struct weight *w, *t, *f;
 
 		if (m->base != GRAPH_DFLT)
-			base = merged_at(g, g->moves.v[m->base].to);
+			base = merged_at(r->g, moves[m->base].to);
 		if (to == base)
 			continue;
-		weight_move(sum,
-			    s->node ? w->literal[m->symbol - w->nclasses] : w->wider[m->symbol], to,
-			    base);
+		w = s->node ? &r->w->literal[m->symbol - r->w->nclasses] : &r->w->wider[m->symbol];
+		t = &r->value[to];
+		f = &r->value[base];
+		sum->w[0] += w->w[0] * (t->w[0] - f->w[0]);
+		sum->w[1] += w->w[1] * (t->w[1] - f->w[1]);
 	}
 }
 
-static struct weight fingerprint(const struct graph *g, const struct weights *w, uint32_t state)
+static struct weight fingerprint(struct round *r, uint32_t state)
 {
-	const struct graph_state *s = &g->states.v[state];
-	uint32_t dflt = merged_at(g, s->dflt);
-	struct weight sum = weight_of(3, dflt);
+	const struct graph_state *s = &r->g->states.v[state];
+	uint32_t dflt = merged_at(r->g, s->dflt);
+	struct weight *part = &r->part[s->classes], sum;
 
-	sum.w[0] *= w->all.w[0];
-	sum.w[1] *= w->all.w[1];
-	add_moves(g, w, &g->states.v[s->classes], dflt, &sum);
+	if (!r->known[s->classes]) {
+		part->w[0] = r->value[dflt].w[0] * r->w->all.w[0];
+		part->w[1] = r->value[dflt].w[1] * r->w->all.w[1];
+		add_moves(r, &r->g->states.v[s->classes], dflt, part);
+		r->known[s->classes] = true;
+	}
+	sum = *part;
 	if (s->node)
-		add_moves(g, w, s, dflt, &sum);
+		add_moves(r, s, dflt, &sum);
 	return sum;
+}
+
+/* Split by what names lead to; the number of classes after it. */
+static int refine_once(struct round *r, uint32_t *nmerged)
+{
+	struct intern seen = {};
+	int err = 0;
+
+	round_begin(r);
+	for (uint32_t i = 0; i < r->g->states.n && !err; i++) {
+		uint32_t key[5] = { merged_at(r->g, i) };
+
+		/* one that is alone stays alone */
+		if (r->size[key[0]] > 1) {
+			struct weight f = fingerprint(r, i);
+
+			memcpy(key + 1, &f, sizeof(f));
+		}
+		err = intern_put(&seen, key, 5, &r->next[i]);
+	}
+	*nmerged = seen.n;
+	intern_fini(&seen);
+	return err;
 }
 
 static int refine(struct graph *g, const struct weights *w)
 {
-	uint32_t before = 0, *next = calloc(g->states.n, sizeof(*next));
-	int err = next ? 0 : -ENOMEM;
+	struct round r = { .g = g, .w = w };
+	uint32_t before = 0;
+	int err = round_init(&r);
 
 	for (uint32_t i = 0; i < g->states.n; i++)
 		g->states.v[i].merged = g->states.v[i].perm;
 	while (!err) {
-		struct intern seen = {};
-
-		for (uint32_t i = 0; i < g->states.n && !err; i++) {
-			struct weight f = fingerprint(g, w, i);
-			uint32_t key[5] = { merged_at(g, i), (uint32_t)f.w[0], (uint32_t)(f.w[0] >> 32),
-					    (uint32_t)f.w[1], (uint32_t)(f.w[1] >> 32) };
-
-			err = intern_put(&seen, key, 5, &next[i]);
-		}
-		g->nmerged = seen.n;
-		intern_fini(&seen);
+		err = refine_once(&r, &g->nmerged);
 		for (uint32_t i = 0; i < g->states.n && !err; i++)
-			g->states.v[i].merged = next[i];
+			g->states.v[i].merged = r.next[i];
 		if (g->nmerged == before)
 			break;
 		before = g->nmerged;
 	}
-	free(next);
+	round_fini(&r);
 	return err;
 }
 
