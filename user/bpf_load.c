@@ -432,6 +432,11 @@ bool agent_adopted(const struct agent *a)
 	return a->adopted;
 }
 
+bool agent_adoptable(const struct agent *a)
+{
+	return a->o.adopt;
+}
+
 const char *const *agent_missing_hooks(const struct agent *a)
 {
 	return a->missing;

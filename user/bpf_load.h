@@ -76,6 +76,7 @@ uint32_t agent_cgroup_depth(const struct agent *a); /* level of the parent, 0 is
 const char *agent_cgroup_path(const struct agent *a);
 bool agent_egress_only(const struct agent *a);
 bool agent_adopted(const struct agent *a); /* pinned maps were taken over */
+bool agent_adoptable(const struct agent *a); /* the next one may take these over */
 
 /* Names of programs left out because this kernel has no such hook; NULL at the end. */
 const char *const *agent_missing_hooks(const struct agent *a);

@@ -231,10 +231,17 @@ static int die_of(int sig)
 
 static void end_run(const struct launch *l, int control, json_int_t sandbox, bool audit)
 {
-	json_t *request = json_pack("{s:s}", "op", "end"), *answer = NULL;
+	json_t *request = json_pack("{s:s, s:I}", "op", "end", "sandbox", sandbox);
+	_cleanup_close_ int again = -1;
+	json_t *answer = NULL;
 	struct diag d = {};
 
-	/* with egressd gone the rules stay in force, and it cleans up when it is back */
+	/*
+	 * With egressd gone the rules stayed in force. A new one knows the run; if
+	 * there is none yet, it cleans up when it starts.
+	 */
+	if (control < 0 && !l->server_is_ours)
+		control = again = control_connect(CONTROL_SOCKET);
 	if (control >= 0 && !control_call(control, request, NULL, 0, launch_print_event, NULL,
 					  &answer, NULL, &d))
 		print_summary(l, sandbox, audit, answer);

@@ -18,43 +18,13 @@
 #include "compile.h"
 #include "diag.h"
 #include "publish.h"
+#include "publish_int.h"
 #include "state.h"
 #include "util.h"
 
 #include <linux/types.h>
 
 #include "../bpf/egressctl.h"
-
-/* objects and what is allowed on them, sorted by object, each one once */
-struct anchor_set {
-	struct bound_anchor {
-		struct eg_anchor_key key; /* serial 0 */
-		struct eg_anchor v; /* state not relocated */
-	} *a;
-	uint32_t n;
-};
-
-struct entry {
-	struct version v; /* first: handed out as a pointer to it */
-	struct compiled *compiled;
-	char *key;
-	size_t key_len;
-	uint64_t hash;
-	uint64_t last_used;
-	struct range slots, ports;
-	uint32_t nprefixes; /* in the map */
-	struct anchor_set anchors;
-	uint32_t anchors_put; /* of them, in the map */
-	bool stale; /* its anchors mean other objects by now: not for new sandboxes */
-};
-
-struct publisher {
-	struct agent *a;
-	struct ranges slots, ports;
-	uint32_t prefixes_left, anchors_left;
-	uint64_t clock;
-	struct entry *by_slot[EG_MAX_POLICIES];
-};
 
 /* ---- look-up ---------------------------------------------------------------------- */
 
@@ -246,7 +216,7 @@ static void remove_rows(struct publisher *p, struct entry *e)
 	int fd = agent_map_fd(p->a, AGENT_MAP_PREFIXES);
 	uint32_t i;
 
-	for (i = 0; i < e->nprefixes; i++) {
+	for (i = 0; i < MIN(e->nprefixes, c->nprefixes); i++) {
 		struct eg_prefix_key key = { .prefixlen = 32u + c->prefixes[i].plen,
 					     .serial = e->v.serial };
 
@@ -264,11 +234,11 @@ static void remove_rows(struct publisher *p, struct entry *e)
 	p->anchors_left += e->anchors_put;
 }
 
-static void free_entry(struct publisher *p, struct entry *e)
+void publish_free_entry(struct publisher *p, struct entry *e)
 {
 	if (!e)
 		return;
-	if (p->by_slot[e->v.slot] == e)
+	if (e->v.slot < EG_MAX_POLICIES && p->by_slot[e->v.slot] == e)
 		p->by_slot[e->v.slot] = NULL;
 	/* cannot fail: taking a range made room for giving it back */
 	(void)ranges_give(&p->slots, e->slots.first, e->slots.count);
@@ -286,8 +256,9 @@ static void retire(struct publisher *p, struct entry *e)
 	(void)bpf_map_update_elem(agent_map_fd(p->a, AGENT_MAP_POLICIES), &e->v.slot, &none,
 				  BPF_ANY);
 	wait_for_programs();
+	publish_forget(p, e);
 	remove_rows(p, e);
-	free_entry(p, e);
+	publish_free_entry(p, e);
 }
 
 /* Retire the version that nobody has used for the longest time. */
@@ -364,8 +335,7 @@ static int make_room(struct publisher *p, struct entry *e, struct diag *d)
 
 /* ---- interface ---------------------------------------------------------------------------- */
 
-/* Owns `c` in any case. */
-static struct entry *new_entry(struct compiled *c, const char *key, size_t key_len)
+struct entry *publish_new_entry(struct compiled *c, const char *key, size_t key_len)
 {
 	struct entry *e = calloc(1, sizeof(*e));
 
@@ -433,7 +403,7 @@ int publisher_put(struct publisher *p, struct compiled *c, const char *key, size
 		*out = &e->v;
 		return 0;
 	}
-	e = new_entry(c, key, key_len);
+	e = publish_new_entry(c, key, key_len);
 	if (!e)
 		return diag_set(d, -ENOMEM, "out of memory");
 	err = next_serial(&e->v.serial, d);
@@ -446,6 +416,8 @@ int publisher_put(struct publisher *p, struct compiled *c, const char *key, size
 		return err;
 	}
 	err = fill(p, e, d);
+	if (!err)
+		err = publish_save(p, e, d);
 	if (err) {
 		retire(p, e);
 		return err;
@@ -512,7 +484,7 @@ void publisher_free(struct publisher *p)
 	if (!p)
 		return;
 	for (i = 0; i < EG_MAX_POLICIES; i++)
-		free_entry(p, p->by_slot[i]);
+		publish_free_entry(p, p->by_slot[i]);
 	ranges_fini(&p->slots);
 	ranges_fini(&p->ports);
 	free(p);

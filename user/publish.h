@@ -55,11 +55,14 @@ void publisher_unref(struct publisher *p, const struct version *v);
 const struct compiled *publisher_find(const struct publisher *p, uint32_t serial);
 
 /*
- * Put a version that an earlier process published back under management
- * (egressd adopts pinned maps). `c` was compiled again from the same key.
+ * Take the versions of an earlier egressd, which are in the maps that were
+ * adopted, under management. `compile` makes the tables for people again from a
+ * key; -ENOENT when nothing was saved of a version that a sandbox uses.
  */
-int publisher_adopt(struct publisher *p, struct compiled *c, const char *key, size_t key_len,
-		    uint32_t slot, const struct version **out, struct diag *d);
+typedef struct compiled *(*publisher_compile_fn)(void *ctx, const char *key, size_t key_len);
+int publisher_adopt(struct publisher *p, publisher_compile_fn compile, void *ctx, struct diag *d);
+/* The version in a slot of the map `policies`, or NULL. */
+const struct version *publisher_at(const struct publisher *p, uint32_t slot);
 
 /* ---- ranges: pure, for the allocator's test ------------------------------------ */
 

@@ -89,7 +89,7 @@ static void free_sandbox(struct sandbox *b)
 	}
 	if (b->version)
 		publisher_unref(b->all->p, b->version);
-	if (b->all->by_slot[b->slot] == b)
+	if (b->slot < EG_MAX_SANDBOXES && b->all->by_slot[b->slot] == b)
 		b->all->by_slot[b->slot] = NULL;
 	if (b->cgroup >= 0)
 		close(b->cgroup);
@@ -130,6 +130,16 @@ static int find_slot(struct sandboxes *s, uint32_t *slot)
 	return -ENOSPC;
 }
 
+static int open_cgroup(struct sandbox *b)
+{
+	snprintf(b->dir, sizeof(b->dir), "s%" PRIu64, b->id);
+	b->cgroup = openat(agent_cgroup_fd(b->all->a), b->dir,
+			   O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (b->cgroup >= 0)
+		b->events = openat(b->cgroup, "cgroup.events", O_RDONLY | O_CLOEXEC);
+	return b->cgroup < 0 || b->events < 0 ? -errno : 0;
+}
+
 static int make_cgroup(struct sandbox *b, struct diag *d)
 {
 	int parent = agent_cgroup_fd(b->all->a);
@@ -139,14 +149,11 @@ static int make_cgroup(struct sandbox *b, struct diag *d)
 	if (mkdirat(parent, b->dir, 0755))
 		return diag_set(d, -errno, "cannot make the cgroup %s/%s: %s",
 				agent_cgroup_path(b->all->a), b->dir, strerror(errno));
-	b->cgroup = openat(parent, b->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	if (b->cgroup >= 0)
-		b->events = openat(b->cgroup, "cgroup.events", O_RDONLY | O_CLOEXEC);
-	if (b->cgroup < 0 || b->events < 0)
-		return diag_set(d, -errno, "cannot open the cgroup %s/%s: %s",
-				agent_cgroup_path(b->all->a), b->dir, strerror(errno));
-	err = limits_apply(&b->limits, agent_cgroup_root_fd(b->all->a), parent, b->cgroup, d);
-	return err;
+	err = open_cgroup(b);
+	if (err)
+		return diag_set(d, err, "cannot open the cgroup %s/%s: %s",
+				agent_cgroup_path(b->all->a), b->dir, strerror(-err));
+	return limits_apply(&b->limits, agent_cgroup_root_fd(b->all->a), parent, b->cgroup, d);
 }
 
 static int fill_slot(struct sandbox *b, const struct sandbox_spec *spec, struct diag *d)
@@ -197,6 +204,36 @@ static uint64_t wall_clock(void)
 	return ts.tv_sec * 1000000000ull + ts.tv_nsec;
 }
 
+static struct sandbox *alloc_sandbox(struct sandboxes *s, const struct sandbox_spec *spec)
+{
+	struct sandbox *b = calloc(1, sizeof(*b));
+
+	if (!b)
+		return NULL;
+	b->all = s;
+	b->slot = EG_MAX_SANDBOXES;
+	b->cgroup = b->events = -1;
+	b->uid = spec->uid;
+	b->limits = spec->limits;
+	publisher_ref(s->p, spec->version);
+	b->version = spec->version;
+	b->name = copy_text(spec->name);
+	b->policy = copy_text(spec->policy);
+	if (b->name && b->policy)
+		return b;
+	free_sandbox(b);
+	return NULL;
+}
+
+static void enlist(struct sandbox *b)
+{
+	struct sandbox **bucket = &b->all->by_id[b->id % ID_BUCKETS];
+
+	b->next_of_hash = *bucket;
+	*bucket = b;
+	b->all->by_slot[b->slot] = b;
+}
+
 static void undo_new(struct sandbox *b)
 {
 	set_state(slot_of(b), EG_S_DEAD);
@@ -209,32 +246,19 @@ int sandbox_new(struct sandboxes *s, const struct sandbox_spec *spec, struct san
 		struct diag *d)
 {
 	struct sandbox *b;
+	uint32_t slot;
 	int err;
 
-	b = calloc(1, sizeof(*b));
-	if (!b)
-		return diag_set(d, -ENOMEM, "out of memory");
-	b->all = s;
-	b->cgroup = b->events = -1;
-	b->uid = spec->uid;
-	b->limits = spec->limits;
-	b->started = wall_clock();
-	b->name = copy_text(spec->name);
-	b->policy = copy_text(spec->policy);
-	err = find_slot(s, &b->slot);
-	if (err) {
-		free(b->name);
-		free(b->policy);
-		free(b);
+	err = find_slot(s, &slot);
+	if (err)
 		return diag_set(d, err, "all %u sandboxes of this host are in use",
 				EG_MAX_SANDBOXES);
-	}
-	s->by_slot[b->slot] = b;
-	publisher_ref(s->p, spec->version);
-	b->version = spec->version;
-	err = b->name && b->policy ? 0 : diag_set(d, -ENOMEM, "out of memory");
-	if (!err)
-		err = state_counter("last-sandbox", 0, &b->id, d);
+	b = alloc_sandbox(s, spec);
+	if (!b)
+		return diag_set(d, -ENOMEM, "out of memory");
+	b->slot = slot;
+	b->started = wall_clock();
+	err = state_counter("last-sandbox", 0, &b->id, d);
 	if (!err)
 		err = make_cgroup(b, d);
 	if (!err)
@@ -243,8 +267,34 @@ int sandbox_new(struct sandboxes *s, const struct sandbox_spec *spec, struct san
 		undo_new(b);
 		return err;
 	}
-	b->next_of_hash = s->by_id[b->id % ID_BUCKETS];
-	s->by_id[b->id % ID_BUCKETS] = b;
+	enlist(b);
+	*out = b;
+	return 0;
+}
+
+int sandbox_adopt(struct sandboxes *s, uint64_t id, uint32_t slot, uint64_t started, pid_t leader,
+		  const struct sandbox_spec *spec, struct sandbox **out, struct diag *d)
+{
+	const struct eg_sandbox *live = &agent_sandboxes(s->a)[slot % EG_MAX_SANDBOXES];
+	struct sandbox *b;
+	int err;
+
+	if (slot >= EG_MAX_SANDBOXES || live->state != EG_S_LIVE || live->id != id ||
+	    s->by_slot[slot])
+		return -ENOENT;
+	b = alloc_sandbox(s, spec);
+	if (!b)
+		return diag_set(d, -ENOMEM, "out of memory");
+	b->id = id;
+	b->slot = slot;
+	b->started = started;
+	b->leader = leader;
+	err = open_cgroup(b);
+	if (err) {
+		free_sandbox(b);
+		return -ENOENT;
+	}
+	enlist(b);
 	*out = b;
 	return 0;
 }

@@ -42,6 +42,13 @@ int sandbox_new(struct sandboxes *s, const struct sandbox_spec *spec, struct san
 		struct diag *d);
 
 /*
+ * Take over a sandbox of an earlier egressd: it is live in the adopted maps, and
+ * its cgroup exists. -ENOENT: one of the two is not so.
+ */
+int sandbox_adopt(struct sandboxes *s, uint64_t id, uint32_t slot, uint64_t started, pid_t leader,
+		  const struct sandbox_spec *spec, struct sandbox **out, struct diag *d);
+
+/*
  * Move a child that is blocked in its launcher into the cgroup and mark it. It
  * must have one thread. -ESRCH: it died. -EPERM: it belongs to somebody else,
  * has threads, or is marked already.

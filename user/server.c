@@ -38,7 +38,7 @@ static const struct {
 void conn_reply(struct conn *c, json_t *answer)
 {
 	/* one that does not read its answers loses them, and only its own */
-	if (answer && !c->closed)
+	if (answer && !c->closed && c->fd >= 0)
 		(void)control_send(c->fd, answer, NULL, 0);
 	json_decref(answer);
 }
@@ -113,7 +113,8 @@ void conn_free(struct conn *c)
 	stop_log(c);
 	if (c->child >= 0)
 		close(c->child);
-	close(c->fd);
+	if (c->fd >= 0)
+		close(c->fd);
 	free(c);
 }
 
@@ -180,9 +181,26 @@ static uint32_t connections_of(const struct server *s, uid_t uid)
 	return n;
 }
 
-int server_serve(struct server *s, int fd)
+struct conn *conn_new(struct server *s, int fd)
 {
 	struct conn *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		return NULL;
+	c->s = s;
+	c->fd = fd;
+	c->child = -1;
+	c->next = s->conns;
+	if (c->next)
+		c->next->prev = c;
+	s->conns = c;
+	s->nconns++;
+	return c;
+}
+
+int server_serve(struct server *s, int fd)
+{
+	struct conn *c = conn_new(s, fd);
 	socklen_t len = sizeof(c->peer);
 	int err;
 
@@ -190,22 +208,10 @@ int server_serve(struct server *s, int fd)
 		close(fd);
 		return -ENOMEM;
 	}
-	c->s = s;
-	c->fd = fd;
-	c->child = -1;
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &c->peer, &len)) {
-		err = -errno;
-		close(fd);
-		free(c);
-		return err;
-	}
+	err = getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &c->peer, &len) ? -errno : 0;
 	c->uid = c->peer.uid;
-	c->next = s->conns;
-	if (c->next)
-		c->next->prev = c;
-	s->conns = c;
-	s->nconns++;
-	err = fcntl(fd, F_SETFL, O_NONBLOCK) ? -errno : 0;
+	if (!err && fcntl(fd, F_SETFL, O_NONBLOCK))
+		err = -errno;
 	if (!err)
 		err = sd_event_add_io(s->loop, &c->io, fd, EPOLLIN, on_message, c);
 	if (err < 0) {
@@ -280,6 +286,8 @@ int server_new(struct sd_event *loop, struct agent *a, const struct server_optio
 		err = sandboxes_new(a, s->publisher, &s->sandboxes, d);
 	if (!err)
 		err = server_events_start(s, d);
+	if (!err && agent_adopted(a))
+		err = server_adopt(s, d);
 	if (!err && o->socket)
 		err = listen_at(s, d);
 	if (err) {

@@ -13,6 +13,7 @@
 #include "event_text.h"
 
 struct agent;
+struct compiled;
 struct conn;
 struct eventlog;
 struct events;
@@ -42,12 +43,13 @@ struct server {
 struct conn {
 	struct server *s;
 	struct conn *prev, *next;
-	int fd;
+	int fd; /* -1: the launcher talked to an earlier egressd */
 	sd_event_source *io;
 	struct ucred peer;
 	uid_t uid; /* for whom it runs: the peer, or whom root names */
 
-	int child; /* pidfd of the blocked command */
+	int child; /* pidfd of the blocked command; of the launcher when adopted */
+	uint64_t deadline; /* of limits: time, CLOCK_MONOTONIC us; 0: none */
 	struct sandbox *box;
 	sd_event_source *empty; /* its cgroup became empty, maybe */
 	sd_event_source *timer; /* limits: time */
@@ -71,6 +73,9 @@ void conn_free(struct conn *c);
 /* server_run.c */
 void serve_run(struct conn *c, json_t *request, int *fds, size_t nfds);
 void serve_end(struct conn *c, json_t *request, int *fds, size_t nfds);
+/* Watch a sandbox's cgroup and time. */
+int conn_watch(struct conn *c, struct diag *d);
+struct conn *conn_new(struct server *s, int fd);
 /* Kill the sandbox of a connection; it ends when its cgroup is empty. */
 void conn_kill(struct conn *c, const char *note);
 
@@ -89,6 +94,14 @@ struct run_policy {
  */
 int server_policy(struct server *s, const struct run_policy *rp, const struct version **v,
 		  json_t **need, struct diag *d);
+
+/* Compile again what a version was compiled from (publisher_compile_fn). */
+struct compiled *server_compile_key(void *ctx, const char *key, size_t key_len);
+
+/* server_adopt.c: sandboxes across restarts of egressd */
+int server_adopt(struct server *s, struct diag *d);
+void server_save(struct conn *c);
+void server_forget(struct server *s, uint64_t sandbox);
 
 /* server_events.c */
 int server_events_start(struct server *s, struct diag *d);

@@ -152,17 +152,17 @@ static int refuse_unenforced(struct server *s, const struct compiled *c, struct 
 	return 0;
 }
 
-static int compile_texts(struct server *s, const struct run_policy *rp,
-			 const struct policy_vars *vars, const char *key, const struct version **v,
-			 json_t *need, struct diag *d)
+/* 0 with *c, or NULL in it when texts are missing; or negative errno. */
+static int compile_texts(const struct run_policy *rp, const struct policy_vars *vars,
+			 struct compiled **c, json_t *need, struct diag *d)
 {
 	const char *first = json_string_value(json_array_get(rp->policies, 0));
 	struct text_reader reader = { rp, need };
 	struct policy_reader rd = { read_text, &reader };
-	struct compiled *c = NULL;
 	struct policy *p = NULL;
 	int err;
 
+	*c = NULL;
 	if (!first)
 		return diag_set(d, -EINVAL, "bad request: a policy's name was expected");
 	err = policy_load(json_array_size(rp->policies) > 1 ? COMMAND_LINE : first, &rd, &p, d);
@@ -174,14 +174,27 @@ static int compile_texts(struct server *s, const struct run_policy *rp,
 	}
 	if (err)
 		return err;
-	err = policy_compile(p, vars, &c, d);
+	err = policy_compile(p, vars, c, d);
 	policy_free(p);
 	if (err)
 		return err;
 	if (rp->audit) {
-		c->head.flags |= EG_P_AUDIT;
-		c->run.audit = true;
+		(*c)->head.flags |= EG_P_AUDIT;
+		(*c)->run.audit = true;
 	}
+	return 0;
+}
+
+static int publish_texts(struct server *s, const struct run_policy *rp,
+			 const struct policy_vars *vars, const char *key, const struct version **v,
+			 json_t *need, struct diag *d)
+{
+	struct compiled *c;
+	int err;
+
+	err = compile_texts(rp, vars, &c, need, d);
+	if (err || !c)
+		return err;
 	err = refuse_unenforced(s, c, d);
 	if (err) {
 		compiled_free(c);
@@ -213,10 +226,37 @@ int server_policy(struct server *s, const struct run_policy *rp, const struct ve
 		err = d->err;
 	} else {
 		*need = json_array();
-		err = compile_texts(s, rp, &vars, key, v, *need, d);
+		err = publish_texts(s, rp, &vars, key, v, *need, d);
 		if (err)
 			json_decref(*need);
 	}
 	policy_vars_clear(&vars);
 	return err;
+}
+
+struct compiled *server_compile_key(void *ctx, const char *key, size_t key_len)
+{
+	struct policy_vars v = { .readlink = policy_vars_real_readlink };
+	struct run_policy rp = {};
+	json_t *j = json_loadb(key, key_len, 0, NULL), *need = json_array();
+	struct compiled *c = NULL;
+	json_int_t uid;
+	int audit;
+
+	(void)ctx;
+	if (j && need &&
+	    !json_unpack(j, "{s:o, s:o, s:s?, s:s?, s:s?, s:s?, s:I, s:b}", "policies", &rp.policies,
+			 "texts", &rp.texts, "workdir", &v.workdir, "home", &v.home, "tmpdir",
+			 &v.tmpdir, "gitdir", &v.gitdir, "uid", &uid, "audit", &audit)) {
+		char text[16];
+
+		snprintf(text, sizeof(text), "%u", (unsigned int)uid);
+		v.uid = text;
+		rp.audit = audit;
+		/* it compiled once; if it does not any more, its sandboxes are ended */
+		(void)compile_texts(&rp, &v, &c, need, NULL);
+	}
+	json_decref(need);
+	json_decref(j);
+	return c;
 }

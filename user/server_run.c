@@ -4,6 +4,7 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "bpf_load.h"
@@ -54,6 +55,7 @@ static void finish(struct conn *c)
 	struct server *s = c->s;
 	struct eg_sandbox last;
 	json_t *answer;
+	uint64_t id;
 	int err;
 
 	c->empty = sd_event_source_disable_unref(c->empty);
@@ -67,10 +69,12 @@ static void finish(struct conn *c)
 			   "suppressed", (json_int_t)last.ev_suppressed, "lost",
 			   (json_int_t)last.ev_lost, "failed", (json_int_t)last.failed, "note",
 			   c->note);
+	id = last.id;
 	err = sandbox_remove(c->box);
 	if (err)
 		fprintf(stderr, "egressd: cannot remove a sandbox's cgroup: %s\n", strerror(-err));
 	c->box = NULL;
+	server_forget(s, id);
 	sweep_later(s);
 	if (c->want_end)
 		conn_reply(c, answer);
@@ -103,17 +107,47 @@ void conn_kill(struct conn *c, const char *note)
 	/* else on_empty() is called when it is */
 }
 
+/* A launcher whose egressd was started anew comes back for the end of its run. */
+static int take_over(struct conn *c, const json_t *id)
+{
+	struct sandbox *b = json_is_integer(id) ? sandboxes_find(c->s->sandboxes,
+								 (uint64_t)json_integer_value(id)) :
+						  NULL;
+	struct conn *from = b ? sandbox_owner(b) : NULL;
+	struct diag d;
+	int err;
+
+	if (!from || from->fd >= 0 || (c->peer.uid && c->peer.uid != sandbox_uid(b)))
+		return -ENOENT;
+	c->box = steal_ptr(from->box);
+	c->note = from->note;
+	c->deadline = from->deadline;
+	conn_free(from);
+	sandbox_set_owner(c->box, c);
+	err = conn_watch(c, &d);
+	if (err)
+		sandbox_kill(c->box); /* nobody would see it end: the next start does */
+	return err;
+}
+
 void serve_end(struct conn *c, json_t *request, int *fds, size_t nfds)
 {
-	(void)request;
 	(void)fds;
 	(void)nfds;
-	if (!c->box) {
+	if (!c->box && take_over(c, json_object_get(request, "sandbox"))) {
 		conn_error(c, 125, "nothing runs on this connection");
 		return;
 	}
 	c->want_end = true;
 	conn_kill(c, NULL);
+}
+
+static uint64_t monotonic_us(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000000ull + ts.tv_nsec / 1000;
 }
 
 static int on_timeout(sd_event_source *src, uint64_t usec, void *ctx)
@@ -235,16 +269,15 @@ static json_t *describe(const struct sandbox *b)
 			 string_array(c->run.env_only));
 }
 
-static int watch(struct conn *c, struct diag *d)
+int conn_watch(struct conn *c, struct diag *d)
 {
-	uint64_t limit = sandbox_limits(c->box)->time_ms;
 	sd_event *loop = c->s->loop;
 	int err;
 
 	err = sd_event_add_io(loop, &c->empty, sandbox_events_fd(c->box), EPOLLPRI, on_empty, c);
-	if (err >= 0 && limit)
-		err = sd_event_add_time_relative(loop, &c->timer, CLOCK_MONOTONIC, limit * 1000, 0,
-						 on_timeout, c);
+	if (err >= 0 && c->deadline)
+		err = sd_event_add_time(loop, &c->timer, CLOCK_MONOTONIC, c->deadline, 0, on_timeout,
+					c);
 	return err < 0 ? diag_set(d, err, "out of memory") : 0;
 }
 
@@ -261,14 +294,18 @@ static int start(struct conn *c, const struct run_request *r, const struct versi
 	if (err)
 		return err;
 	sandbox_set_owner(c->box, c);
-	err = watch(c, d);
+	if (sandbox_limits(c->box)->time_ms)
+		c->deadline = monotonic_us() + sandbox_limits(c->box)->time_ms * 1000;
+	err = conn_watch(c, d);
 	if (!err)
 		err = sandbox_enter(c->box, c->child, c->peer.uid, d);
 	if (err) {
 		c->want_end = false;
 		conn_kill(c, NULL);
+		return err;
 	}
-	return err;
+	server_save(c);
+	return 0;
 }
 
 void serve_run(struct conn *c, json_t *request, int *fds, size_t nfds)

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* What publish.c and publish_state.c share; everything else uses publish.h. */
+#ifndef PUBLISH_INT_H
+#define PUBLISH_INT_H
+
+#include <linux/types.h>
+#include <stdbool.h>
+
+#include "publish.h"
+
+#include "../bpf/egressctl.h"
+
+/* objects and what is allowed on them, sorted by object, each one once */
+struct anchor_set {
+	struct bound_anchor {
+		struct eg_anchor_key key; /* serial 0 */
+		struct eg_anchor v; /* state not relocated */
+	} *a;
+	uint32_t n;
+};
+
+struct entry {
+	struct version v; /* first: handed out as a pointer to it */
+	struct compiled *compiled;
+	char *key;
+	size_t key_len;
+	uint64_t hash;
+	uint64_t last_used;
+	struct range slots, ports;
+	uint32_t nprefixes; /* in the map */
+	struct anchor_set anchors;
+	uint32_t anchors_put; /* of them, in the map */
+	bool stale; /* its anchors mean other objects by now: not for new sandboxes */
+};
+
+struct publisher {
+	struct agent *a;
+	struct ranges slots, ports;
+	uint32_t prefixes_left, anchors_left;
+	uint64_t clock;
+	struct entry *by_slot[EG_MAX_POLICIES];
+};
+
+/* Owns `c` in any case. NULL: out of memory. */
+struct entry *publish_new_entry(struct compiled *c, const char *key, size_t key_len);
+/* Gives its ranges back; its rows must be out of the maps. */
+void publish_free_entry(struct publisher *p, struct entry *e);
+
+/*
+ * What the next egressd needs to go on with a version, in the state directory;
+ * nothing is kept for agents that nobody adopts.
+ */
+int publish_save(const struct publisher *p, const struct entry *e, struct diag *d);
+void publish_forget(const struct publisher *p, const struct entry *e);
+
+#endif

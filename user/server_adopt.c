@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Sandboxes across restarts of egressd. The kernel went on enforcing; what has
+ * to be known again is whose they are, what to call them, and when they end: with
+ * the launcher, whose pid and start time are saved, or at their time limit.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <linux/types.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <unistd.h>
+
+#include "bpf_load.h"
+#include "bpf_sweep.h"
+#include "cgroup.h"
+#include "events.h"
+#include "publish.h"
+#include "sandbox.h"
+#include "server_int.h"
+#include "state.h"
+#include "util.h"
+
+#include "../bpf/egressctl.h"
+
+#define DIR_NAME "sandboxes"
+#define RECORD_MAX (64u << 10)
+#define EMPTY_MS 10000
+
+struct record {
+	json_int_t id, slot, uid, owner, owner_start, leader, started, deadline;
+	const char *name, *policy;
+	int fail_fast, freeze;
+};
+
+/* One format for both directions. */
+#define RECORD_FORMAT "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:s, s:b, s:b}"
+
+static void file_name(uint64_t id, char buf[24])
+{
+	snprintf(buf, 24, "%" PRIu64, id);
+}
+
+void server_save(struct conn *c)
+{
+	_cleanup_free_ char *text = NULL;
+	const struct sandbox *b = c->box;
+	uint64_t start = 0;
+	char name[24];
+	json_t *j;
+
+	if (!agent_adoptable(c->s->a))
+		return;
+	(void)process_start(c->peer.pid, &start); /* 0: taken for dead, so it ends at a restart */
+	j = json_pack(RECORD_FORMAT, "id", (json_int_t)sandbox_id(b), "slot",
+		      (json_int_t)sandbox_slot(b), "uid", (json_int_t)sandbox_uid(b), "owner",
+		      (json_int_t)c->peer.pid, "owner_start", (json_int_t)start, "leader",
+		      (json_int_t)sandbox_leader(b), "started", (json_int_t)sandbox_started(b),
+		      "deadline", (json_int_t)c->deadline, "name", sandbox_name(b), "policy",
+		      sandbox_policy(b), "fail_fast", c->fail_fast, "freeze", c->freeze);
+	text = j ? json_dumps(j, JSON_COMPACT) : NULL;
+	json_decref(j);
+	file_name(sandbox_id(b), name);
+	/* without it the run goes on, and ends when egressd is started anew */
+	if (text && state_write(DIR_NAME, name, text, strlen(text)))
+		fprintf(stderr, "egressd: cannot write %s/%s\n", STATE_DIR, DIR_NAME);
+}
+
+void server_forget(struct server *s, uint64_t sandbox)
+{
+	char name[24];
+
+	if (!agent_adoptable(s->a))
+		return;
+	file_name(sandbox, name);
+	(void)state_remove(DIR_NAME, name); /* a stale one is removed at the next start */
+}
+
+/* ---- taking over -------------------------------------------------------------------------- */
+
+static int on_owner_end(sd_event_source *src, int fd, uint32_t revents, void *ctx)
+{
+	struct conn *c = ctx;
+
+	(void)src;
+	(void)fd;
+	(void)revents;
+	c->closed = true;
+	c->io = sd_event_source_disable_unref(c->io);
+	conn_kill(c, NULL);
+	return 0;
+}
+
+/* The launcher's pidfd, when the process with that number is still the launcher. */
+static int open_owner(const struct record *r)
+{
+	_cleanup_close_ int fd = pidfd_open(r->owner, 0);
+	uint64_t start;
+
+	if (fd < 0 || process_start(r->owner, &start) || start != (uint64_t)r->owner_start)
+		return -ESRCH;
+	return steal_fd(&fd);
+}
+
+static int adopt(struct server *s, const struct record *r, struct diag *d)
+{
+	struct sandbox_spec spec = { .uid = r->uid, .name = r->name, .policy = r->policy };
+	struct eg_sandbox *slots = agent_sandboxes(s->a);
+	struct sandbox *b;
+	struct conn *c;
+	int err;
+
+	if (r->slot < 0 || r->slot >= EG_MAX_SANDBOXES)
+		return -ENOENT;
+	spec.version = publisher_at(s->publisher, slots[r->slot].policy);
+	if (!spec.version)
+		return -ENOENT;
+	err = sandbox_adopt(s->sandboxes, r->id, r->slot, r->started, r->leader, &spec, &b, d);
+	if (err)
+		return err;
+	c = conn_new(s, -1);
+	if (!c)
+		return diag_set(d, -ENOMEM, "out of memory");
+	c->box = b;
+	c->uid = c->peer.uid = r->uid;
+	c->peer.pid = r->owner;
+	c->fail_fast = r->fail_fast;
+	c->freeze = r->freeze;
+	c->deadline = r->deadline;
+	sandbox_set_owner(b, c);
+	err = events_adopt(s->events, r->id);
+	if (!err)
+		err = conn_watch(c, d);
+	if (err)
+		return err;
+	c->child = open_owner(r);
+	if (c->child >= 0 && sd_event_add_io(s->loop, &c->io, c->child, EPOLLIN, on_owner_end, c) >= 0)
+		return 0;
+	c->closed = true; /* nobody waits for it */
+	conn_kill(c, NULL);
+	return 0;
+}
+
+static int adopt_file(struct server *s, const char *name, struct diag *d)
+{
+	_cleanup_free_ char *text = NULL;
+	struct record r;
+	json_t *j;
+	size_t len;
+	int err;
+
+	err = state_read(DIR_NAME, name, RECORD_MAX, &text, &len);
+	if (err)
+		return diag_set(d, err, "cannot read %s/%s/%s: %s", STATE_DIR, DIR_NAME, name,
+				strerror(-err));
+	j = json_loadb(text, len, 0, NULL);
+	err = -ENOENT;
+	if (j && !json_unpack(j, RECORD_FORMAT, "id", &r.id, "slot", &r.slot, "uid", &r.uid, "owner",
+			      &r.owner, "owner_start", &r.owner_start, "leader", &r.leader,
+			      "started", &r.started, "deadline", &r.deadline, "name", &r.name,
+			      "policy", &r.policy, "fail_fast", &r.fail_fast, "freeze", &r.freeze))
+		err = adopt(s, &r, d);
+	json_decref(j);
+	if (err == -ENOENT)
+		(void)state_remove(DIR_NAME, name);
+	return err == -ENOENT ? 0 : err;
+}
+
+/*
+ * What nobody knows: sandboxes that were being made or removed when egressd died.
+ * Their tasks must not go on under tables whose place is free now.
+ */
+static void end_unknown(struct server *s)
+{
+	struct eg_sandbox *slots = agent_sandboxes(s->a);
+	int parent = agent_cgroup_fd(s->a);
+	uint32_t i;
+
+	for (i = 0; i < EG_MAX_SANDBOXES; i++) {
+		_cleanup_close_ int dir = -1;
+		char name[32];
+
+		if (slots[i].state != EG_S_LIVE || sandboxes_find(s->sandboxes, slots[i].id))
+			continue;
+		slots[i].state = EG_S_DEAD; /* refused everything from now on */
+		snprintf(name, sizeof(name), "s%" PRIu64, (uint64_t)slots[i].id);
+		dir = openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+		if (dir < 0)
+			continue;
+		(void)cgroup_kill(dir);
+		(void)cgroup_wait_empty(dir, EMPTY_MS);
+		(void)cgroup_remove(parent, name); /* what is stuck stays, dead */
+	}
+	sweep_dead(agent_map_fd(s->a, AGENT_MAP_TASKS), slots);
+}
+
+int server_adopt(struct server *s, struct diag *d)
+{
+	struct dirent *e;
+	int err = 0;
+	DIR *dir;
+
+	err = publisher_adopt(s->publisher, server_compile_key, NULL, d);
+	if (err)
+		return err;
+	dir = opendir(STATE_DIR "/" DIR_NAME);
+	while (dir && !err && (e = readdir(dir)))
+		if (e->d_name[0] != '.')
+			err = adopt_file(s, e->d_name, d);
+	if (dir)
+		closedir(dir);
+	if (!err)
+		end_unknown(s);
+	return err;
+}
