@@ -49,7 +49,7 @@ static long feed_byte(__u32 i, struct step *s)
 	if (i >= DFA_PATH_MAX)
 		return 1;
 	byte = c->path[i];
-	if (byte != '/') {
+	if (byte != '/' || c->one_name) {
 		c->name = eg_dfa_byte(s->dfa, c->name, byte);
 		c->in_name = 1;
 	} else if (c->in_name) {
@@ -83,5 +83,6 @@ static long judge_case(__u32 i, void *unused)
 SEC("syscall")
 int judge(void *ctx)
 {
+	/* how many it has begun: all, unless one stopped it */
 	return bpf_loop(ncases, judge_case, NULL, 0);
 }

@@ -10,7 +10,8 @@ struct dfa_case { /* element of the array map `cases` */
 	__u32 start; /* eg_policy.start_path */
 	__u32 names; /* eg_policy.names */
 	__u32 len; /* of path */
-	__u32 in_name; /* bytes of a name have been fed */
+	__u16 one_name; /* an abstract socket: '/' is nothing special */
+	__u16 in_name; /* bytes of a name have been fed */
 	__u64 state; /* out: where the path leads */
 	__u64 name;
 	__u8 path[DFA_PATH_MAX];
