@@ -8,7 +8,7 @@
 
 #include "diag.h"
 #include "launch.h"
-#include "limits.h"
+#include "run_limits.h"
 #include "util.h"
 
 enum kind { FLAG, LIST, TEXT, FD };
@@ -23,6 +23,8 @@ static const struct option_spec {
 #define AT(field) offsetof(struct launch, field)
 	{ "-p --policy", "POLICY", LIST, AT(policies), AT(npolicies),
 	  "policy by name or path (./FILE); several are united" },
+	{ "--allow", "RULE", LIST, AT(allows), AT(nallows),
+	  "add to the policy: 'open PATH PERM', 'connect ADDR:PORT', 'unix NAME'" },
 	{ "--egress-only", NULL, FLAG, AT(egress_only), 0,
 	  "enforce network rules alone, without BPF LSM (no egressd)" },
 	{ "--audit", NULL, FLAG, AT(audit), 0, "report what would be refused, refuse nothing" },

@@ -15,7 +15,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "limits.h"
+#include "run_limits.h"
 
 struct agent;
 struct diag;

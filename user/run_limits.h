@@ -3,8 +3,8 @@
  * `limits` of a policy and `--limit` of the command line: parsed once, applied
  * through cgroup v2 controllers, refused where the host has none.
  */
-#ifndef LIMITS_H
-#define LIMITS_H
+#ifndef RUN_LIMITS_H
+#define RUN_LIMITS_H
 
 #include <stddef.h>
 #include <stdint.h>

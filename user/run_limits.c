@@ -7,7 +7,7 @@
 
 #include "cgroup.h"
 #include "diag.h"
-#include "limits.h"
+#include "run_limits.h"
 
 struct unit {
 	const char *suffix;
