@@ -252,6 +252,8 @@ struct eg_task {
 	/* scratch of the path programs, private to this task */
 	__u64 key[6]; /* what the memo is asked for */
 	__u64 found[6]; /* what is at the two names of a move */
+	__u32 fed; /* state of a long name, half-way */
+	__u32 pad;
 	char name[EG_NAME_MAX + 1]; /* the last name of the path being judged */
 };
 
@@ -425,7 +427,7 @@ _Static_assert(sizeof(struct eg_prefix_key) == 24, "eg_prefix_key");
 _Static_assert(sizeof(struct eg_port) == 12, "eg_port");
 _Static_assert(sizeof(struct eg_anchor_key) == 16, "eg_anchor_key");
 _Static_assert(sizeof(struct eg_sandbox) == 112, "eg_sandbox");
-_Static_assert(sizeof(struct eg_task) == 368, "eg_task");
+_Static_assert(sizeof(struct eg_task) == 376, "eg_task");
 _Static_assert(sizeof(struct eg_sock) == 64, "eg_sock");
 _Static_assert(sizeof(struct eg_cgroup) == 16, "eg_cgroup");
 _Static_assert(sizeof(struct eg_event) == 120, "eg_event");

@@ -23,9 +23,11 @@
 
 #define FMODE_READ 0x1
 #define FMODE_WRITE 0x2
+#define FMODE_PATH 0x4000 /* O_PATH */
 #define FMODE_BACKING 0x2000000 /* 6.12, include/linux/fs.h: overlayfs' layer file */
 #define FMODE_EXEC_FLAG 0x20 /* __FMODE_EXEC in f_flags */
 #define O_TRUNC 01000
+#define PROT_WRITE 0x2
 #define PROT_EXEC 0x4
 #define VM_EXEC 0x4
 #define S_IFMT 00170000
@@ -53,8 +55,6 @@
 #define ATTR_ATIME (1 << 4)
 #define ATTR_MTIME (1 << 5)
 #define ATTR_FORCE (1 << 9)
-
-#define PF_IO_WORKER 0x00000010
 
 /* include/uapi/linux/fs.h and asm-generic/ioctls.h */
 #define TIOCSTI 0x5412
@@ -107,23 +107,58 @@ static __always_inline int refuse(struct who *w, __u16 op, __u8 want, __u8 reaso
 	return refuse_raw(w, op, want, reason, -EACCES, (__u64)at->mnt, (__u64)dentry, 0, 0);
 }
 
+/* Why what was found does not hold `want`. */
+static __always_inline __u8 reason_of(const struct found *f, __u8 want)
+{
+	if (f->reason)
+		return f->reason;
+	/* its path would do, so it is a rule at another name of it */
+	return !f->internal && (eg_dfa_perm(f->state) & want) == want ? EG_WHY_ANCHOR : EG_WHY_RULE;
+}
+
+/*
+ * Filesystems through which others are governed: no sandboxed task makes or
+ * changes anything there, whatever the rules say. Reading is a matter of rules.
+ */
+static __always_inline bool guarded_magic(unsigned long magic)
+{
+	return magic == CGROUP2_SUPER_MAGIC || magic == CGROUP_SUPER_MAGIC ||
+	       magic == BPF_FS_MAGIC || magic == TRACEFS_MAGIC || magic == DEBUGFS_MAGIC ||
+	       magic == SECURITYFS_MAGIC;
+}
+
+/* Block devices hold filesystems; what procfs has outside of tasks' directories is the kernel's. */
+static __always_inline bool guarded_write(struct inode *inode)
+{
+	struct proc_inode *pi;
+	unsigned long magic = inode->i_sb->s_magic;
+
+	if ((inode->i_mode & S_IFMT) == S_IFBLK)
+		return true;
+	if (magic != PROC_SUPER_MAGIC)
+		return guarded_magic(magic);
+	pi = (struct proc_inode *)((__u64)inode -
+				   bpf_core_field_offset(struct proc_inode, vfs_inode));
+	return !BPF_CORE_READ(pi, pid);
+}
+
 /* `want` on the name `dentry` in `dir`, reached through `mnt` */
 static __noinline int check(struct who *w, __u16 op, __u8 want, const struct path *dir,
 			    struct dentry *dentry)
 {
 	struct object o = {};
 	struct found f;
-	__u8 reason;
 
+	if (guarded_magic(dir->dentry->d_sb->s_magic))
+		return refuse(w, op, want, EG_WHY_GUARD, dir, dentry);
+	if (!(w->p->flags & EG_P_PATHS))
+		return 0;
 	if (w->p->nanchors)
 		o = object_by_hand(dentry);
 	judge_child(w->t, w->p, &f, dir->mnt, dir->dentry, dentry, &o);
 	if ((f.perm & want) == want)
 		return 0;
-	reason = f.reason;
-	if (!reason && f.alt != NO_STATE)
-		reason = EG_WHY_ANCHOR;
-	return refuse(w, op, want & ~f.perm, reason, dir, dentry);
+	return refuse(w, op, want & ~f.perm, reason_of(&f, want), dir, dentry);
 }
 
 /* `want` on the object at `path` */
@@ -141,33 +176,21 @@ static __always_inline int judge_object(struct who *w, struct found *f, const st
 static __noinline int check_object(struct who *w, __u16 op, __u8 want, const struct path *path)
 {
 	struct found f;
-	__u8 reason;
 
+	if (!(w->p->flags & EG_P_PATHS))
+		return 0;
 	judge_object(w, &f, path);
 	if ((f.perm & want) == want)
 		return 0;
-	reason = f.reason;
-	if (!reason && f.alt != NO_STATE)
-		reason = EG_WHY_ANCHOR;
-	return refuse(w, op, want & ~f.perm, reason, path, path->dentry);
+	return refuse(w, op, want & ~f.perm, reason_of(&f, want), path, path->dentry);
 }
 
-/* Nothing below here is for sandboxed tasks to write, whatever the rules say. */
-static __always_inline bool guarded_write(struct inode *inode)
+/* The same for what changes the object without opening it for that. */
+static __always_inline int check_change(struct who *w, __u16 op, const struct path *path)
 {
-	struct proc_inode *pi;
-	unsigned long magic = inode->i_sb->s_magic;
-
-	if ((inode->i_mode & S_IFMT) == S_IFBLK)
-		return true;
-	if (magic == PROC_SUPER_MAGIC) {
-		pi = (struct proc_inode *)((__u64)inode -
-					   bpf_core_field_offset(struct proc_inode, vfs_inode));
-		return BPF_CORE_READ(pi, sysctl) != NULL;
-	}
-	return magic == CGROUP2_SUPER_MAGIC || magic == CGROUP_SUPER_MAGIC ||
-	       magic == BPF_FS_MAGIC || magic == TRACEFS_MAGIC || magic == DEBUGFS_MAGIC ||
-	       magic == SECURITYFS_MAGIC;
+	if (guarded_write(path->dentry->d_inode))
+		return refuse(w, op, EG_W, EG_WHY_GUARD, path, path->dentry);
+	return check_object(w, op, EG_W, path);
 }
 
 /* A terminal is its own when the sandbox was started on it or made it. */
@@ -228,8 +251,6 @@ static __always_inline int check_file(struct who *w, __u16 op, struct file *file
 	if (inode->i_sb->s_magic == DEVPTS_SUPER_MAGIC && (inode->i_mode & S_IFMT) == S_IFCHR &&
 	    !own_terminal(w, inode))
 		return refuse(w, op, want, EG_WHY_FOREIGN, &file->f_path, file->f_path.dentry);
-	if (!(w->p->flags & EG_P_PATHS))
-		return 0;
 	return check_object(w, op, want, &file->f_path);
 }
 
@@ -276,6 +297,8 @@ int BPF_PROG(file_receive, struct file *file, int ret)
 			return 0;
 		return refuse(&w, EG_OP_RECEIVE, 0, EG_WHY_FOREIGN, &file->f_path, dentry);
 	}
+	if (file->f_mode & FMODE_PATH)
+		return 0; /* only a name; judged when it is used */
 	bpf_probe_read_kernel(name, sizeof(name), dentry->d_name.name);
 	if (!(inode->i_mode & S_IFMT) &&
 	    (!__builtin_memcmp(name, "[io_urin", 8) || !__builtin_memcmp(name, "[perf_ev", 8) ||
@@ -288,15 +311,14 @@ int BPF_PROG(file_receive, struct file *file, int ret)
 static __always_inline int check_code(struct who *w, __u16 op, const struct path *path)
 {
 	struct found f;
-	__u8 reason;
 
 	judge_object(w, &f, path);
 	if (f.internal && !(w->p->flags & EG_P_STRICT))
 		return 0; /* a memfd */
 	if ((f.perm & EG_X) && !f.internal)
 		return 0;
-	reason = f.internal ? EG_WHY_GUARD : f.reason;
-	return refuse(w, op, EG_X, reason, path, path->dentry);
+	return refuse(w, op, EG_X, f.internal ? EG_WHY_GUARD : reason_of(&f, EG_X), path,
+		      path->dentry);
 }
 
 /* Runs for the file, then again for each interpreter. */
@@ -334,7 +356,7 @@ int BPF_PROG(mmap_file, struct file *file, unsigned long reqprot, unsigned long 
 	if (!(w.p->flags & EG_P_PATHS))
 		return 0;
 	/* the verifier takes an argument for never NULL (6.4 to 6.12): ask for its value */
-	if (address_of(file))
+	if (address_of(file) && !((w.p->flags & EG_P_STRICT) && (prot & PROT_WRITE)))
 		return check_code(&w, EG_OP_MMAP, &file->f_path);
 	if (w.p->flags & EG_P_STRICT)
 		return refuse_raw(&w, EG_OP_MMAP, EG_X, EG_WHY_GUARD, -EACCES, 0, 0, 0, 0);
@@ -369,9 +391,11 @@ int BPF_PROG(file_mprotect, struct vm_area_struct *vma, unsigned long reqprot, u
 	if (!(w.p->flags & EG_P_PATHS))
 		return 0;
 	file = vma->vm_file;
-	if (!file) {
-		if (w.p->flags & EG_P_STRICT)
+	if (w.p->flags & EG_P_STRICT) {
+		/* pages that are the task's own by now, or can become so, hold no file's code */
+		if (!file || vma->anon_vma || (prot & PROT_WRITE))
 			return refuse_raw(&w, EG_OP_MMAP, EG_X, EG_WHY_GUARD, -EACCES, 0, 0, 0, 0);
+	} else if (!file) {
 		return 0;
 	}
 	if (bpf_core_type_exists(struct backing_file___612) && (file->f_mode & FMODE_BACKING)) {
@@ -382,7 +406,7 @@ int BPF_PROG(file_mprotect, struct vm_area_struct *vma, unsigned long reqprot, u
 		judge_slow(w.t, w.p, &f, mnt, dentry);
 		if (f.perm & EG_X)
 			return 0;
-		return refuse_raw(&w, EG_OP_MMAP, EG_X, f.reason, -EACCES, (__u64)mnt,
+		return refuse_raw(&w, EG_OP_MMAP, EG_X, reason_of(&f, EG_X), -EACCES, (__u64)mnt,
 				  (__u64)dentry, 0, 0);
 	}
 	return check_code(&w, EG_OP_MMAP, &file->f_path);
@@ -393,8 +417,6 @@ int BPF_PROG(file_mprotect, struct vm_area_struct *vma, unsigned long reqprot, u
 		int __err = who_is_it(w);                                                          \
 		if (__err <= 0)                                                                    \
 			return __err;                                                              \
-		if (!((w)->p->flags & EG_P_PATHS))                                                 \
-			return 0;                                                                  \
 	})
 
 SEC("lsm/path_unlink")
@@ -449,41 +471,45 @@ int BPF_PROG(path_mknod, const struct path *dir, struct dentry *dentry, umode_t 
 {
 	struct who w;
 	__u32 kind = mode & S_IFMT;
-	int err;
 
 	if (ret)
 		return ret;
-	err = who_is_it(&w);
-	if (err <= 0)
-		return err;
+	PATH_HOOK(&w);
 	if ((kind == S_IFBLK || kind == S_IFCHR) && dev)
 		return refuse(&w, EG_OP_MKNOD, EG_C, EG_WHY_GUARD, dir, dentry);
-	if (!(w.p->flags & EG_P_PATHS))
-		return 0;
 	return check(&w, kind == 0100000 || !kind ? EG_OP_CREATE : EG_OP_MKNOD, EG_C, dir, dentry);
+}
+
+/* What everything below has at least. */
+static __always_inline __u8 floor_of(const struct eg_dfa *d, const struct found *f)
+{
+	__u8 floor = eg_dfa_floor(d, f->state);
+
+	if (f->alt != NO_STATE)
+		floor &= eg_dfa_floor(d, f->alt);
+	return floor;
 }
 
 /*
  * Whether an object judged `from` may go where it is judged `to` without
  * gaining. A directory must not gain below either: the same state of the
  * minimal automaton, or the most that can follow within the least that could.
+ * And the names that appear with it need `c` as it does itself: else what may
+ * not be made at x/hooks/pre-commit is made elsewhere, and moved to x.
  */
 static __always_inline bool no_gain(const struct found *from, const struct found *to, bool dir)
 {
 	struct eg_dfa *d = the_dfa();
-	__u8 floor, ceil;
+	__u8 ceil;
 
 	if (!d || (to->perm & ~from->perm))
 		return false;
 	if (!dir || (from->state == to->state && from->alt == to->alt))
 		return true;
-	floor = eg_dfa_floor(d, from->state);
-	if (from->alt != NO_STATE)
-		floor &= eg_dfa_floor(d, from->alt);
 	ceil = eg_dfa_ceil(d, to->state);
 	if (to->alt != NO_STATE)
 		ceil &= eg_dfa_ceil(d, to->alt);
-	return !(ceil & ~floor);
+	return !(ceil & ~floor_of(d, from)) && (floor_of(d, to) & EG_C);
 }
 
 static __always_inline bool is_dir(struct dentry *dentry)
@@ -503,30 +529,50 @@ struct move {
 	__u8 exchange;
 };
 
+/* A function of its own: its registers are not on the stack while a refusal is reported. */
+static __noinline int judge_name(struct who *w, struct found *f, struct vfsmount *mnt,
+				 struct dentry *dir, struct dentry *dentry)
+{
+	struct object o = {};
+
+	if (w->p->nanchors)
+		o = object_by_hand(dentry);
+	judge_child(w->t, w->p, f, mnt, dir, dentry, &o);
+	return 0;
+}
+
 /*
  * `c` where a name appears or vanishes, and no gain. The kernel links within one
  * mount only, so a link's old name is reached through the new one's mount.
  */
 static __noinline int check_move(struct who *w, struct move *m)
 {
-	const struct path *od = m->old_dir, *nd = m->new_dir;
-	struct dentry *o = m->old_dentry, *n = m->new_dentry;
-	struct eg_task *t = w->t;
-	struct found *from = (struct found *)t->found, *to = from + 1;
-	struct object oo, no;
+	struct found *from = (struct found *)w->t->found, *to = from + 1;
+	__u8 want = EG_C, reason = EG_WHY_GUARD;
+	int err = -EACCES;
 
-	oo = object_by_hand(o);
-	no = object_by_hand(n);
-	judge_child(t, w->p, from, od->mnt, o->d_parent, o, &oo);
-	judge_child(t, w->p, to, nd->mnt, nd->dentry, n, &no);
-	if ((from->perm & m->need_old) != m->need_old || !(to->perm & EG_C))
-		return refuse_raw(w, m->op, EG_C, from->reason ? from->reason : to->reason, -EACCES,
-				  (__u64)od->mnt, (__u64)o, (__u64)nd->mnt, (__u64)n);
-	if (from->internal != to->internal || !no_gain(from, to, is_dir(o)) ||
-	    (m->exchange && !no_gain(to, from, is_dir(n))))
-		return refuse_raw(w, m->op, to->perm & ~from->perm, EG_WHY_GAIN, -EXDEV,
-				  (__u64)od->mnt, (__u64)o, (__u64)nd->mnt, (__u64)n);
-	return 0;
+	/* both are on one mount, or the kernel had said EXDEV */
+	if (!guarded_magic(m->new_dir->dentry->d_sb->s_magic)) {
+		if (!(w->p->flags & EG_P_PATHS))
+			return 0;
+		judge_name(w, from, m->old_dir->mnt, m->old_dentry->d_parent, m->old_dentry);
+		judge_name(w, to, m->new_dir->mnt, m->new_dir->dentry, m->new_dentry);
+		if ((from->perm & m->need_old) != m->need_old) {
+			reason = reason_of(from, EG_C);
+		} else if (!(to->perm & EG_C)) {
+			reason = reason_of(to, EG_C);
+		} else if (from->internal != to->internal ||
+			   !no_gain(from, to, is_dir(m->old_dentry)) ||
+			   (m->exchange && !no_gain(to, from, is_dir(m->new_dentry)))) {
+			want = to->perm & ~from->perm;
+			reason = EG_WHY_GAIN;
+			err = -EXDEV;
+		} else {
+			return 0;
+		}
+	}
+	return refuse_raw(w, m->op, want, reason, err, (__u64)m->old_dir->mnt,
+			  (__u64)m->old_dentry, (__u64)m->new_dir->mnt, (__u64)m->new_dentry);
 }
 
 SEC("lsm/path_rename")
@@ -570,7 +616,7 @@ int BPF_PROG(path_truncate, const struct path *path, int ret)
 	if (ret)
 		return ret;
 	PATH_HOOK(&w);
-	return check_object(&w, EG_OP_TRUNCATE, EG_W, path);
+	return check_change(&w, EG_OP_TRUNCATE, path);
 }
 
 SEC("lsm/file_truncate")
@@ -581,7 +627,7 @@ int BPF_PROG(file_truncate, struct file *file, int ret)
 	if (ret)
 		return ret;
 	PATH_HOOK(&w);
-	return check_object(&w, EG_OP_TRUNCATE, EG_W, &file->f_path);
+	return check_change(&w, EG_OP_TRUNCATE, &file->f_path);
 }
 
 SEC("lsm/path_chmod")
@@ -592,7 +638,7 @@ int BPF_PROG(path_chmod, const struct path *path, umode_t mode, int ret)
 	if (ret)
 		return ret;
 	PATH_HOOK(&w);
-	return check_object(&w, EG_OP_CHMOD, EG_W, path);
+	return check_change(&w, EG_OP_CHMOD, path);
 }
 
 SEC("lsm/path_chown")
@@ -603,7 +649,7 @@ int BPF_PROG(path_chown, const struct path *path, __u64 uid, __u64 gid, int ret)
 	if (ret)
 		return ret;
 	PATH_HOOK(&w);
-	return check_object(&w, EG_OP_CHOWN, EG_W, path);
+	return check_change(&w, EG_OP_CHOWN, path);
 }
 
 SEC("lsm/path_notify")
@@ -617,25 +663,15 @@ int BPF_PROG(path_notify, const struct path *path, __u64 mask, unsigned int type
 	return check_object(&w, EG_OP_OPEN, EG_R, path);
 }
 
-/*
- * An operation that overlayfs repeats on its layer, with the mounter's
- * credentials: the visible one was judged. io_uring can run with registered
- * credentials too, so a task with a ring is not believed.
- */
-static __always_inline bool layer_operation(void)
-{
-	struct task_struct *task = bpf_get_current_task_btf();
-
-	return task->cred != task->real_cred && !task->io_uring && !(task->flags & PF_IO_WORKER);
-}
-
 static __always_inline int check_attributes(__u16 op, struct dentry *dentry)
 {
 	struct found f;
 	struct who w;
 
 	PATH_HOOK(&w);
-	if (layer_operation())
+	if (guarded_magic(dentry->d_sb->s_magic))
+		return refuse_raw(&w, op, EG_W, EG_WHY_GUARD, -EACCES, 0, 0, 0, 0);
+	if (!(w.p->flags & EG_P_PATHS) || layer_operation())
 		return 0;
 	judge_sb(w.t, w.p, &f, dentry);
 	if (f.perm & EG_W)
@@ -719,10 +755,9 @@ static __always_inline int check_ioctl(struct file *file, unsigned int cmd)
 	/* typing into a terminal, as if its reader's user had */
 	if (cmd == TIOCSTI || cmd == TIOCLINUX || cmd == TIOCCONS)
 		return refuse(&w, EG_OP_IOCTL, EG_W, EG_WHY_GUARD, &file->f_path, file->f_path.dentry);
-	if (!(w.p->flags & EG_P_PATHS) || (inode->i_mode & S_IFMT) == S_IFSOCK ||
-	    !changes_attributes(cmd))
+	if ((inode->i_mode & S_IFMT) == S_IFSOCK || !changes_attributes(cmd))
 		return 0;
-	return check_object(&w, EG_OP_IOCTL, EG_W, &file->f_path);
+	return check_change(&w, EG_OP_IOCTL, &file->f_path);
 }
 
 SEC("lsm/file_ioctl")

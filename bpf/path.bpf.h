@@ -29,6 +29,7 @@
 #include "dfa.h"
 
 #define PROC_SUPER_MAGIC 0x9fa0
+#define NAME_USUAL 48 /* bytes; longer names take the slower loop */
 #define WALK_RETRIES 8 /* names read again because of a rename, per path */
 #define WALK_STEPS (EG_PATH_MAX / 2 + 256) /* "/a" a step, and mount crossings */
 #define WALK_MOUNTS 1024 /* mounts of one filesystem that judge_sb() looks at */
@@ -71,6 +72,7 @@ struct eg_walk {
 	__u32 dir_alt;
 	__u32 feed; /* next byte to feed */
 	__u32 perm; /* judge_sb(): smallest so far */
+	__u32 why; /* judge_sb(): the first enum eg_reason that is not 0 */
 	__u32 found; /* judge_sb(): mounts that hold the object */
 	char buf[EG_PATH_MAX + EG_NAME_MAX + 1];
 };
@@ -150,9 +152,24 @@ static __always_inline __u64 dir_moves(void)
 	return m ? *(volatile __u64 *)&m->count : 0;
 }
 
+struct feed {
+	struct eg_dfa *d;
+	struct eg_task *t;
+};
+
+static long feed_byte(__u32 i, struct feed *f)
+{
+	struct eg_task *t = f->t;
+
+	t->fed = eg_dfa_byte(f->d, t->fed, t->name[i & EG_NAME_MAX]);
+	return 0;
+}
+
 /*
  * The bytes of t->name, from the version's `names`: the name's state. A global
- * function, which the verifier looks at once and not once for every length.
+ * function, which the verifier looks at once and not once for every length. It
+ * follows each turn of a loop, sixty programs long, so that only names of usual
+ * length get one; the others are called byte by byte.
  */
 __weak __noinline __u32 eg_feed_name(struct eg_task *t, __u32 len, __u32 names)
 {
@@ -162,8 +179,14 @@ __weak __noinline __u32 eg_feed_name(struct eg_task *t, __u32 len, __u32 names)
 
 	if (!d || !t)
 		return 0;
+	if (len > NAME_USUAL) {
+		struct feed f = { .d = d, .t = t };
+
+		t->fed = names;
+		bpf_loop(len & EG_NAME_MAX, feed_byte, &f, 0);
+		return t->fed;
+	}
 	byte = t->name;
-	len &= EG_NAME_MAX;
 	for (__u32 i = 0; i < len; i++) {
 		state = eg_dfa_byte(d, state, *byte++);
 		asm("" : "+r"(byte)); /* a pointer that moves is cheaper than an index */
@@ -198,8 +221,10 @@ static __always_inline bool walk_proc_name(struct eg_walk *w, struct dentry *d, 
 		return true; /* gone: its files answer ESRCH to anybody */
 	task = (struct task_struct *)((__u64)node -
 				      bpf_core_field_offset(struct task_struct, pid_links[0]));
-	if (task_id_raw(task, &id) != 1 || id.sandbox != w->sandbox)
+	if (task_id_raw(task, &id) != 1 || id.sandbox != w->sandbox) {
 		w->flags |= WALK_FOREIGN;
+		return false; /* its number is for the event */
+	}
 	return true;
 }
 
@@ -222,7 +247,8 @@ static __always_inline void walk_anchor(struct eg_walk *w, struct dentry *d)
 	if (!a)
 		return;
 	if (w->pos == EG_PATH_MAX) {
-		w->own = a->state;
+		if (w->own == NO_STATE) /* not of what a bind mount of it covers */
+			w->own = a->state;
 		return;
 	}
 	w->alt = a->state;
@@ -344,17 +370,20 @@ static long walk_feed(__u32 i, struct walk_ctx *c)
 /*
  * Assembles the path of (mnt, dentry), raw pointers, in w->buf, and leaves the
  * automaton's states in w->state, w->alt. w->fail says why it could not.
- * start: state to begin with (0 feeds nothing).
+ * start: state to begin with (0 feeds nothing). A global function: see
+ * eg_feed_name().
  */
-static __noinline int walk_path(struct eg_walk *w, struct eg_policy *p, __u32 start,
-				      const void *mnt, const void *dentry)
+__weak __noinline int eg_walk_path(struct eg_walk *w, struct eg_policy *p, __u32 start)
 {
 	struct walk_ctx c = { .w = w, .d = the_dfa() };
-	struct mount *m = real_mount(mnt);
-	struct dentry *d = (struct dentry *)dentry;
 	struct mnt_namespace *ns;
+	struct dentry *d;
+	struct mount *m;
 
-	w->dentry = (__u64)dentry;
+	if (!w || !p)
+		return 0;
+	d = (struct dentry *)w->dentry;
+	m = real_mount((void *)w->mnt);
 	w->mnt = (__u64)m;
 	w->first_parent = 0;
 	w->ns = 0;
@@ -409,6 +438,15 @@ static __noinline int walk_path(struct eg_walk *w, struct eg_policy *p, __u32 st
 	return 0;
 }
 
+static __always_inline void walk_path(struct eg_walk *w, struct eg_policy *p, __u32 start,
+				      const void *mnt, const void *dentry)
+{
+	/* by way of the walk: a global function takes no typed pointers */
+	w->mnt = (__u64)mnt;
+	w->dentry = (__u64)dentry;
+	eg_walk_path(w, p, start);
+}
+
 /* What judging gave. */
 struct found {
 	__u32 state; /* of the name */
@@ -450,9 +488,26 @@ static __always_inline void found_nothing(struct found *f, __u8 reason)
 	f->mnt = 0;
 }
 
-static __always_inline void found_from_walk(struct found *f, struct eg_walk *w)
+/*
+ * A path that ends in another mount namespace is made of names that mean other
+ * objects here; rules do not speak of it, unless the sandbox may make
+ * namespaces.
+ */
+static __always_inline bool foreign_namespace(const struct eg_walk *w, const struct eg_policy *p)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+
+	return w->ns != (__u64)task->nsproxy->mnt_ns && !(p->privileges & EG_PRIV_MOUNTS);
+}
+
+static __always_inline void found_from_walk(struct found *f, struct eg_walk *w,
+					    const struct eg_policy *p)
 {
 	f->internal = !!(w->flags & WALK_INTERNAL);
+	if (!f->internal && !w->fail && foreign_namespace(w, p))
+		w->fail = EG_WHY_UNPLACED;
+	if (w->fail == EG_WHY_TOO_LONG || w->fail == EG_WHY_FAILURE)
+		count_stat(EG_ST_FAIL_WALK);
 	f->reason = w->fail;
 	f->state = w->state;
 	f->alt = w->own != NO_STATE ? w->own : w->alt;
@@ -460,7 +515,7 @@ static __always_inline void found_from_walk(struct found *f, struct eg_walk *w)
 	if (f->internal)
 		f->perm = EG_PERM_ALL;
 	else if (!w->fail)
-		f->perm = both_perms(w->state, w->alt);
+		f->perm = both_perms(f->state, f->alt);
 }
 
 /* The walk alone, without the memo. */
@@ -475,7 +530,7 @@ static __always_inline void judge_slow(const struct eg_task *t, struct eg_policy
 	}
 	w->sandbox = t->sandbox;
 	walk_path(w, p, p->start_path, mnt, dentry);
-	found_from_walk(f, w);
+	found_from_walk(f, w, p);
 }
 
 static __always_inline void memo_fill(struct inode *inode, const struct eg_memo_way *new)
@@ -551,10 +606,10 @@ static __always_inline struct object object_of(struct inode *inode)
 	return o;
 }
 
-/* The object itself may be anchored: another name of a denied file. */
-static __always_inline __u32 object_anchor(struct eg_policy *p, const struct object *o)
+/* The object itself may be anchored: another name of a denied file. `key`: scratch. */
+static __always_inline __u32 object_anchor(struct eg_policy *p, const struct object *o,
+					   struct eg_anchor_key *key)
 {
-	struct eg_anchor_key key = {};
 	struct eg_anchor *a;
 	__u32 bit;
 
@@ -563,10 +618,10 @@ static __always_inline __u32 object_anchor(struct eg_policy *p, const struct obj
 	bit = eg_anchor_hash(o->ino, o->dev) & (EG_BLOOM_WORDS * 64 - 1);
 	if (!(p->bloom[bit / 64] & (1ull << (bit % 64))))
 		return NO_STATE;
-	key.ino = o->ino;
-	key.dev = o->dev;
-	key.serial = p->serial;
-	a = bpf_map_lookup_elem(&anchors, &key);
+	key->ino = o->ino;
+	key->dev = o->dev;
+	key->serial = p->serial;
+	a = bpf_map_lookup_elem(&anchors, key);
 	return a ? a->state : NO_STATE;
 }
 
@@ -617,7 +672,8 @@ static __always_inline void judge_child(struct eg_task *t, struct eg_policy *p, 
 				__u32 n = eg_feed_name(t, len, p->names);
 
 				state = eg_dfa_child(d, state, n);
-				own = object_anchor(p, o);
+				/* the memo's key is not needed any more */
+				own = object_anchor(p, o, (struct eg_anchor_key *)t->key);
 				if (own == NO_STATE && alt != NO_STATE)
 					own = eg_dfa_child(d, alt, n);
 				f->state = state;
@@ -625,7 +681,7 @@ static __always_inline void judge_child(struct eg_task *t, struct eg_policy *p, 
 				f->perm = both_perms(state, own);
 				f->reason = 0;
 				f->internal = 0;
-							return;
+				return;
 			}
 		}
 	}
@@ -637,7 +693,7 @@ static __always_inline void judge_child(struct eg_task *t, struct eg_policy *p, 
 	}
 	w->sandbox = t->sandbox;
 	walk_path(w, p, p->start_path, mnt, dentry);
-	found_from_walk(f, w);
+	found_from_walk(f, w, p);
 	if (!w->fail && !f->internal && w->first_parent == (__u64)dir && w->ns == (__u64)ns &&
 	    !(w->flags & WALK_PROC) && w->dir_state != NO_STATE) {
 		want->state = w->dir_state;
@@ -651,6 +707,7 @@ static long judge_mount(__u32 i, struct walk_ctx *c)
 	struct eg_walk *w = c->w;
 	struct mount *m;
 	__u64 node = w->cursor;
+	__u8 perm;
 
 	if (node == w->head || !node)
 		return 1;
@@ -663,11 +720,17 @@ static long judge_mount(__u32 i, struct walk_ctx *c)
 	if (w->flags & WALK_NOT_UNDER)
 		return 0;
 	w->found++;
-	w->last_mnt = (__u64)m + bpf_core_field_offset(struct mount, mnt);
-	if (w->fail)
-		w->perm = 0;
-	else
-		w->perm &= both_perms(w->state, w->own != NO_STATE ? w->own : w->alt);
+	if (w->fail) {
+		perm = 0;
+		if (!w->why)
+			w->why = w->fail;
+	} else {
+		perm = both_perms(w->state, w->own != NO_STATE ? w->own : w->alt);
+	}
+	/* the event names the place that was decisive */
+	if (!w->last_mnt || (w->perm & ~perm))
+		w->last_mnt = (__u64)m + bpf_core_field_offset(struct mount, mnt);
+	w->perm &= perm;
 	return 0;
 }
 
@@ -692,13 +755,14 @@ static __always_inline void judge_sb(const struct eg_task *t, struct eg_policy *
 	w->cursor = (__u64)BPF_CORE_READ(sb, s_mounts.next);
 	w->perm = EG_PERM_ALL;
 	w->found = 0;
+	w->why = 0;
 	w->last_mnt = 0;
 	bpf_loop(WALK_MOUNTS, judge_mount, &c, 0);
-	f->reason = w->fail;
+	f->reason = w->why;
 	f->mnt = w->last_mnt;
 	if (w->found && w->cursor == w->head) {
 		f->perm = w->perm;
-		} else if (!w->found && (sb->s_flags & SB_KERNMOUNT)) {
+	} else if (!w->found && (sb->s_flags & SB_KERNMOUNT)) {
 		f->perm = EG_PERM_ALL; /* a pipe, a socket, a memfd */
 		f->internal = 1;
 	} else {
