@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "allow.h"
 #include "control.h"
 #include "diag.h"
 #include "launch.h"
@@ -64,6 +65,35 @@ static const char *temp_dir(void)
 	return dir && dir[0] == '/' ? dir : "/tmp";
 }
 
+/* With --allow: one policy made here, which extends those asked for. */
+static int add_allowed(json_t *r, const struct launch *l, struct diag *d)
+{
+	_cleanup_free_ char *text = NULL;
+	json_t *t;
+	int err;
+
+	err = allow_policy(l->policies, l->npolicies, l->allows, l->nallows, &text, d);
+	if (err)
+		return err;
+	t = json_pack("{s:s, s:s, s:s}", "name", ALLOW_NAME, "path", ALLOW_NAME, "text", text);
+	if (!t || json_array_append_new(json_object_get(r, "texts"), t) ||
+	    json_object_set_new(r, "policies", json_pack("[s]", ALLOW_NAME)))
+		return diag_set(d, -ENOMEM, "out of memory");
+	return 0;
+}
+
+/* The texts of the policies; what they extend is asked for by the server. */
+static int add_texts(json_t *r, const struct launch *l, struct diag *d)
+{
+	int err = 0;
+
+	if (l->nallows)
+		return add_allowed(r, l, d);
+	for (size_t i = 0; !err && i < l->npolicies; i++)
+		err = add_text(json_object_get(r, "texts"), l->policies[i], NULL, d);
+	return err;
+}
+
 static json_t *make_request(const struct launch *l, struct diag *d)
 {
 	const char *events = l->json ? "json" : l->verbose ? "line" : NULL;
@@ -71,7 +101,6 @@ static json_t *make_request(const struct launch *l, struct diag *d)
 			      strings(l->policies, l->npolicies), "texts", "tmpdir", temp_dir(),
 			      "audit", l->audit, "fail_fast", l->fail_fast, "limits",
 			      strings(l->limits, l->nlimits), "ttys", launch_ttys());
-	size_t i;
 
 	if (!r)
 		goto fail;
@@ -79,11 +108,9 @@ static json_t *make_request(const struct launch *l, struct diag *d)
 	    (events && json_object_set_new(r, "events", json_string(events))) ||
 	    (l->drop && json_object_set_new(r, "uid", json_integer(l->uid))))
 		goto fail;
-	for (i = 0; i < l->npolicies; i++) {
-		if (add_text(json_object_get(r, "texts"), l->policies[i], NULL, d)) {
-			json_decref(r);
-			return NULL;
-		}
+	if (add_texts(r, l, d)) {
+		json_decref(r);
+		return NULL;
 	}
 	return r;
 fail:

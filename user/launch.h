@@ -23,12 +23,14 @@ struct diag;
 	"this is a sandbox already: a sandboxed program cannot start another sandbox"
 
 #define LAUNCH_KEEP_FDS 64 /* most --keep-fd */
-#define LAUNCH_LIST 32 /* most -p, most --limit */
+#define LAUNCH_LIST 32 /* most -p, --allow, --limit */
 
 struct launch {
 	char **argv; /* the command, NULL at the end */
 	const char *policies[LAUNCH_LIST]; /* names or paths, as given with -p */
 	size_t npolicies;
+	const char *allows[LAUNCH_LIST]; /* rules added for this run, see allow.h */
+	size_t nallows;
 	const char *limits[LAUNCH_LIST]; /* "memory=4G", … */
 	size_t nlimits;
 	int keep_fds[LAUNCH_KEEP_FDS]; /* beyond 0, 1, 2 */
