@@ -402,6 +402,11 @@ struct eg_port *agent_port(const struct agent *a, uint32_t i)
 	return (struct eg_port *)(a->ports + i * PORT_STRIDE);
 }
 
+bool agent_in_use(const struct agent *a)
+{
+	return cgroup_populated(a->cgroup_fd) != 0; /* when it cannot be told, too */
+}
+
 int agent_cgroup_fd(const struct agent *a)
 {
 	return a->cgroup_fd;

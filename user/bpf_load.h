@@ -70,6 +70,9 @@ struct eg_dfa *agent_dfa(const struct agent *a);
 struct eg_sandbox *agent_sandboxes(const struct agent *a); /* [EG_MAX_SANDBOXES] */
 struct eg_port *agent_port(const struct agent *a, uint32_t i);
 
+/* Are there tasks in any of its sandboxes? Then the pins must stay. */
+bool agent_in_use(const struct agent *a);
+
 int agent_cgroup_fd(const struct agent *a); /* parent of the sandboxes */
 int agent_cgroup_root_fd(const struct agent *a); /* the cgroup v2 mount */
 uint32_t agent_cgroup_depth(const struct agent *a); /* level of the parent, 0 is the root */

@@ -30,6 +30,7 @@
 struct options {
 	struct agent_options agent;
 	struct server_options server;
+	bool keep; /* a clean stop leaves sandboxes running */
 	bool help;
 };
 
@@ -38,6 +39,7 @@ static const char usage[] =
 	"  --group GROUP        who may use the control socket (default: every user)\n"
 	"  --max-sandboxes N    live sandboxes of one user (default: 64)\n"
 	"  --log-dir DIR        where events are written (default: " EVENTLOG_DIR ")\n"
+	"  --keep               leave sandboxes running and enforced when stopped\n"
 	"  --egress-only        enforce network rules alone, without BPF LSM\n"
 	"  -v, --verbose        print libbpf's messages\n";
 
@@ -58,6 +60,7 @@ static int parse_options(struct options *o, int argc, char **argv, struct diag *
 		{ "group", required_argument, NULL, 'g' },
 		{ "max-sandboxes", required_argument, NULL, 'm' },
 		{ "log-dir", required_argument, NULL, 'l' },
+		{ "keep", no_argument, NULL, 'k' },
 		{ "egress-only", no_argument, NULL, 'e' },
 		{ "verbose", no_argument, NULL, 'v' },
 		{ "help", no_argument, NULL, 'h' },
@@ -81,6 +84,9 @@ static int parse_options(struct options *o, int argc, char **argv, struct diag *
 			break;
 		case 'l':
 			o->server.log_dir = optarg;
+			break;
+		case 'k':
+			o->keep = true;
 			break;
 		case 'e':
 			o->agent.egress_only = true;
@@ -143,7 +149,7 @@ static int watch_signals(sd_event *loop, struct diag *d)
 	return 0;
 }
 
-/* Until told to stop. A clean stop ends the sandboxes: nobody would account for them. */
+/* Until told to stop. */
 static int serve(const struct options *o, struct agent *a, struct diag *d)
 {
 	struct server *s = NULL;
@@ -160,7 +166,8 @@ static int serve(const struct options *o, struct agent *a, struct diag *d)
 		(void)sd_notify(0, "READY=1\nSTATUS=serving");
 		err = sd_event_loop(loop);
 		(void)sd_notify(0, "STOPPING=1");
-		server_kill_all(s);
+		if (!o->keep)
+			server_kill_all(s);
 	}
 	server_free(s);
 	sd_event_unref(loop);
@@ -203,8 +210,8 @@ int main(int argc, char **argv)
 	}
 	if (!err) {
 		err = serve(&o, a, &d);
-		/* every sandbox has ended: nothing is left to be enforced */
-		agent_close(a, err ? 0 : AGENT_REMOVE);
+		/* only when every sandbox has ended nothing is left to be enforced */
+		agent_close(a, err || o.keep || agent_in_use(a) ? 0 : AGENT_REMOVE);
 	}
 	if (err)
 		diag_print(stderr, "egressd", &d);

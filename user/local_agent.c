@@ -111,7 +111,8 @@ static void __attribute__((noreturn)) supervisor_main(bool egress_only, int fd)
 
 		(void)control_send(fd, msg, NULL, 0); /* the launcher sees the end anyhow */
 	}
-	agent_close(a, AGENT_REMOVE);
+	/* a task that cannot be killed goes on being refused; the next agent removes the rest */
+	agent_close(a, a && agent_in_use(a) ? 0 : AGENT_REMOVE);
 	_exit(err ? 1 : 0);
 }
 
