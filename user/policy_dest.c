@@ -77,7 +77,8 @@ static bool punycode_ok(const char *s, size_t n)
 		bias += (uint32_t)(36 * old / (old + 38));
 		code += i / out;
 		i = i % out + 1;
-		if (code > 0x10ffff || (code >= 0xd800 && code < 0xe000))
+		/* up to U+00A0 there are ASCII, controls and a space */
+		if (code <= 0xa0 || code > 0x10ffff || (code >= 0xd800 && code < 0xe000))
 			return false;
 	}
 	return true;
@@ -356,6 +357,7 @@ int policy_ports_parse(const char *s, struct policy_dest *out)
 static int parse_rest(struct dest_parse *p, const char *rest, bool ports_elsewhere)
 {
 	struct policy_dest *out = p->out;
+	char addr[64];
 	uint8_t proto;
 	int err;
 
@@ -380,8 +382,9 @@ static int parse_rest(struct dest_parse *p, const char *rest, bool ports_elsewhe
 	else if (out->name)
 		err = add_range(out, 443, 443, IPPROTO_TCP);
 	else
-		return fail(p, "\"%s\" is an address and needs a port: expected %s:PORT, or %s:* "
-			    "for all", p->text, p->text, p->text);
+		return fail(p, "\"%s\" is an address and needs a port: expected %s:PORT, or :* for "
+			    "all", p->text,
+			    policy_addr_text(out->addr, out->plen, addr, sizeof(addr)));
 	return err ? diag_set(p->d, err, "out of memory") : 0;
 }
 

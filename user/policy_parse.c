@@ -30,18 +30,29 @@ const char *pol_got(const struct ynode *n, char *buf, size_t len)
 	if (ynode_is_null(n))
 		return "nothing";
 	if (n->type == Y_LIST)
-		return "a list";
+		return n->count ? "a list" : "an empty list";
 	if (n->type == Y_MAP)
-		return "a map";
+		return n->count ? "a map" : "an empty map";
 	(void)snprintf(buf, len, "\"%s\"", n->text);
 	return buf;
+}
+
+/* Of an entry, when `expect` speaks of the list. */
+static const char *of_entry(const struct ynode *n, const char *expect)
+{
+	static const char list[] = "a list of ";
+
+	if (n->type == Y_SCALAR && !n->key && str_starts(expect, list))
+		return expect + strlen(list);
+	return expect;
 }
 
 int pol_expected(struct pol *c, const struct ynode *n, const char *what, const char *expect)
 {
 	char got[256];
 
-	return pol_bad(c, n, "%s: got %s, expected %s", what, pol_got(n, got, sizeof(got)), expect);
+	return pol_bad(c, n, "%s: got %s, expected %s", what, pol_got(n, got, sizeof(got)),
+		       of_entry(n, expect));
 }
 
 int pol_scalar(struct pol *c, const struct ynode *n, const char *what, const char *expect)

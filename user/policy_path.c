@@ -203,7 +203,7 @@ int policy_unix_parse(const char *text, char **key, char *why, size_t whylen)
 	size_t n;
 
 	if (*text != '@') {
-		if (*text == '*')
+		if (!strchr("/~$", *text))
 			return why_not(why, whylen, "expected a path that begins with /, ~/ or "
 				       "${NAME}/, or @ and an abstract name");
 		return policy_path_parse(text, key, why, whylen);

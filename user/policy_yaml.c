@@ -117,6 +117,22 @@ static int indicator_error(struct build *b, char c, uint32_t line, uint32_t col,
 		    "a value that begins with * is an alias in YAML: quote it: \"%.*s\"", len, word);
 }
 
+/* Indented with a tab? The scanner's words for it are about something else. */
+static uint32_t tab_line(const struct build *b, uint32_t line)
+{
+	const char *s = b->text, *end = b->text + b->len;
+	uint32_t at = 1;
+
+	for (; s && s < end && at <= line + 1; at++) {
+		if (at >= line && s[strspn(s, " ")] == '\t')
+			return at;
+		s = memchr(s, '\n', (size_t)(end - s));
+		if (s)
+			s++;
+	}
+	return 0;
+}
+
 /* What libfyaml did not like, first error only. */
 static int scan_error(struct build *b, struct fy_diag *fyd)
 {
@@ -135,6 +151,9 @@ static int scan_error(struct build *b, struct fy_diag *fyd)
 	c = indicator_on_line(b, line, &at, &word, &len);
 	if (c)
 		return indicator_error(b, c, line, at, word, len);
+	at = tab_line(b, line);
+	if (at)
+		return fail(b, at, 1, "a tab at the beginning of a line: expected spaces");
 	return fail(b, line, col, "not valid YAML: %s", e->msg);
 }
 
@@ -243,6 +262,28 @@ static int open_node(struct build *b, struct fy_event *ev, struct ynode *n)
 	return 0;
 }
 
+/* What is not there ("key:" and nothing) is where its key is. */
+static void place_node(const struct build *b, struct ynode *n, const struct fy_mark *m)
+{
+	const struct ynode *near = b->depth ? b->keys[b->depth - 1] : NULL;
+
+	if (!near && b->depth)
+		near = b->stack[b->depth - 1];
+	if (m) {
+		n->line = (uint32_t)m->line + 1;
+		n->col = (uint32_t)m->column + 1;
+	} else {
+		n->line = near ? near->line : 1;
+		n->col = near ? near->col : 1;
+	}
+}
+
+static bool is_quoted(struct fy_token *t)
+{
+	return t && (fy_token_scalar_style(t) == FYSS_SINGLE_QUOTED ||
+		     fy_token_scalar_style(t) == FYSS_DOUBLE_QUOTED);
+}
+
 static int on_node(struct build *b, struct fy_event *ev)
 {
 	const struct fy_mark *m = fy_event_start_mark(ev);
@@ -253,8 +294,9 @@ static int on_node(struct build *b, struct fy_event *ev)
 	if (!n)
 		return nomem(b->d);
 	memset(n, 0, sizeof(*n));
-	n->line = m ? (uint32_t)m->line + 1 : 1;
-	n->col = m ? (uint32_t)m->column + 1 : 1;
+	place_node(b, n, m);
+	if (ev->type == FYET_SCALAR && is_quoted(ev->scalar.value) && n->col > 1)
+		n->col--; /* the mark is behind the quote */
 	anchor = ev->type == FYET_SCALAR ? ev->scalar.anchor :
 		 ev->type == FYET_MAPPING_START ? ev->mapping_start.anchor :
 						  ev->sequence_start.anchor;
