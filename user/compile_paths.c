@@ -335,6 +335,19 @@ static bool written_covers(const struct paths *b, uint32_t rule, const char *pat
 	return false;
 }
 
+/*
+ * The rule itself may forbid to create just this name: what counts is as well
+ * who may create things beside it, now or in a run before the rule was written.
+ */
+static bool may_be_planted(const struct automaton *a, const char *link)
+{
+	size_t up = (size_t)(strrchr(link, '/') - link);
+	uint8_t perm = automaton_perm(a, AUTOMATON_PATHS, link, strlen(link));
+
+	perm |= automaton_perm(a, AUTOMATON_PATHS, up ? link : "/", up ? up : 1);
+	return perm & EG_C;
+}
+
 /* 0: may go in; 1: not, and a notice says so; or an error. */
 static int judge_link(struct paths *b, const struct automaton *a, const struct spelling *s)
 {
@@ -345,8 +358,7 @@ static int judge_link(struct paths *b, const struct automaton *a, const struct s
 	int err;
 
 	for (size_t i = 0; i < s->nlinks; i++) {
-		perm = automaton_perm(a, AUTOMATON_PATHS, s->links[i], strlen(s->links[i]));
-		if (!(perm & EG_C))
+		if (!may_be_planted(a, s->links[i]))
 			continue;
 		err = comp_notice(b->k, &s->src->at,
 				  "\"%s\" is not followed over the link %s, which the sandbox may "
