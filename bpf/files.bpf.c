@@ -676,7 +676,7 @@ static __always_inline int check_attributes(__u16 op, struct dentry *dentry)
 	judge_sb(w.t, w.p, &f, dentry);
 	if (f.perm & EG_W)
 		return 0;
-	return refuse_raw(&w, op, EG_W, f.reason, -EACCES, f.mnt, (__u64)dentry, 0, 0);
+	return refuse_raw(&w, op, EG_W, reason_of(&f, EG_W), -EACCES, f.mnt, (__u64)dentry, 0, 0);
 }
 
 /* chmod, chown and truncate were judged by their path; this is for times */

@@ -72,6 +72,7 @@ struct eg_walk {
 	__u32 dir_alt;
 	__u32 feed; /* next byte to feed */
 	__u32 perm; /* judge_sb(): smallest so far */
+	__u32 by_path; /* judge_sb(): the same without anchors */
 	__u32 why; /* judge_sb(): the first enum eg_reason that is not 0 */
 	__u32 found; /* judge_sb(): mounts that hold the object */
 	char buf[EG_PATH_MAX + EG_NAME_MAX + 1];
@@ -707,7 +708,7 @@ static long judge_mount(__u32 i, struct walk_ctx *c)
 	struct eg_walk *w = c->w;
 	struct mount *m;
 	__u64 node = w->cursor;
-	__u8 perm;
+	__u8 perm, by_path = 0;
 
 	if (node == w->head || !node)
 		return 1;
@@ -720,16 +721,19 @@ static long judge_mount(__u32 i, struct walk_ctx *c)
 	if (w->flags & WALK_NOT_UNDER)
 		return 0;
 	w->found++;
-	if (w->fail) {
-		perm = 0;
-		if (!w->why)
-			w->why = w->fail;
-	} else {
-		perm = both_perms(w->state, w->own != NO_STATE ? w->own : w->alt);
-	}
-	/* the event names the place that was decisive */
-	if (!w->last_mnt || (w->perm & ~perm))
+	if (!w->fail)
+		by_path = eg_dfa_perm(w->state);
+	else if (!w->why)
+		w->why = w->fail;
+	perm = by_path;
+	if (w->own != NO_STATE)
+		perm &= eg_dfa_perm(w->own);
+	else if (w->alt != NO_STATE)
+		perm &= eg_dfa_perm(w->alt);
+	/* the event names a place whose own path is refused, if there is one */
+	if (!w->last_mnt || (w->by_path & ~by_path))
 		w->last_mnt = (__u64)m + bpf_core_field_offset(struct mount, mnt);
+	w->by_path &= by_path;
 	w->perm &= perm;
 	return 0;
 }
@@ -754,11 +758,13 @@ static __always_inline void judge_sb(const struct eg_task *t, struct eg_policy *
 	w->head = (__u64)sb + bpf_core_field_offset(struct super_block, s_mounts);
 	w->cursor = (__u64)BPF_CORE_READ(sb, s_mounts.next);
 	w->perm = EG_PERM_ALL;
+	w->by_path = EG_PERM_ALL;
 	w->found = 0;
 	w->why = 0;
 	w->last_mnt = 0;
 	bpf_loop(WALK_MOUNTS, judge_mount, &c, 0);
 	f->reason = w->why;
+	f->state = w->by_path << EG_DFA_PERM_SHIFT; /* only for reason_of() */
 	f->mnt = w->last_mnt;
 	if (w->found && w->cursor == w->head) {
 		f->perm = w->perm;

@@ -9,6 +9,7 @@
 #define __VMLINUX_H__
 
 struct __sk_buff;
+struct anon_vma;
 struct bpf_cgroup_dev_ctx;
 struct bpf_dynptr;
 struct bpf_flow_keys;
@@ -1342,6 +1343,7 @@ struct vm_area_struct {
 	union {
 		const vm_flags_t vm_flags;
 	};
+	struct anon_vma *anon_vma;
 	struct file *vm_file;
 };
 
