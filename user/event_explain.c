@@ -68,6 +68,22 @@ static bool lacking(const struct compiled *c, struct event_bytes path, uint8_t w
 	return true;
 }
 
+/*
+ * Does the rule name this very path? Then a second one for it changes nothing. A
+ * literal rule names the path where it begins to hold: it does not for the parent.
+ */
+static bool rule_names(const struct compiled *c, uint32_t rule, struct event_bytes path)
+{
+	const struct rule_ref *by = rule_at(c, rule);
+	const char *slash = memrchr(path.p, '/', path.len);
+	uint32_t above = 0;
+	uint8_t perm;
+
+	if (!by || !slash || slash == path.p || strpbrk(by->text, "*?["))
+		return false;
+	return !verdict_path(c, path.p, (size_t)(slash - path.p), &perm, &above) && above != rule;
+}
+
 static void explain_paths(struct event *ev, const struct compiled *c)
 {
 	uint32_t rule = 0, rule2 = 0;
@@ -81,6 +97,10 @@ static void explain_paths(struct event *ev, const struct compiled *c)
 		return;
 	if (!ev->by)
 		ev->by = rule_at(c, first ? rule : rule2);
+	/* a rule for "/" covers everything: to list it is not worth that */
+	if (ev->path.len == 1 && first)
+		return;
+	ev->remedy_same = first && rule_names(c, rule, ev->path);
 	ev->remedy = EVENT_REMEDY_OPEN;
 }
 

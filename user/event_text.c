@@ -455,6 +455,17 @@ static void quote_shell(struct text *t, const char *p, size_t len)
 		text_add_bytes(t, p[i] == '\'' ? "'\\''" : p + i, p[i] == '\'' ? 4 : 1);
 }
 
+/* The path of a rule to add; one that names it already is replaced by its own spelling. */
+static void add_path(struct text *t, const struct event *ev, quote_fn quote)
+{
+	const char *end = ev->remedy_same ? strrchr(ev->by->text, ':') : NULL;
+
+	if (end)
+		quote(t, ev->by->text, (size_t)(end - ev->by->text));
+	else
+		add_quoted(t, ev->path, quote);
+}
+
 int event_allow_rule(const struct event *ev, struct text *t)
 {
 	char perm[5], perm2[5];
@@ -464,7 +475,7 @@ int event_allow_rule(const struct event *ev, struct text *t)
 	case EVENT_REMEDY_OPEN:
 		text_add(t, "files: {");
 		if (ev->remedy_perm) {
-			add_quoted(t, ev->path, quote_yaml);
+			add_path(t, ev, quote_yaml);
 			text_addf(t, ": %s", event_want_text(ev->remedy_perm, perm));
 		}
 		if (ev->remedy_perm2) {
@@ -497,15 +508,20 @@ int event_allow_rule(const struct event *ev, struct text *t)
 	return t->failed ? -ENOMEM : 0;
 }
 
-static void add_allow_open(struct text *t, struct event_bytes path, uint8_t perm)
+static void add_allow_open(struct text *t, const struct event *ev)
 {
 	char letters[5];
 
-	if (!perm)
-		return;
-	text_add(t, " --allow 'open ");
-	add_quoted(t, path, quote_shell);
-	text_addf(t, " %s'", event_want_text(perm, letters));
+	if (ev->remedy_perm) {
+		text_add(t, " --allow 'open ");
+		add_path(t, ev, quote_shell);
+		text_addf(t, " %s'", event_want_text(ev->remedy_perm, letters));
+	}
+	if (ev->remedy_perm2) {
+		text_add(t, " --allow 'open ");
+		add_quoted(t, ev->path2, quote_shell);
+		text_addf(t, " %s'", event_want_text(ev->remedy_perm2, letters));
+	}
 }
 
 int event_allow_command(const struct event *ev, struct text *t)
@@ -516,8 +532,7 @@ int event_allow_command(const struct event *ev, struct text *t)
 	text_add(t, "egressctl run");
 	switch (ev->remedy) {
 	case EVENT_REMEDY_OPEN:
-		add_allow_open(t, ev->path, ev->remedy_perm);
-		add_allow_open(t, ev->path2, ev->remedy_perm2);
+		add_allow_open(t, ev);
 		break;
 	case EVENT_REMEDY_CONNECT:
 		text_add(t, " --allow 'connect ");

@@ -85,6 +85,7 @@ struct event {
 	uint8_t remedy; /* enum event_remedy */
 	uint8_t remedy_perm; /* EG_R …: for EVENT_REMEDY_OPEN, what path must get */
 	uint8_t remedy_perm2; /* the same for path2; 0: path2 is in order */
+	bool remedy_same; /* `by` names path itself: it is to be replaced, spelt the same */
 	const char *remedy_name; /* static: socket kind or privilege */
 };
 

@@ -42,7 +42,8 @@ static const char policy_text[] =
 	"  /usr: rx\n"
 	"  /work: rwxc\n"
 	"  \"**/.env\": none\n"
-	"  /work/keys: r\n";
+	"  /work/keys: r\n"
+	"  \"~/.ssh\": none\n";
 
 static struct compiled *compiled;
 
@@ -52,7 +53,7 @@ static int setup(void **state)
 				     (char *)policy_text, sizeof(policy_text) - 1 };
 	struct policy_texts texts = { &src, 1 };
 	struct policy_reader rd = policy_reader_texts(&texts);
-	struct policy_vars vars = { 0 };
+	struct policy_vars vars = { .home = (char *)"/home/you" };
 	struct policy *p = NULL;
 	struct diag d = { 0 };
 	int err;
@@ -402,6 +403,21 @@ static void test_remedy_keeps_what_is(void **state)
 	check_remedy(&r, "files: {\"/usr/lib/x\": rwx}",
 		     "egressctl run --allow 'open /usr/lib/x rwx' ...");
 	assert_int_equal(decoded(&r).by->line, 7);
+}
+
+/* a rule that names the path itself is replaced, so it must be spelt as it is */
+static void test_remedy_replaces(void **state)
+{
+	struct record r = record_open("/home/you/.ssh", EG_R);
+
+	(void)state;
+	check_remedy(&r, "files: {\"~/.ssh\": r}", "egressctl run --allow 'open ~/.ssh r' ...");
+	r = record_open("/home/you/.ssh/config", EG_R);
+	check_remedy(&r, "files: {\"/home/you/.ssh/config\": r}",
+		     "egressctl run --allow 'open /home/you/.ssh/config r' ...");
+	/* a rule for it would open everything */
+	r = record_open("/", EG_R);
+	check_remedy(&r, "", "");
 }
 
 static void test_remedy_rename(void **state)
@@ -939,6 +955,7 @@ int main(void)
 		cmocka_unit_test(test_audit),
 		cmocka_unit_test(test_unix),
 		cmocka_unit_test(test_remedy_keeps_what_is),
+		cmocka_unit_test(test_remedy_replaces),
 		cmocka_unit_test(test_remedy_rename),
 		cmocka_unit_test(test_remedy_quotes),
 		cmocka_unit_test(test_own_proc),
