@@ -51,7 +51,7 @@ struct agent {
 	char cgroup[PATH_MAX];
 	int cgroup_fd;
 	int cgroup_root; /* the mount: controllers are enabled there first */
-	bool adopted, made_pins;
+	bool adopted, existed; /* pins of an earlier loader: not ours to remove on failure */
 	struct bpf_link *attached[MAX_PROGS];
 	size_t nattached;
 	const char *missing[MAX_PROGS];
@@ -302,6 +302,7 @@ static int make_dirs(struct agent *a, struct diag *d)
 	snprintf(a->pins, sizeof(a->pins), "%s/abi%u", a->top, EG_ABI);
 	snprintf(a->links, sizeof(a->links), "%s/links-%d-%" PRIu64, a->pins, getpid(), start);
 	err = make_dir(a->top, 0700, d);
+	a->existed = !err && !access(a->pins, F_OK);
 	if (!err)
 		err = make_dir(a->pins, 0700, d);
 	if (!err)
@@ -341,7 +342,7 @@ int agent_open(const struct agent_options *o, struct agent **out, struct diag *d
 		err = attach(a, d);
 	if (err) {
 		/* what an earlier loader pinned stays in force */
-		agent_close(a, a->adopted || !a->pins[0] ? AGENT_REMOVE_OWN : AGENT_REMOVE);
+		agent_close(a, a->existed || !a->pins[0] ? AGENT_REMOVE_OWN : AGENT_REMOVE);
 		return err;
 	}
 	sweep_old_links(a->pins, a->links);

@@ -29,8 +29,7 @@ static int connect_or_start(const struct launch *l, struct local_agent *la, bool
 {
 	int fd, err;
 
-	/* its rules would be those of egressd: --egress-only asks for others */
-	fd = l->egress_only ? -ENOENT : control_connect(CONTROL_SOCKET);
+	fd = control_connect(CONTROL_SOCKET);
 	if (fd >= 0)
 		return fd;
 	if ((fd == -EPERM || fd == -EACCES) && geteuid() != 0)

@@ -33,11 +33,6 @@ int main(int argc, char **argv)
 		launch_usage(stdout, "egress-run");
 		return 0;
 	}
-	if (l.egress_only) {
-		(void)diag_set(&d, -EINVAL, "--egress-only is for egressctl run: egressd decides "
-					    "for its sandboxes");
-		return fail(LAUNCH_USAGE, &d);
-	}
 	if (task_self_in_sandbox()) {
 		(void)diag_set(&d, -EPERM, LAUNCH_NESTED);
 		return fail(LAUNCH_FAILED, &d);

@@ -106,6 +106,7 @@ static json_t *make_request(const struct launch *l, struct diag *d)
 		goto fail;
 	if ((l->name && json_object_set_new(r, "name", json_string(l->name))) ||
 	    (events && json_object_set_new(r, "events", json_string(events))) ||
+	    (l->egress_only && json_object_set_new(r, "egress_only", json_true())) ||
 	    (l->drop && json_object_set_new(r, "uid", json_integer(l->uid))))
 		goto fail;
 	if (add_texts(r, l, d)) {
@@ -316,6 +317,9 @@ static int run(const struct launch *l, int *control)
 		(void)waitpid(c.pid, NULL, 0);
 		return status;
 	}
+	if (l->egress_only)
+		fprintf(stderr, "%s: --egress-only: rules for files and unix sockets are not enforced\n",
+			program_invocation_short_name);
 	print_notices(l, answer);
 	sandbox = number(answer, "sandbox");
 	audit = json_is_true(json_object_get(answer, "audit"));

@@ -26,7 +26,7 @@ static const struct option_spec {
 	{ "--allow", "RULE", LIST, AT(allows), AT(nallows),
 	  "add to the policy: 'open PATH PERM', 'connect ADDR:PORT', 'unix NAME'" },
 	{ "--egress-only", NULL, FLAG, AT(egress_only), 0,
-	  "enforce network rules alone, without BPF LSM (no egressd)" },
+	  "enforce network rules alone: for kernels without BPF LSM" },
 	{ "--audit", NULL, FLAG, AT(audit), 0, "report what would be refused, refuse nothing" },
 	{ "-v --verbose", NULL, FLAG, AT(verbose), 0, "print each refused access as it happens" },
 	{ "--fail-fast", NULL, FLAG, AT(fail_fast), 0, "end the run at the first refused access" },

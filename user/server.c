@@ -24,6 +24,7 @@
 
 #define MAX_CONNECTIONS_OF_USER 128u
 #define KILL_ALL_MS 10000
+#define PATIENCE_US 30000000 /* for a connection that runs and follows nothing */
 
 static const struct {
 	const char *op;
@@ -198,6 +199,19 @@ struct conn *conn_new(struct server *s, int fd)
 	return c;
 }
 
+/* A connection that asks for nothing is not kept: they are counted. */
+static int on_patience(sd_event_source *src, uint64_t usec, void *ctx)
+{
+	struct conn *c = ctx;
+
+	(void)src;
+	(void)usec;
+	c->timer = sd_event_source_disable_unref(c->timer);
+	if (!c->box && !c->logger)
+		conn_hangup(c);
+	return 0;
+}
+
 int server_serve(struct server *s, int fd)
 {
 	struct conn *c = conn_new(s, fd);
@@ -214,12 +228,15 @@ int server_serve(struct server *s, int fd)
 		err = -errno;
 	if (!err)
 		err = sd_event_add_io(s->loop, &c->io, fd, EPOLLIN, on_message, c);
+	if (err >= 0)
+		err = sd_event_add_time_relative(s->loop, &c->timer, CLOCK_MONOTONIC, PATIENCE_US, 0,
+						 on_patience, c);
 	if (err < 0) {
 		conn_free(c);
 		return err;
 	}
-	if (s->nconns > s->o.max_connections ||
-	    (c->uid && connections_of(s, c->uid) > MAX_CONNECTIONS_OF_USER)) {
+	if (c->uid && (s->nconns > s->o.max_connections ||
+		       connections_of(s, c->uid) > MAX_CONNECTIONS_OF_USER)) {
 		conn_error(c, 125, "too many connections");
 		conn_hangup(c);
 	} else if (peer_sandboxed(s, fd, c->peer.pid)) {

@@ -52,7 +52,7 @@ struct conn {
 	uint64_t deadline; /* of limits: time, CLOCK_MONOTONIC us; 0: none */
 	struct sandbox *box;
 	sd_event_source *empty; /* its cgroup became empty, maybe */
-	sd_event_source *timer; /* limits: time */
+	sd_event_source *timer; /* limits: time; before a run: patience */
 	enum conn_events events;
 	sd_event_source *logger; /* process that reads the log for it */
 	bool fail_fast, freeze, frozen;
@@ -86,6 +86,7 @@ struct run_policy {
 	const char *cwd, *tmpdir;
 	uid_t uid;
 	bool audit;
+	bool egress_only; /* path rules are knowingly left out */
 };
 
 /*

@@ -120,13 +120,16 @@ static int bind_vars(const struct run_policy *rp, struct policy_vars *v, struct 
 	return err;
 }
 
+/* Written to the key of a version and read back from it; they differ in who owns. */
+#define KEY_FORMAT_OUT "{s:O, s:O, s:s?, s:s?, s:s?, s:s?, s:s?, s:I, s:b, s:b}"
+#define KEY_FORMAT_IN "{s:o, s:o, s:s?, s:s?, s:s?, s:s?, s:s?, s:I, s:b, s:b}"
+
 static char *make_key(const struct run_policy *rp, const struct policy_vars *v)
 {
-	json_t *j = json_pack("{s:O, s:O, s:s?, s:s?, s:s?, s:s?, s:s?, s:I, s:b}", "policies",
-			      rp->policies, "texts", rp->texts, "workdir", v->workdir, "home",
-			      v->home, "tmpdir", v->tmpdir, "gitdir", v->gitdir,
-			      "gitworktree", v->gitworktree, "uid",
-			      (json_int_t)rp->uid, "audit", rp->audit);
+	json_t *j = json_pack(KEY_FORMAT_OUT, "policies", rp->policies, "texts", rp->texts,
+			      "workdir", v->workdir, "home", v->home, "tmpdir", v->tmpdir, "gitdir",
+			      v->gitdir, "gitworktree", v->gitworktree, "uid", (json_int_t)rp->uid,
+			      "audit", rp->audit, "egress_only", rp->egress_only);
 	char *key = j ? json_dumps(j, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
 
 	json_decref(j);
@@ -147,8 +150,8 @@ static int refuse_unenforced(struct server *s, const struct compiled *c, struct 
 	}
 	if (agent_egress_only(s->a) && (c->head.flags & EG_P_PATHS))
 		return diag_set(d, -EINVAL,
-				"the policy has path rules, and --egress-only enforces none: leave "
-				"out 'files', or boot with BPF LSM");
+				"the policy has path rules, and egressd runs with --egress-only, "
+				"which enforces none: give --egress-only to run without them");
 	return 0;
 }
 
@@ -178,6 +181,8 @@ static int compile_texts(const struct run_policy *rp, const struct policy_vars *
 	policy_free(p);
 	if (err)
 		return err;
+	if (rp->egress_only)
+		(*c)->head.flags &= ~EG_P_PATHS;
 	if (rp->audit) {
 		(*c)->head.flags |= EG_P_AUDIT;
 		(*c)->run.audit = true;
@@ -241,18 +246,20 @@ struct compiled *server_compile_key(void *ctx, const char *key, size_t key_len)
 	json_t *j = json_loadb(key, key_len, 0, NULL), *need = json_array();
 	struct compiled *c = NULL;
 	json_int_t uid;
-	int audit;
+	int audit, egress_only;
 
 	(void)ctx;
 	if (j && need &&
-	    !json_unpack(j, "{s:o, s:o, s:s?, s:s?, s:s?, s:s?, s:I, s:b}", "policies", &rp.policies,
-			 "texts", &rp.texts, "workdir", &v.workdir, "home", &v.home, "tmpdir",
-			 &v.tmpdir, "gitdir", &v.gitdir, "uid", &uid, "audit", &audit)) {
+	    !json_unpack(j, KEY_FORMAT_IN, "policies", &rp.policies, "texts", &rp.texts, "workdir",
+			 &v.workdir, "home", &v.home, "tmpdir", &v.tmpdir, "gitdir", &v.gitdir,
+			 "gitworktree", &v.gitworktree, "uid", &uid, "audit", &audit, "egress_only",
+			 &egress_only)) {
 		char text[16];
 
 		snprintf(text, sizeof(text), "%u", (unsigned int)uid);
 		v.uid = text;
 		rp.audit = audit;
+		rp.egress_only = egress_only;
 		/* it compiled once; if it does not any more, its sandboxes are ended */
 		(void)compile_texts(&rp, &v, &c, need, NULL);
 	}

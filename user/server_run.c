@@ -176,19 +176,20 @@ static int parse_request(struct conn *c, json_t *request, struct run_request *r)
 {
 	json_error_t e;
 	const char *op;
-	int audit = 0;
+	int audit = 0, egress_only = 0;
 
 	*r = (struct run_request){ .uid = -1 };
 	if (json_unpack_ex(request, &e, JSON_STRICT,
-			   "{s:s, s:o, s:o, s?s, s?s, s?b, s?b, s?s, s?o, s?o, s?I}", "op", &op,
+			   "{s:s, s:o, s:o, s?s, s?s, s?b, s?b, s?b, s?s, s?o, s?o, s?I}", "op", &op,
 			   "policies", &r->policy.policies, "texts", &r->policy.texts, "tmpdir",
-			   &r->policy.tmpdir, "name", &r->name, "audit", &audit, "fail_fast",
-			   &r->fail_fast, "events", &r->events, "limits", &r->limits, "ttys",
+			   &r->policy.tmpdir, "name", &r->name, "audit", &audit,
+			   "egress_only", &egress_only, "fail_fast", &r->fail_fast, "events", &r->events, "limits", &r->limits, "ttys",
 			   &r->ttys, "uid", &r->uid)) {
 		conn_error(c, 2, "bad request: %s", e.text);
 		return -EINVAL;
 	}
 	r->policy.audit = audit;
+	r->policy.egress_only = egress_only;
 	if (!json_is_array(r->policy.policies) || !json_array_size(r->policy.policies) ||
 	    !json_is_array(r->policy.texts) || (r->limits && !json_is_array(r->limits)) ||
 	    (r->ttys && !json_is_array(r->ttys))) {
@@ -294,6 +295,7 @@ static int start(struct conn *c, const struct run_request *r, const struct versi
 	if (err)
 		return err;
 	sandbox_set_owner(c->box, c);
+	c->timer = sd_event_source_disable_unref(c->timer);
 	if (sandbox_limits(c->box)->time_ms)
 		c->deadline = monotonic_us() + sandbox_limits(c->box)->time_ms * 1000;
 	err = conn_watch(c, d);

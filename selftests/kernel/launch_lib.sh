@@ -7,6 +7,7 @@ egressctl=$EGRESSCTL_BUILD/egressctl
 egressd=$EGRESSCTL_BUILD/egressd
 egress_run=$EGRESSCTL_BUILD/egress-run
 w=/srv/launch
+uid=61234 # of the user tester
 cgroups=$(awk '$3 == "cgroup2" { print $2; exit }' /proc/self/mounts)
 n=0 failed=0 status=0
 
@@ -34,9 +35,9 @@ prepare() {
 	mkdir -p $w/work $w/home
 	chmod 1777 $w $w/work
 	grep -q ^tester: /etc/passwd ||
-		echo "tester:x:1000:1000::$w/home:/bin/sh" >>/etc/passwd
-	grep -q ^tester: /etc/group || echo "tester:x:1000:" >>/etc/group
-	chown 1000:1000 $w/home
+		echo "tester:x:$uid:$uid::$w/home:/bin/sh" >>/etc/passwd
+	grep -q ^tester: /etc/group || echo "tester:x:$uid:" >>/etc/group
+	chown $uid:$uid $w/home
 	echo SECRET >$w/secret
 	chmod 644 $w/secret
 	cat >$w/policy.yaml <<-END
