@@ -37,7 +37,7 @@ static void take(struct packer *p, uint32_t at)
 
 static bool place(struct packer *p, struct row *r)
 {
-	const struct row_edge *e = p->rows->edges.v + r->edge;
+	const struct row_edge *e = r->nedges ? p->rows->edges.v + r->edge : NULL;
 	uint32_t hint = MIN(r->nedges, HINTS - 1), first = p->from[hint];
 
 	for (uint32_t w = first; w * 64 < p->limit; w++) {
