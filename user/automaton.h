@@ -47,11 +47,7 @@
 /* 108 bytes of sun_path hold a NUL and 107 bytes; here with '@' for the NUL */
 #define AUTOMATON_MAX_ABSTRACT 108u
 
-enum automaton_space {
-	AUTOMATON_PATHS,
-	AUTOMATON_UNIX,
-	AUTOMATON_SPACES
-};
+enum automaton_space { AUTOMATON_PATHS, AUTOMATON_UNIX, AUTOMATON_SPACES };
 
 struct automaton_rule {
 	const char *pattern;

@@ -1,12 +1,37 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * The graph of directory states, between automaton_dirs.c, which makes it, and
- * automaton_merge.c, which makes it minimal and turns it into rows.
+ * automaton_merge.c, which makes it minimal and turns it into rows; and the merged
+ * patterns that automaton_groups.c makes for it.
  */
 #ifndef AUTOMATON_DIRS_H
 #define AUTOMATON_DIRS_H
 
 #include "automaton_int.h"
+
+/* ---- merged patterns ------------------------------------------------------------- */
+
+/* A merged pattern node, as words in dirs.reps: flags, rep after "**", (label, rep)… */
+#define REP_PERM EG_PERM_ALL
+#define REP_ENDS (1u << 8) /* rules end here, with REP_PERM */
+#define REP_LOOP (1u << 9)
+#define REP_NONE (1u << 10)
+
+static inline uint32_t rep_flags(const struct dirs *d, uint32_t rep)
+{
+	uint32_t n;
+
+	return intern_get(&d->reps, rep - 1, &n)[0];
+}
+
+static inline uint32_t rep_star(const struct dirs *d, uint32_t rep)
+{
+	uint32_t n;
+
+	return intern_get(&d->reps, rep - 1, &n)[1];
+}
+
+/* ---- the graph ----------------------------------------------------------------------- */
 
 struct graph_state {
 	uint32_t dflt; /* state */

@@ -5,6 +5,8 @@
  *	automaton_intern.c	numbers for strings of words
  *	automaton_parse.c	patterns -> labels (names, literal or with wildcards)
  *	automaton_tree.c	rules -> a tree of labels; which rule decides
+ *	automaton_groups.c	patterns and labels that mean the same
+ *	automaton_sets.c	labels with wildcards -> sets of positions
  *	automaton_names.c	labels -> rows of the names' automaton and classes of names
  *	automaton_dirs.c	tree and classes -> directory states
  *	automaton_merge.c	directory states -> as few as possible -> rows
@@ -228,7 +230,7 @@ int names_build(struct tree *t, const vec32 *global, struct rows *rows, struct n
 void names_fini(struct names *n);
 
 struct dirs {
-	struct intern reps; /* pattern nodes up to equality, see dirs_merge_patterns() */
+	struct intern reps; /* pattern nodes up to equality, see automaton_dirs.h */
 	vec32 rep; /* by node: number in reps + 1, 0 for literal nodes */
 	uint32_t ngroups;
 	vec32 global; /* by group: whether it matters in (almost) every directory */

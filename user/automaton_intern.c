@@ -55,7 +55,8 @@ static bool intern_is(const struct intern *t, uint32_t id, const uint32_t *words
 }
 
 /* Where the string is in the table, or where it would go. */
-static uint32_t intern_slot(const struct intern *t, const uint32_t *words, uint32_t n, uint32_t hash)
+static uint32_t intern_slot(const struct intern *t, const uint32_t *words, uint32_t n,
+			    uint32_t hash)
 {
 	uint32_t i = hash & t->mask;
 

@@ -35,7 +35,8 @@ static uint64_t scramble(uint64_t x)
 
 static struct weight weight_of(uint64_t kind, uint64_t n)
 {
-	return (struct weight){ { scramble(kind << 40 | n << 1), scramble(kind << 40 | n << 1 | 1) } };
+	return (struct weight){ { scramble(kind << 40 | n << 1),
+				  scramble(kind << 40 | n << 1 | 1) } };
 }
 
 static void weight_add(struct weight *a, struct weight b)

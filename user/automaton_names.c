@@ -2,35 +2,12 @@
 /*
  * The names' automaton: the bytes of one name -> which labels it matches.
  *
- * Literal labels form a trie. Labels with wildcards form a nondeterministic
- * automaton whose sets of positions are made on demand and interned; a trie
- * node is reached by its bytes alone, so it has exactly one such set. A row is
- * therefore: the trie's children, and for all other bytes the row of the set.
- *
- * What would blow up and does not: labels with at most one star share their
- * beginnings ("*.pem" and "*.key" are one star, one dot, two tails), labels with
- * more stars forget what lies before the last star they passed, and once a
- * label of a group is sure to match, the rest of the group is forgotten.
+ * Literal labels form a trie. Labels with wildcards are sets of positions
+ * (automaton_sets.c); a trie node is reached by its bytes alone, so it has exactly
+ * one such set. A row is therefore: the trie's children, and for all other bytes
+ * the row of the set.
  */
-#include "automaton_int.h"
-
-struct gnode {
-	uint32_t group; /* names that end here match it, or GROUP_NONE */
-	uint32_t sure; /* star: group that matches whatever comes, or GROUP_NONE */
-	uint32_t chain; /* label + 1 whose own nodes these are; 0: shared */
-	uint32_t star_next; /* where a star follows, entered together with this; 0: none */
-	bool star;
-	vec32 edges; /* pairs (item, gnode) */
-};
-
-struct set_row {
-	bool done;
-	bool reached; /* by a name that leaves the trie, not only gone by way of */
-	uint32_t dflt;
-	uint32_t first, n; /* in next: pairs (byte, set), sorted, other than dflt */
-	uint32_t row; /* + 1, when one was made */
-	uint32_t class;
-};
+#include "automaton_names.h"
 
 struct literal {
 	const uint8_t *bytes;
@@ -44,262 +21,12 @@ struct build {
 	const vec32 *global;
 	struct names *out;
 	struct automaton_error *err;
-	VEC(struct gnode) g; /* 0: the start */
-	vec32 sure_node; /* by group: gnode + 1 that stands for "matches for sure" */
-	struct intern sets;
-	VEC(struct set_row) set;
-	vec32 next;
+	struct sets s;
 	vec32 todo; /* sets that have a row to be filled */
 	vec32 tmp;
 	VEC(struct literal) lits;
 	vec32 kids; /* stack of (byte, row) */
 };
-
-/* ---- the nondeterministic part ------------------------------------------------- */
-
-static int gnode_add(struct build *b, uint32_t chain, uint32_t *id)
-{
-	struct gnode *g = vec_add(&b->g);
-
-	if (!g)
-		return -ENOMEM;
-	g->group = g->sure = GROUP_NONE;
-	g->chain = chain;
-	*id = b->g.n - 1;
-	return 0;
-}
-
-static int gnode_next(struct build *b, uint32_t at, uint32_t item, uint32_t chain, uint32_t *dst)
-{
-	vec32 *edges = &b->g.v[at].edges;
-
-	if (ITEM_TYPE(item) == ITEM_STAR) {
-		*dst = b->g.v[at].star_next;
-		if (*dst && !chain)
-			return 0;
-		if (gnode_add(b, chain, dst))
-			return -ENOMEM;
-		b->g.v[*dst].star = true;
-		b->g.v[at].star_next = *dst;
-		return 0;
-	}
-	for (uint32_t i = 0; !chain && i < edges->n; i += 2) {
-		*dst = edges->v[i + 1];
-		if (edges->v[i] == item)
-			return 0;
-	}
-	if (gnode_add(b, chain, dst))
-		return -ENOMEM;
-	edges = &b->g.v[at].edges;
-	return vec32_push(edges, item) || vec32_push(edges, *dst) ? -ENOMEM : 0;
-}
-
-static int glob_add(struct build *b, uint32_t label)
-{
-	uint32_t n, at = 0, stars = 0, chain = 0, group = b->t->label.v[label].group;
-	const uint32_t *items = intern_get(&b->t->labels, label, &n);
-
-	for (uint32_t i = 1; i < n; i++)
-		stars += ITEM_TYPE(items[i]) == ITEM_STAR;
-	/* a chain begins with a node of its own: the start's star is shared by the others */
-	if (stars > 1) {
-		chain = label + 1;
-		if (gnode_add(b, chain, &at))
-			return -ENOMEM;
-		if (vec32_push(&b->tmp, at)) /* part of the first set */
-			return -ENOMEM;
-	}
-	for (uint32_t i = 1; i < n; i++)
-		if (gnode_next(b, at, items[i], chain, &at))
-			return -ENOMEM;
-	b->g.v[at].group = group;
-	if (b->g.v[at].star)
-		b->g.v[at].sure = group;
-	return 0;
-}
-
-/* One node for each group that is sure to match: it stays for good and is all that is kept. */
-static int add_sure_nodes(struct build *b, uint32_t ngroups)
-{
-	uint32_t nodes = b->g.n, id;
-
-	for (uint32_t i = 0; i < ngroups; i++)
-		if (vec32_push(&b->sure_node, 0))
-			return -ENOMEM;
-	for (uint32_t i = 0; i < nodes; i++) {
-		uint32_t group = b->g.v[i].sure;
-
-		if (group == GROUP_NONE || b->sure_node.v[group])
-			continue;
-		if (gnode_add(b, 0, &id))
-			return -ENOMEM;
-		b->g.v[id].star = true;
-		b->g.v[id].group = group;
-		b->sure_node.v[group] = id + 1;
-	}
-	return 0;
-}
-
-static int set_enter(struct build *b, vec32 *set, uint32_t node)
-{
-	const struct gnode *g = &b->g.v[node];
-
-	if (vec32_push(set, node))
-		return -ENOMEM;
-	if (g->sure != GROUP_NONE && vec32_push(set, b->sure_node.v[g->sure] - 1))
-		return -ENOMEM;
-	return g->star_next ? set_enter(b, set, g->star_next) : 0;
-}
-
-static bool set_holds(const vec32 *set, uint32_t node)
-{
-	for (uint32_t i = set->n; i--;)
-		if (set->v[i] == node)
-			return true;
-	return false;
-}
-
-/* Forget what cannot change the outcome any more; then the set's number. */
-static int set_intern(struct build *b, vec32 *set, uint32_t *id)
-{
-	uint32_t kept = 0, chain = 0, sure_at;
-	bool past = false;
-
-	vec32_sort_unique(set);
-	/* sure nodes come last in b->g: the set's tail tells which groups are sure */
-	for (sure_at = set->n; sure_at; sure_at--) {
-		const struct gnode *g = &b->g.v[set->v[sure_at - 1]];
-
-		if (g->group == GROUP_NONE || b->sure_node.v[g->group] != set->v[sure_at - 1] + 1)
-			break;
-	}
-	/* a chain's nodes are numbered from its beginning: go from the end */
-	for (uint32_t i = set->n; i--;) {
-		const struct gnode *g = &b->g.v[set->v[i]];
-		uint32_t group = g->group;
-
-		if (i >= sure_at)
-			continue;
-		if (g->chain) {
-			if (g->chain != chain) {
-				chain = g->chain;
-				past = false;
-			}
-			group = b->t->label.v[chain - 1].group;
-			if (past) {
-				set->v[i] = UINT32_MAX;
-				continue;
-			}
-			past = g->star;
-		}
-		if ((g->chain || !g->edges.n) && group != GROUP_NONE && b->sure_node.v[group] &&
-		    set_holds(set, b->sure_node.v[group] - 1))
-			set->v[i] = UINT32_MAX;
-		else if (!g->edges.n && g->group == GROUP_NONE)
-			set->v[i] = UINT32_MAX; /* only its star went on, which is there */
-	}
-	for (uint32_t i = 0; i < set->n; i++)
-		if (set->v[i] != UINT32_MAX)
-			set->v[kept++] = set->v[i];
-	set->n = kept;
-
-	if (intern_put(&b->sets, set->v, set->n, id))
-		return -ENOMEM;
-	if (*id < b->set.n)
-		return 0;
-	if (b->set.n >= AUTOMATON_MAX_NAME_SETS)
-		return error_set(b->err, -E2BIG, 0, "fewer patterns with * in the middle of a name",
-				 "the wildcards within names combine to more than %u states (AUTOMATON_MAX_NAME_SETS)",
-				 AUTOMATON_MAX_NAME_SETS);
-	return vec_add(&b->set) ? 0 : -ENOMEM;
-}
-
-static void item_bytes(const struct tree *t, uint32_t item, uint32_t special[8])
-{
-	uint32_t n, value = ITEM_VALUE(item);
-
-	if (ITEM_TYPE(item) == ITEM_BYTE) {
-		special[value / 32] |= 1u << (value % 32);
-	} else if (ITEM_TYPE(item) == ITEM_CLASS) {
-		const uint32_t *words = intern_get(&t->sets, value, &n);
-
-		for (uint32_t i = 0; i < 8; i++)
-			special[i] |= words[i];
-	}
-}
-
-static bool item_takes(const struct tree *t, uint32_t item, uint32_t byte)
-{
-	switch (ITEM_TYPE(item)) {
-	case ITEM_BYTE:
-		return byte == ITEM_VALUE(item);
-	case ITEM_CLASS:
-		return byte < 256 && set_has(t, ITEM_VALUE(item), (uint8_t)byte);
-	default:
-		return true;
-	}
-}
-
-/* Where a set goes on one byte, or (256) on any byte that no item names. */
-static int set_move(struct build *b, uint32_t id, uint32_t byte, uint32_t *dst)
-{
-	uint32_t n;
-
-	b->tmp.n = 0;
-	intern_get(&b->sets, id, &n);
-	for (uint32_t i = 0; i < n; i++) {
-		uint32_t node = intern_get(&b->sets, id, &n)[i];
-		const struct gnode *g = &b->g.v[node];
-
-		if (g->star && set_enter(b, &b->tmp, node))
-			return -ENOMEM;
-		for (uint32_t e = 0; e < g->edges.n; e += 2)
-			if (item_takes(b->t, g->edges.v[e], byte) &&
-			    set_enter(b, &b->tmp, g->edges.v[e + 1]))
-				return -ENOMEM;
-	}
-	return set_intern(b, &b->tmp, dst);
-}
-
-static int set_expand(struct build *b, uint32_t id)
-{
-	uint32_t special[8] = {}, n, dflt, dst, first = b->next.n;
-	const uint32_t *nodes;
-	int err;
-
-	if (b->set.v[id].done)
-		return 0;
-	nodes = intern_get(&b->sets, id, &n);
-	for (uint32_t i = 0; i < n; i++) {
-		const struct gnode *g = &b->g.v[nodes[i]];
-
-		for (uint32_t e = 0; e < g->edges.n; e += 2)
-			item_bytes(b->t, g->edges.v[e], special);
-	}
-	err = set_move(b, id, 256, &dflt);
-	for (uint32_t byte = 0; !err && byte < 256; byte++) {
-		if (!(special[byte / 32] >> (byte % 32) & 1))
-			continue;
-		err = set_move(b, id, byte, &dst);
-		if (!err && dst != dflt)
-			err = vec32_push(&b->next, byte) || vec32_push(&b->next, dst) ? -ENOMEM : 0;
-	}
-	b->set.v[id].dflt = dflt;
-	b->set.v[id].first = first;
-	b->set.v[id].n = (b->next.n - first) / 2;
-	b->set.v[id].done = !err;
-	return err;
-}
-
-static uint32_t set_on(const struct build *b, uint32_t id, uint8_t byte)
-{
-	const struct set_row *s = &b->set.v[id];
-
-	for (uint32_t i = 0; i < s->n; i++)
-		if (b->next.v[s->first + 2 * i] == byte)
-			return b->next.v[s->first + 2 * i + 1];
-	return s->dflt;
-}
 
 /* ---- classes and rows ------------------------------------------------------------- */
 
@@ -317,9 +44,10 @@ static int class_of(struct build *b, uint32_t id, uint32_t group, uint32_t *clas
 	uint32_t n;
 
 	b->tmp.n = 0;
-	nodes = intern_get(&b->sets, id, &n);
+	nodes = intern_get(&b->s.ids, id, &n);
 	for (uint32_t i = 0; i < n; i++)
-		if (b->g.v[nodes[i]].group < GROUP_ALL && vec32_push(&b->tmp, b->g.v[nodes[i]].group))
+		if (b->s.g.v[nodes[i]].group < GROUP_ALL &&
+		    vec32_push(&b->tmp, b->s.g.v[nodes[i]].group))
 			return -ENOMEM;
 	if (group < GROUP_ALL && vec32_push(&b->tmp, group))
 		return -ENOMEM;
@@ -340,24 +68,24 @@ static int set_row(struct build *b, uint32_t id, uint32_t *row)
 	struct row *r;
 	int err;
 
-	if (b->set.v[id].row) {
-		*row = b->set.v[id].row - 1;
+	if (b->s.set.v[id].row) {
+		*row = b->s.set.v[id].row - 1;
 		return 0;
 	}
-	if (b->sets.start.v[id] == b->sets.start.v[id + 1]) {
+	if (set_is_empty(&b->s, id)) {
 		*row = 0; /* nothing can match any more: the dead row stays where it is */
 		return 0;
 	}
-	err = class_of(b, id, GROUP_NONE, &b->set.v[id].class);
+	err = class_of(b, id, GROUP_NONE, &b->s.set.v[id].class);
 	if (err)
 		return err;
 	r = vec_add(&b->rows->rows);
 	if (!r)
 		return -ENOMEM;
 	r->name = true;
-	r->head = b->set.v[id].class << EG_DFA_CLASS_SHIFT;
+	r->head = b->s.set.v[id].class << EG_DFA_CLASS_SHIFT;
 	*row = b->rows->rows.n - 1;
-	b->set.v[id].row = *row + 1;
+	b->s.set.v[id].row = *row + 1;
 	return vec32_push(&b->todo, id);
 }
 
@@ -376,13 +104,13 @@ struct cases {
 
 static uint32_t case_byte(const struct build *b, const struct set_row *s, uint32_t i)
 {
-	return i < s->n ? b->next.v[s->first + 2 * i] : 256;
+	return i < s->n ? b->s.next.v[s->first + 2 * i] : 256;
 }
 
 static bool next_case(struct cases *c)
 {
 	const struct build *b = c->b;
-	const struct set_row *s = &b->set.v[c->id], *d = &b->set.v[c->dflt];
+	const struct set_row *s = &b->s.set.v[c->id], *d = &b->s.set.v[c->dflt];
 	uint32_t kid = c->k < c->nkids ? c->kids[2 * c->k] : 256;
 	uint32_t own = case_byte(b, s, c->i), other = case_byte(b, d, c->j);
 
@@ -390,8 +118,8 @@ static bool next_case(struct cases *c)
 	if (c->byte == 256)
 		return false;
 	c->kid = kid == c->byte ? c->kids[2 * c->k++ + 1] + 1 : 0;
-	c->set = own == c->byte ? b->next.v[s->first + 2 * c->i++ + 1] : s->dflt;
-	c->same = other == c->byte ? b->next.v[d->first + 2 * c->j++ + 1] : d->dflt;
+	c->set = own == c->byte ? b->s.next.v[s->first + 2 * c->i++ + 1] : s->dflt;
+	c->same = other == c->byte ? b->s.next.v[d->first + 2 * c->j++ + 1] : d->dflt;
 	return true;
 }
 
@@ -402,7 +130,7 @@ static int fill_dense(struct build *b, uint32_t id)
 	int err = 0;
 
 	for (uint32_t byte = 0; byte < 256 && !err; byte++) {
-		err = set_row(b, set_on(b, id, (uint8_t)byte), &to);
+		err = set_row(b, set_on(&b->s, id, (uint8_t)byte), &to);
 		if (!err)
 			err = row_edge_add(b->rows, byte, to);
 	}
@@ -429,7 +157,7 @@ static int fill_edges(struct build *b, struct cases *c, bool via)
 /* Edges of a set's row with a default of its own, and by way of the row of its default set. */
 static void count_edges(const struct build *b, uint32_t id, uint32_t *own, uint32_t *other)
 {
-	struct cases c = { .b = b, .id = id, .dflt = b->set.v[id].dflt };
+	struct cases c = { .b = b, .id = id, .dflt = b->s.set.v[id].dflt };
 
 	*own = *other = 0;
 	while (next_case(&c)) {
@@ -446,16 +174,16 @@ static void count_edges(const struct build *b, uint32_t id, uint32_t *own, uint3
 static int set_is_via(struct build *b, uint32_t id, bool *via)
 {
 	uint32_t own, other, dflt;
-	int err = set_expand(b, id);
+	int err = set_expand(&b->s, id);
 
-	dflt = b->set.v[id].dflt;
+	dflt = b->s.set.v[id].dflt;
 	if (!err)
-		err = set_expand(b, dflt);
+		err = set_expand(&b->s, dflt);
 	if (err)
 		return err;
 	count_edges(b, id, &own, &other);
 	/* rows that go by way of others cannot be gone by way of */
-	*via = id != dflt && b->set.v[dflt].dflt == dflt && other + SET_SAVES < own;
+	*via = id != dflt && b->s.set.v[dflt].dflt == dflt && other + SET_SAVES < own;
 	return 0;
 }
 
@@ -466,28 +194,28 @@ static void mark_reached(struct build *b, struct cases c)
 
 	for (; next_case(&c); special++)
 		if (!c.kid)
-			b->set.v[c.set].reached = true;
+			b->s.set.v[c.set].reached = true;
 	if (special < 256)
-		b->set.v[c.dflt].reached = true;
+		b->s.set.v[c.dflt].reached = true;
 }
 
 /* Classes of names that no rule spells out: those of all sets that can be reached. */
 static int find_open(struct build *b)
 {
-	for (uint32_t id = 0; id < b->set.n; id++)
-		if (b->set.v[id].reached && vec32_push(&b->todo, id))
+	for (uint32_t id = 0; id < b->s.set.n; id++)
+		if (b->s.set.v[id].reached && vec32_push(&b->todo, id))
 			return -ENOMEM;
 	while (b->todo.n) {
-		const struct set_row *s = &b->set.v[b->todo.v[--b->todo.n]];
+		const struct set_row *s = &b->s.set.v[b->todo.v[--b->todo.n]];
 
 		if (s->row)
 			b->out->open.v[s->class] = 1;
 		for (uint32_t i = 0; i <= s->n && s->done; i++) {
-			uint32_t to = i < s->n ? b->next.v[s->first + 2 * i + 1] : s->dflt;
+			uint32_t to = i < s->n ? b->s.next.v[s->first + 2 * i + 1] : s->dflt;
 
-			if (b->set.v[to].reached)
+			if (b->s.set.v[to].reached)
 				continue;
-			b->set.v[to].reached = true;
+			b->s.set.v[to].reached = true;
 			if (vec32_push(&b->todo, to))
 				return -ENOMEM;
 		}
@@ -500,8 +228,8 @@ static int find_open(struct build *b)
  * does. Rows with children are many, and all they add to their set's row is
  * those: they go by way of it, unless `flat`.
  */
-static int fill_row(struct build *b, uint32_t row, uint32_t id, const uint32_t *kids, uint32_t nkids,
-		    bool trie, bool flat)
+static int fill_row(struct build *b, uint32_t row, uint32_t id, const uint32_t *kids,
+		    uint32_t nkids, bool trie, bool flat)
 {
 	struct cases c = { .b = b, .kids = kids, .nkids = nkids, .id = id };
 	uint32_t first = b->rows->edges.n, to, target, own, other;
@@ -510,7 +238,7 @@ static int fill_row(struct build *b, uint32_t row, uint32_t id, const uint32_t *
 
 	if (err)
 		return err;
-	c.dflt = target = b->set.v[id].dflt;
+	c.dflt = target = b->s.set.v[id].dflt;
 	count_edges(b, id, &own, &other);
 	if (trie) /* sets alone are looked through by find_open() */
 		mark_reached(b, c);
@@ -519,7 +247,7 @@ static int fill_row(struct build *b, uint32_t row, uint32_t id, const uint32_t *
 			err = row_edge_add(b->rows, kids[2 * k], kids[2 * k + 1]);
 		target = id;
 		via = true;
-	} else if (id == c.dflt && !trie && id == b->set.v[0].dflt) {
+	} else if (id == c.dflt && !trie && id == b->s.set.v[0].dflt) {
 		/* the commonest byte of all: in a name that begins like nothing known */
 		err = fill_dense(b, id);
 	} else {
@@ -558,14 +286,14 @@ static int trie_row(struct build *b, uint32_t lo, uint32_t hi, uint32_t depth, u
 		if (err)
 			return err;
 	}
-	err = set_expand(b, set);
+	err = set_expand(&b->s, set);
 	while (!err && lo < hi) {
 		uint8_t byte = b->lits.v[lo].bytes[depth];
 		uint32_t end = lo;
 
 		while (end < hi && b->lits.v[end].bytes[depth] == byte)
 			end++;
-		next = set_on(b, set, byte);
+		next = set_on(&b->s, set, byte);
 		err = trie_row(b, lo, end, depth + 1, next, &kid);
 		if (!err && (vec32_push(&b->kids, byte) || vec32_push(&b->kids, kid)))
 			err = -ENOMEM;
@@ -581,8 +309,8 @@ static int trie_row(struct build *b, uint32_t lo, uint32_t hi, uint32_t depth, u
 	r->name = true;
 	r->head = exact | class << EG_DFA_CLASS_SHIFT;
 	*row = b->rows->rows.n - 1;
-	err = fill_row(b, *row, set, b->kids.v ? b->kids.v + base : NULL,
-		       (b->kids.n - base) / 2, true, !depth);
+	err = fill_row(b, *row, set, b->kids.v ? b->kids.v + base : NULL, (b->kids.n - base) / 2,
+		       true, !depth);
 	b->kids.n = base;
 	return err;
 }
@@ -595,49 +323,25 @@ static int compare_literals(const void *a, const void *b)
 	return c ? c : x->len < y->len ? -1 : x->len > y->len;
 }
 
-static int collect(struct build *b)
+static int collect_literals(struct build *b)
 {
 	const struct tree *t = b->t;
-	uint32_t ngroups = 0, len, start;
 	const uint8_t *bytes;
-	vec32 first = {};
-	int err = 0;
+	uint32_t len;
 
-	if (gnode_add(b, 0, &start))
-		return -ENOMEM;
-	for (uint32_t i = 0; i < t->label.n && !err; i++) {
-		uint32_t group = t->label.v[i].group;
+	for (uint32_t i = 0; i < t->label.n; i++) {
+		struct literal *l;
 
-		if (group < GROUP_ALL)
-			ngroups = MAX(ngroups, group + 1);
-		if (label_is_literal(t, i, &bytes, &len)) {
-			struct literal *l = vec_add(&b->lits);
-
-			if (!l)
-				err = -ENOMEM;
-			else
-				*l = (struct literal){ bytes, len, i };
-		} else if (group < GROUP_ALL) {
-			err = glob_add(b, i);
-		}
+		if (!label_is_literal(t, i, &bytes, &len))
+			continue;
+		l = vec_add(&b->lits);
+		if (!l)
+			return -ENOMEM;
+		*l = (struct literal){ bytes, len, i };
 	}
-	if (!err)
-		err = add_sure_nodes(b, ngroups);
-	if (err)
-		return err;
 	if (b->lits.n)
 		qsort(b->lits.v, b->lits.n, sizeof(*b->lits.v), compare_literals);
-
-	/* set 0 is the first: the start, and the beginnings of chains */
-	first = b->tmp;
-	memset(&b->tmp, 0, sizeof(b->tmp));
-	start = first.n;
-	for (uint32_t i = 0; i <= start && !err; i++)
-		err = set_enter(b, &first, i < start ? first.v[i] : 0);
-	if (!err)
-		err = set_intern(b, &first, &start);
-	vec_free(&first);
-	return err;
+	return 0;
 }
 
 /* wider: by class, the class of its global groups, which may be a class only for this. */
@@ -693,7 +397,12 @@ static int number_symbols(struct build *b)
 int names_build(struct tree *t, const vec32 *global, struct rows *rows, struct names *out,
 		struct automaton_error *err)
 {
-	struct build b = { .t = t, .global = global, .rows = rows, .out = out, .err = err };
+	struct build b = { .t = t,
+			   .global = global,
+			   .rows = rows,
+			   .out = out,
+			   .err = err,
+			   .s = { .t = t, .err = err } };
 	uint32_t class, empty = 0;
 	int ret;
 
@@ -702,26 +411,22 @@ int names_build(struct tree *t, const vec32 *global, struct rows *rows, struct n
 	if (!ret)
 		ret = vec32_push(&out->open, 1);
 	if (!ret)
-		ret = collect(&b);
+		ret = sets_init(&b.s);
+	if (!ret)
+		ret = collect_literals(&b);
 	if (!ret)
 		ret = trie_row(&b, 0, b.lits.n, 0, 0, &out->start);
 	while (!ret && b.todo.n) {
 		uint32_t id = b.todo.v[--b.todo.n];
 
-		ret = fill_row(&b, b.set.v[id].row - 1, id, NULL, 0, false, false);
+		ret = fill_row(&b, b.s.set.v[id].row - 1, id, NULL, 0, false, false);
 	}
 	if (!ret)
 		ret = find_open(&b);
 	if (!ret)
 		ret = number_symbols(&b);
 	out->states = rows->rows.n - 1;
-	for (uint32_t i = 0; i < b.g.n; i++)
-		vec_free(&b.g.v[i].edges);
-	vec_free(&b.g);
-	vec_free(&b.sure_node);
-	intern_fini(&b.sets);
-	vec_free(&b.set);
-	vec_free(&b.next);
+	sets_fini(&b.s);
 	vec_free(&b.todo);
 	vec_free(&b.tmp);
 	vec_free(&b.lits);

@@ -38,7 +38,8 @@ static void complain(const struct gen_set *set, const char *path, size_t len, co
 {
 	char a[5], b[5];
 
-	fprintf(stderr, "%s: got %s, expected %s at: ", what, perm_text(got, a), perm_text(want, b));
+	fprintf(stderr, "%s: got %s, expected %s at: ", what, perm_text(got, a),
+		perm_text(want, b));
 	for (size_t i = 0; i < len; i++)
 		fprintf(stderr, path[i] < ' ' || path[i] == '\\' ? "\\x%02x" : "%c",
 			(unsigned char)path[i]);
@@ -46,7 +47,8 @@ static void complain(const struct gen_set *set, const char *path, size_t len, co
 	fprintf(stderr, " %s\n", perm_text(set->defaults[1], a));
 	for (size_t i = 0; i < set->n; i++)
 		fprintf(stderr, "\t%s\t%s%s\n", perm_text(set->rules[i].perm, a),
-			set->rules[i].space == AUTOMATON_UNIX ? "unix " : "", set->rules[i].pattern);
+			set->rules[i].space == AUTOMATON_UNIX ? "unix " : "",
+			set->rules[i].pattern);
 }
 
 /* The same answers from the image at another place, with other versions around it. */
@@ -66,11 +68,12 @@ static int compare_moved(struct gen *g, const struct automaton *a, struct eg_dfa
 	return 0;
 }
 
-static int check_path(const struct gen_set *set, const struct automaton *a, const struct eg_dfa *dfa,
-		      const struct automaton_starts *starts, enum automaton_space space,
-		      const char *path, size_t len)
+static int check_path(const struct gen_set *set, const struct automaton *a,
+		      const struct eg_dfa *dfa, const struct automaton_starts *starts,
+		      enum automaton_space space, const char *path, size_t len)
 {
-	uint8_t want = slow_match(set->rules, set->n, set->defaults, space, path, len), got, by_rule;
+	uint8_t want = slow_match(set->rules, set->n, set->defaults, space, path, len), got,
+		by_rule;
 	uint32_t id = 0, state;
 	bool found;
 
@@ -116,8 +119,8 @@ static int run_set(struct gen *g, struct eg_dfa *dfa, size_t npaths)
 	gen_set(g, &set);
 	ret = automaton_compile(set.rules, set.n, set.defaults, &a, &err);
 	if (ret) {
-		fprintf(stderr, "%s: %s at %zu (expected %s): %s\n", set.rules[err.rule].pattern, err.msg,
-			err.offset, err.expected, strerror(-ret));
+		fprintf(stderr, "%s: %s at %zu (expected %s): %s\n", set.rules[err.rule].pattern,
+			err.msg, err.offset, err.expected, strerror(-ret));
 		return ret;
 	}
 	ret = compare_moved(g, a, dfa, &starts);
@@ -130,8 +133,8 @@ static int run_set(struct gen *g, struct eg_dfa *dfa, size_t npaths)
 
 		ret = check_path(&set, a, dfa, &starts, space, path, len);
 		if (g->plain && !ret)
-			printf("path\t%s\t%.*s\n", perm_text(automaton_perm(a, space, path, len), buf),
-			       (int)len, path);
+			printf("path\t%s\t%.*s\n",
+			       perm_text(automaton_perm(a, space, path, len), buf), (int)len, path);
 	}
 	automaton_free(a);
 	return ret;

@@ -13,15 +13,19 @@ uint32_t gen_below(struct gen *g, uint32_t n)
 	return (uint32_t)((g->state >> 33) * n >> 31);
 }
 
-static const char *const names[] = { "a", "b", "c", "ab", "abc", "ba", ".env", ".a", "lo", "lock",
-				     "x.pem", "y.pem", "secret", "secret2", "a.b.c", "pem" };
-static const char *const odd[] = { "\xff\xfe", "a\nb", "\x01", "a b", "\xc3\xa4", "\xc3", "-", "a]",
-				   "[a", "*", "?", "\\", "a\\b", "!" };
-static const char *const globs[] = { "*",	"?",	 "a*",	  "*a",	    "*.pem",  "*a*",  "a*b",
-				     "a?",	"[ab]",	 "[!a]",  "[!a]*",  ".*",     "*.*",  "l*c*",
-				     "[a-c]?*", "*[.]*", "sec*2", "*e*e*",  "?*?",    "lo?k", "*b*",
-				     "[]a]",	"[a-]*", "[!]]",  "*.*.*",  "[a-b]*[b-c]", "?*",  "*?" };
-static const char *const pieces[] = { "a", "b", "c", ".", "*", "?", "[ab]", "[!b]", "e", "pem", "*" };
+static const char *const names[] = { "a",      "b",	  "c",	   "ab",   "abc",   "ba",
+				     ".env",   ".a",	  "lo",	   "lock", "x.pem", "y.pem",
+				     "secret", "secret2", "a.b.c", "pem" };
+static const char *const odd[] = { "\xff\xfe", "a\nb", "\x01", "a b", "\xc3\xa4", "\xc3", "-",
+				   "a]",       "[a",   "*",    "?",   "\\",	  "a\\b", "!" };
+static const char *const globs[] = { "*",     "?",	     "a*",	"*a",	 "*.pem", "*a*",
+				     "a*b",   "a?",	     "[ab]",	"[!a]",	 "[!a]*", ".*",
+				     "*.*",   "l*c*",	     "[a-c]?*", "*[.]*", "sec*2", "*e*e*",
+				     "?*?",   "lo?k",	     "*b*",	"[]a]",	 "[a-]*", "[!]]",
+				     "*.*.*", "[a-b]*[b-c]", "?*",	"*?" };
+static const char *const pieces[] = {
+	"a", "b", "c", ".", "*", "?", "[ab]", "[!b]", "e", "pem", "*"
+};
 
 /* A name for a pattern: what is special is escaped. */
 static size_t add_escaped(char *out, const char *name)
@@ -88,8 +92,8 @@ static void make_path_pattern(struct gen *g, char *out)
 
 void gen_set(struct gen *g, struct gen_set *out)
 {
-	static const uint8_t perms[] = { 0, 0, 0, EG_R, EG_R, EG_R | EG_X, EG_W, EG_PERM_ALL,
-					 EG_R | EG_W, EG_C };
+	static const uint8_t perms[] = { 0,	      0,    0,		 EG_R,	      EG_R,
+					 EG_R | EG_X, EG_W, EG_PERM_ALL, EG_R | EG_W, EG_C };
 
 	out->n = gen_below(g, GEN_MAX_RULES + 1);
 	out->defaults[AUTOMATON_PATHS] = gen_below(g, 2) ? 0 : PICK(g, perms);
@@ -99,7 +103,9 @@ void gen_set(struct gen *g, struct gen_set *out)
 		bool is_unix = !g->plain && !gen_below(g, 6);
 		char *text = out->text[i];
 
-		*r = (struct automaton_rule){ .pattern = text, .id = (uint32_t)i, .perm = PICK(g, perms) };
+		*r = (struct automaton_rule){ .pattern = text,
+					      .id = (uint32_t)i,
+					      .perm = PICK(g, perms) };
 		if (is_unix)
 			r->space = AUTOMATON_UNIX;
 		if (is_unix && gen_below(g, 2)) {
@@ -216,7 +222,8 @@ static size_t make_valid(char *buf, size_t n)
 
 size_t gen_path(struct gen *g, const struct gen_set *set, enum automaton_space *space, char *buf)
 {
-	const struct automaton_rule *like = set->n ? &set->rules[gen_below(g, (uint32_t)set->n)] : NULL;
+	const struct automaton_rule *like = set->n ? &set->rules[gen_below(g, (uint32_t)set->n)] :
+						     NULL;
 	char work[8192];
 	size_t n = 0;
 
@@ -243,30 +250,83 @@ size_t gen_path(struct gen *g, const struct gen_set *set, enum automaton_space *
 
 /* ---- a realistic large policy ------------------------------------------------------- */
 
-static const char *const tops[] = { "/usr/lib/x86_64-linux-gnu", "/usr/share", "/usr/lib/python3",
-				    "/etc",	"/opt/vendor/app",   "/srv/build/cache",
-				    "/home/dev/src", "/var/lib", "/usr/libexec", "/home/ci/.config" };
-static const char *const words[] = { "node", "config", "lib",  "data",	"runner", "cache",
-				     "build", "agent",	"net",	"proxy", "store", "image" };
+static const char *const tops[] = { "/usr/lib/x86_64-linux-gnu",
+				    "/usr/share",
+				    "/usr/lib/python3",
+				    "/etc",
+				    "/opt/vendor/app",
+				    "/srv/build/cache",
+				    "/home/dev/src",
+				    "/var/lib",
+				    "/usr/libexec",
+				    "/home/ci/.config" };
+static const char *const words[] = { "node",  "config", "lib", "data",	"runner", "cache",
+				     "build", "agent",	"net", "proxy", "store",  "image" };
 static const char *const ends[] = { "", ".conf", ".so.1", ".json", ".d", ".yaml", ".py" };
-static const char *const types[] = { "conf", "json", "yaml", "yml",  "toml", "ini", "xml",  "so",
-				     "a",    "o",    "py",   "pyc",  "js",   "ts",  "css",  "html",
-				     "md",   "txt",  "log",  "lock", "tmp",  "bak", "gz",   "zip",
-				     "tar",  "whl",  "jar",  "db",   "sock", "pid", "crt",  "csr" };
-static const char *const secrets[] = {
-	"**/.env", "**/.env.*", "**/*.pem", "**/*.key", "**/*.p12", "**/*.pfx", "**/*.jks",
-	"**/*.keystore", "**/*.kdbx", "**/*.ppk", "**/id_rsa*", "**/id_dsa*", "**/id_ecdsa*",
-	"**/id_ed25519*", "**/.ssh", "**/.gnupg", "**/.aws", "**/.azure", "**/.config/gcloud",
-	"**/.kube", "**/.docker/config.json", "**/.netrc", "**/.npmrc", "**/.pypirc", "**/.git-credentials",
-	"**/.pgpass", "**/.my.cnf", "**/.vault-token", "**/.terraform.d", "**/terraform.tfstate*",
-	"**/credentials", "**/credentials.json", "**/client_secret*.json", "**/service-account*.json",
-	"**/*.tfvars", "**/secrets.y*ml", "**/.htpasswd", "**/shadow", "**/gshadow", "**/*.ovpn",
-	"**/.bash_history", "**/.zsh_history", "**/.psql_history", "**/.mysql_history", "**/.node_repl_history",
-	"**/.python_history", "**/.cargo/credentials*", "**/.gem/credentials", "**/.m2/settings.xml",
-	"**/.gradle/gradle.properties", "**/.password-store", "**/Login Data", "**/cookies.sqlite",
-	"**/key4.db", "**/logins.json", "**/wallet.dat", "**/.electrum", "**/.config/hub",
-	"**/.config/gh/hosts.yml", "**/.s3cfg"
-};
+static const char *const types[] = { "conf", "json", "yaml", "yml",  "toml", "ini", "xml", "so",
+				     "a",    "o",    "py",   "pyc",  "js",   "ts",  "css", "html",
+				     "md",   "txt",  "log",  "lock", "tmp",  "bak", "gz",  "zip",
+				     "tar",  "whl",  "jar",  "db",   "sock", "pid", "crt", "csr" };
+static const char *const secrets[] = { "**/.env",
+				       "**/.env.*",
+				       "**/*.pem",
+				       "**/*.key",
+				       "**/*.p12",
+				       "**/*.pfx",
+				       "**/*.jks",
+				       "**/*.keystore",
+				       "**/*.kdbx",
+				       "**/*.ppk",
+				       "**/id_rsa*",
+				       "**/id_dsa*",
+				       "**/id_ecdsa*",
+				       "**/id_ed25519*",
+				       "**/.ssh",
+				       "**/.gnupg",
+				       "**/.aws",
+				       "**/.azure",
+				       "**/.config/gcloud",
+				       "**/.kube",
+				       "**/.docker/config.json",
+				       "**/.netrc",
+				       "**/.npmrc",
+				       "**/.pypirc",
+				       "**/.git-credentials",
+				       "**/.pgpass",
+				       "**/.my.cnf",
+				       "**/.vault-token",
+				       "**/.terraform.d",
+				       "**/terraform.tfstate*",
+				       "**/credentials",
+				       "**/credentials.json",
+				       "**/client_secret*.json",
+				       "**/service-account*.json",
+				       "**/*.tfvars",
+				       "**/secrets.y*ml",
+				       "**/.htpasswd",
+				       "**/shadow",
+				       "**/gshadow",
+				       "**/*.ovpn",
+				       "**/.bash_history",
+				       "**/.zsh_history",
+				       "**/.psql_history",
+				       "**/.mysql_history",
+				       "**/.node_repl_history",
+				       "**/.python_history",
+				       "**/.cargo/credentials*",
+				       "**/.gem/credentials",
+				       "**/.m2/settings.xml",
+				       "**/.gradle/gradle.properties",
+				       "**/.password-store",
+				       "**/Login Data",
+				       "**/cookies.sqlite",
+				       "**/key4.db",
+				       "**/logins.json",
+				       "**/wallet.dat",
+				       "**/.electrum",
+				       "**/.config/hub",
+				       "**/.config/gh/hosts.yml",
+				       "**/.s3cfg" };
 
 static void policy_literal(struct gen *g, char *out, size_t size)
 {

@@ -108,7 +108,8 @@ static bool match_names(const struct text *p, size_t np, const struct text *s, s
 	if (!np)
 		return !ns;
 	if (is_stars(*p))
-		return match_names(p + 1, np - 1, s, ns) || (ns && match_names(p, np, s + 1, ns - 1));
+		return match_names(p + 1, np - 1, s, ns) ||
+		       (ns && match_names(p, np, s + 1, ns - 1));
 	return ns && match_name(*p, *s) && match_names(p + 1, np - 1, s + 1, ns - 1);
 }
 
