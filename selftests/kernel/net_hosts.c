@@ -54,7 +54,6 @@ static struct shared {
 static struct {
 	pid_t pid;
 	int ask; /* one byte: ready; then wanted number of markers -> answer */
-	int netns;
 } host[NET_HOSTS];
 static bool up;
 
@@ -224,7 +223,6 @@ static void answer(enum net_host h, const char *what)
 static void start_host(enum net_host h)
 {
 	const char *name = hosts[h].name;
-	char path[64];
 	int ends[2];
 	size_t i;
 
@@ -236,8 +234,6 @@ static void start_host(enum net_host h)
 	(void)close(ends[1]);
 	host[h].ask = ends[0];
 	answer(h, "has no namespace");
-	snprintf(path, sizeof(path), "/proc/%d/ns/net", host[h].pid);
-	host[h].netns = must(open(path, O_RDONLY | O_CLOEXEC));
 	shell("ip link add %s type veth peer name eth0 netns %d && ip addr add %s.1/24 dev %s && "
 	      "ip -6 addr add %s:1/64 dev %s nodad && ip link set %s up",
 	      name, host[h].pid, hosts[h].v4, name, hosts[h].v6, name, name);
@@ -270,7 +266,14 @@ void net_up(void)
 
 void net_enter(enum net_host h)
 {
-	must(setns(host[h].netns, CLONE_NEWNET));
+	char path[64];
+	int fd;
+
+	/* by name: children have no descriptors of ours */
+	snprintf(path, sizeof(path), "/proc/%d/ns/net", host[h].pid);
+	fd = must(open(path, O_RDONLY | O_CLOEXEC));
+	must(setns(fd, CLONE_NEWNET));
+	(void)close(fd);
 }
 
 const uint8_t *net_nonce(void)
