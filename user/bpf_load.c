@@ -221,7 +221,11 @@ static void *map_array(int fd, size_t size)
 {
 	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 
-	return p == MAP_FAILED ? NULL : p;
+	if (p == MAP_FAILED)
+		return NULL;
+	/* thousands of page table entries that no child of ours has a use for */
+	(void)madvise(p, size, MADV_DONTFORK);
+	return p;
 }
 
 static int map_arrays(struct agent *a, struct diag *d)
