@@ -80,8 +80,9 @@ static char indicator_on_line(const struct build *b, uint32_t line, uint32_t *co
 
 	while (--line) {
 		s = memchr(s, '\n', (size_t)(end - s));
-		if (!s++)
-			return 0;
+		if (!s)
+			return 0; /* the scanner counts a line more at the end */
+		s++;
 	}
 	nl = memchr(s, '\n', (size_t)(end - s));
 	if (nl)
