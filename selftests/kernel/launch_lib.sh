@@ -59,9 +59,31 @@ prepare() {
 
 # run ARGUMENT…: egressctl run in $w/work, output in $w/out and $w/err
 run() {
-	(cd $w/work && exec "$egressctl" run -p $w/policy.yaml "$@") >$w/out 2>$w/err </dev/null
-	status=$?
+	{
+		(cd $w/work && exec "$egressctl" run -p $w/policy.yaml "$@") \
+			>$w/out 2>$w/err </dev/null
+		status=$?
+	} 2>/dev/null # what the shell has to say about signals
 }
+
+# The launcher under test in the background of the script; its pid in $launcher.
+run_behind() {
+	rm -f $w/work/fifo
+	mkfifo $w/work/fifo
+	chmod 666 $w/work/fifo
+	(cd $w/work && exec "$egressctl" run -p $w/policy.yaml -- "$@") >$w/out 2>$w/err </dev/null &
+	launcher=$!
+}
+
+# Its status in $status.
+wait_launcher() {
+	{
+		wait $launcher
+		status=$?
+	} 2>/dev/null
+}
+
+as_tester() { setpriv --reuid=$uid --regid=$uid --init-groups --reset-env -- "$@"; }
 
 # check NAME CONDITION…: a command that must succeed
 check() {

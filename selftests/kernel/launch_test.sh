@@ -6,17 +6,6 @@
 # shellcheck source=selftests/kernel/launch_lib.sh
 . "$(dirname "$(readlink -f "$0")")/launch_lib.sh"
 
-as_tester() { setpriv --reuid=$uid --regid=$uid --init-groups --reset-env -- "$@"; }
-
-# The launcher under test in the background of this script; its pid in $launcher.
-run_behind() {
-	rm -f $w/work/fifo
-	mkfifo $w/work/fifo
-	chmod 666 $w/work/fifo
-	(cd $w/work && exec "$egressctl" run -p $w/policy.yaml -- "$@") >$w/out 2>$w/err </dev/null &
-	launcher=$!
-}
-
 exit_status() {
 	run -- /bin/true
 	check "exit status 0" is 0
@@ -122,8 +111,7 @@ signals() {
 		run_behind /bin/sh -c "trap 'exit 42' $sig; echo ready >fifo; while :; do :; done"
 		read -r _ <$w/work/fifo
 		kill -$sig $launcher
-		wait $launcher
-		status=$?
+		wait_launcher
 		check "SIG$sig sent to the launcher reaches the command" is 42
 	done
 }
@@ -170,7 +158,7 @@ endings() {
 	run_behind /bin/sh -c 'echo $$ >fifo; while :; do :; done'
 	read -r pid <$w/work/fifo
 	kill -KILL $launcher
-	wait $launcher 2>/dev/null
+	wait_launcher
 	gone "$pid"
 	result $? "kill -9 of the launcher ends the command"
 	run -- /bin/sh -c 'setsid sleep 1000 </dev/null >/dev/null 2>&1 & echo $!'
@@ -181,8 +169,7 @@ endings() {
 	"$egressctl" ps >$w/ps
 	id=$(awk '$6 ~ /policy.yaml/ { print $1; exit }' $w/ps)
 	"$egressctl" kill "$id"
-	wait $launcher
-	status=$?
+	wait_launcher
 	check "egressctl ps and kill" both 137 'killed by egressctl kill'
 	check "no cgroup is left" none_left
 }
@@ -235,7 +222,7 @@ users() {
 	status=$?
 	check "and cannot end them" both 1 'no such sandbox'
 	kill $launcher
-	wait $launcher
+	wait_launcher
 	(cd $w/work && SUDO_UID=$uid SUDO_GID=$uid "$egressctl" run -p $w/policy.yaml -- \
 		/bin/sh -c 'id -un; echo $HOME') >$w/out 2>$w/err
 	status=$?
@@ -251,60 +238,6 @@ nested() {
 import socket
 socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET).connect("/run/egressctl/control.sock")'
 	check "the control socket is out of reach" both 1 'PermissionError: \[Errno 1\]'
-}
-
-service() {
-	"$egressd" >$w/out 2>$w/err
-	status=$?
-	check "a second egressd is refused" both 1 'another egressd is running'
-	run_behind /bin/sh -c \
-		"echo ready >fifo; read -r _ <fifo; cat $w/secret; read -r _ <fifo; exit 5"
-	read -r _ <$w/work/fifo
-	stop_service KILL
-	echo go >$w/work/fifo
-	start_service
-	result $? "egressd starts after kill -9"
-	"$egressctl" ps >$w/ps
-	grep -q policy.yaml $w/ps
-	result $? "and knows the sandbox that went on running"
-	echo go >$w/work/fifo
-	wait $launcher
-	status=$?
-	check "its command ended as it should" is 5
-	check "and was refused what it tried in between" err 'Permission denied'
-	"$egressctl" ps --json >$w/out
-	check "nothing is left of it" none_left
-	run -- /bin/cat $w/secret
-	check "new runs work" both 1 'Permission denied'
-	run_behind /bin/sh -c 'echo ready >fifo; while :; do :; done'
-	read -r _ <$w/work/fifo
-	stop_service TERM
-	wait $launcher
-	status=$?
-	check "a stop ends what runs" is 137
-	check "and leaves no cgroup" none_left
-	check "and no program" [ ! -e /sys/fs/bpf/egressctl ]
-}
-
-# As root without a service: an agent for this run alone.
-alone() {
-	run -- /bin/sh -c "cat $w/secret; exit 6"
-	check "without egressd, root runs it all the same" both 6 'Permission denied'
-	check "no cgroup is left" none_left
-	check "no program is left" [ -z "$(ls /sys/fs/bpf)" ]
-	as_tester "$egressctl" run -p $w/policy.yaml -- /bin/true >$w/out 2>$w/err
-	status=$?
-	check "others are told what is missing" both 125 'egressd is not running'
-	run_behind /bin/sh -c 'echo $$ >fifo; while :; do :; done'
-	read -r pid <$w/work/fifo
-	kill -KILL "$(pgrep -P $launcher egress-agent)"
-	wait $launcher
-	status=$?
-	check "kill -9 of the supervisor ends the run" both 137 'supervisor was killed'
-	gone "$pid"
-	result $? "and the command"
-	run -- /bin/true
-	check "the next run cleans up behind it" [ -z "$(ls /sys/fs/bpf)" ]
 }
 
 prepare
@@ -323,6 +256,4 @@ hybrid
 limits
 users
 nested
-service
-alone
 finish
