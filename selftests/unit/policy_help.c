@@ -132,3 +132,40 @@ const char *help_egress_rule(const struct compiled *c, const char *dest)
 	egress(c, dest, &verdict, &rule);
 	return verdict_rule_text(c, rule, text, sizeof(text));
 }
+
+static int mock_readlink(void *ctx, const char *path, char *buf, size_t len)
+{
+	for (const struct help_link *l = ctx; l->path; l++)
+		if (str_eq(l->path, path))
+			return snprintf(buf, len, "%s", l->target);
+	return -EINVAL;
+}
+
+struct policy_vars help_vars(const struct help_link *links)
+{
+	return (struct policy_vars){
+		.workdir = (char *)"/home/u/work",
+		.home = (char *)"/home/u",
+		.tmpdir = (char *)"/tmp",
+		.gitdir = (char *)"/home/u/main/.git",
+		.gitworktree = (char *)"/home/u/main/.git/worktrees/work",
+		.uid = (char *)"1000",
+		.readlink = links ? mock_readlink : NULL,
+		.readlink_ctx = (void *)links,
+	};
+}
+
+void help_ask(const struct compiled *c, const struct help_question *q, size_t n)
+{
+	int wrong = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		const char *got = help_perm(c, q[i].path);
+
+		if (str_eq(got, q[i].perm))
+			continue;
+		print_error("%s: %s, expected %s\n", q[i].path, got, q[i].perm);
+		wrong++;
+	}
+	assert_int_equal(wrong, 0);
+}

@@ -10,6 +10,22 @@ struct policy_file {
 	const char *text;
 };
 
+/* A file system of links for `help_vars()`; ends with a NULL path. */
+struct help_link {
+	const char *path, *target;
+};
+
+/* The user 1000 in /home/u/work, a linked worktree of /home/u/main. links may be NULL. */
+struct policy_vars help_vars(const struct help_link *links);
+
+struct help_question {
+	const char *path, *perm;
+};
+
+/* Ask all of them, print what is wrong, then fail. */
+void help_ask(const struct compiled *c, const struct help_question *q, size_t n);
+#define HELP_ASK(c, q) help_ask((c), (q), ARRAY_SIZE(q))
+
 /* files[0] is the policy; the list ends with a NULL name. As policy_load(). */
 int help_load(const struct policy_file *files, struct policy **p, struct diag *d);
 

@@ -17,59 +17,6 @@
 
 #define V1 "version: 1\n"
 
-/* ---- a file system of links ---------------------------------------------------------------- */
-
-struct link {
-	const char *path, *target; /* target NULL: is there, no link */
-};
-
-static int mock_readlink(void *ctx, const char *path, char *buf, size_t len)
-{
-	const struct link *l = ctx;
-
-	for (; l->path; l++) {
-		if (!str_eq(l->path, path))
-			continue;
-		if (!l->target)
-			return -EINVAL;
-		(void)snprintf(buf, len, "%s", l->target);
-		return (int)strlen(l->target);
-	}
-	return -EINVAL;
-}
-
-static struct policy_vars vars_with(const struct link *links)
-{
-	return (struct policy_vars){
-		.workdir = (char *)"/home/u/work", .home = (char *)"/home/u",
-		.tmpdir = (char *)"/tmp", .gitdir = (char *)"/home/u/main/.git",
-		.gitworktree = (char *)"/home/u/main/.git/worktrees/work",
-		.uid = (char *)"1000",
-		.readlink = links ? mock_readlink : NULL, .readlink_ctx = (void *)links,
-	};
-}
-
-struct question {
-	const char *path, *perm;
-};
-
-static void ask_all(const struct compiled *c, const struct question *q, size_t n)
-{
-	int wrong = 0;
-
-	for (size_t i = 0; i < n; i++) {
-		const char *got = help_perm(c, q[i].path);
-
-		if (str_eq(got, q[i].perm))
-			continue;
-		print_error("%s: %s, expected %s\n", q[i].path, got, q[i].perm);
-		wrong++;
-	}
-	assert_int_equal(wrong, 0);
-}
-
-#define ASK(c, q) ask_all((c), (q), ARRAY_SIZE(q))
-
 static bool has_notice(const struct compiled *c, const char *text)
 {
 	for (uint32_t i = 0; i < c->nnotices; i++)
@@ -78,18 +25,18 @@ static bool has_notice(const struct compiled *c, const char *text)
 	return false;
 }
 
-/* ---- variables -------------------------------------------------------------------------------- */
+/* ---- variables ---------------------------------------- */
 
 static void variables(void **state)
 {
-	static const struct question q[] = {
+	static const struct help_question q[] = {
 		{ "/home/u/work/a", "rwxc" }, { "/home/u/work/.env", "none" },
 		{ "/home/u/.ssh/id", "none" }, { "/home/u/x", "none" },
 		{ "/home/u/main/.git/hooks/pre-commit", "rx" }, { "/home/u/work/.git", "r" },
 		{ "/home/u/main/.git/worktrees/work/commondir", "none" },
 		{ "/tmp/tmux-1000/default", "rw" }, { "/tmp/tmux-10000/default", "none" },
 	};
-	const struct policy_vars v = vars_with(NULL);
+	const struct policy_vars v = help_vars(NULL);
 	struct compiled *c = help_compile(V1 "files:\n"
 					     "  \"${WORKDIR}\": rwxc\n"
 					     "  ~/.ssh: none\n"
@@ -100,7 +47,7 @@ static void variables(void **state)
 					     "  \"/tmp/tmux-${UID}\": rw\n", &v);
 
 	(void)state;
-	ASK(c, q);
+	HELP_ASK(c, q);
 	assert_string_equal(help_rule(c, "/home/u/work/a"), "p.yaml:3: ${WORKDIR}: rwxc");
 	assert_string_equal(help_rule(c, "/home/u/x"), "no rule (default)");
 	compiled_free(c);
@@ -109,17 +56,17 @@ static void variables(void **state)
 /* A directory may be called anything; none of it is a pattern. */
 static void values_are_literal(void **state)
 {
-	static const struct question q[] = {
+	static const struct help_question q[] = {
 		{ "/srv/a*b[c]?\\d/x", "rw" }, { "/srv/aXb[c]?\\d/x", "none" },
 		{ "/srv/a*bcX\\d/x", "none" }, { "/srv/a*b[c]?\\d/.env", "none" },
 	};
-	struct policy_vars v = vars_with(NULL);
+	struct policy_vars v = help_vars(NULL);
 	struct compiled *c;
 
 	(void)state;
 	v.workdir = (char *)"/srv/a*b[c]?\\d";
 	c = help_compile(V1 "files: {\"${WORKDIR}\": rw, \"${WORKDIR}/**/.env\": none}\n", &v);
-	ASK(c, q);
+	HELP_ASK(c, q);
 	compiled_free(c);
 }
 
@@ -145,8 +92,8 @@ static void unbound_variables(void **state)
 
 static void what_may_be_a_workspace(void **state)
 {
-	static const struct link links[] = { { "/alias", "/home" }, { "/data", "/home/u/deep" }, {} };
-	struct policy_vars v = vars_with(links);
+	static const struct help_link links[] = { { "/alias", "/home" }, { "/data", "/home/u/deep" }, {} };
+	struct policy_vars v = help_vars(links);
 	static const struct {
 		const char *dir;
 		bool ok;
@@ -168,7 +115,7 @@ static void what_may_be_a_workspace(void **state)
 	}
 }
 
-/* ---- the repository ------------------------------------------------------------------------------ */
+/* ---- the repository ---------------------------------------- */
 
 static void put(const char *dir, const char *name, const char *text)
 {
@@ -261,11 +208,11 @@ static void linked_worktrees(void **state)
 	remove_tree(dir);
 }
 
-/* ---- links -------------------------------------------------------------------------------------- */
+/* ---- links ---------------------------------------- */
 
 static void bound_as_written_and_as_it_resolves(void **state)
 {
-	static const struct link links[] = {
+	static const struct help_link links[] = {
 		{ "/bin", "usr/bin" },
 		{ "/etc/resolv.conf", "../run/resolve/stub.conf" },
 		{ "/home/u", "/data/u" },
@@ -273,7 +220,7 @@ static void bound_as_written_and_as_it_resolves(void **state)
 		{ "/loop", "loop" },
 		{}
 	};
-	static const struct question q[] = {
+	static const struct help_question q[] = {
 		{ "/bin/sh", "rx" }, { "/usr/bin/sh", "rx" }, { "/usr/lib", "none" },
 		{ "/etc/resolv.conf", "r" }, { "/run/resolve/stub.conf", "r" },
 		{ "/run/resolve/other", "none" },
@@ -282,7 +229,7 @@ static void bound_as_written_and_as_it_resolves(void **state)
 		{ "/data/u/a/.env", "none" }, { "/loop/x", "r" },
 		{ "/proc/self/mounts", "r" }, { "/proc/77/mounts", "r" }, { "/proc/77/mem", "none" },
 	};
-	const struct policy_vars v = vars_with(links);
+	const struct policy_vars v = help_vars(links);
 	struct compiled *c = help_compile(V1 "files:\n"
 					     "  /bin: rx\n"
 					     "  /etc/resolv.conf: r\n"
@@ -294,7 +241,7 @@ static void bound_as_written_and_as_it_resolves(void **state)
 					     "  /proc/1234/mounts: r\n", &v);
 
 	(void)state;
-	ASK(c, q);
+	HELP_ASK(c, q);
 	assert_int_equal(c->nnotices, 0);
 	assert_string_equal(help_rule(c, "/data/u/.ssh/id"), "p.yaml:6: ~/.ssh: none");
 	compiled_free(c);
@@ -303,16 +250,16 @@ static void bound_as_written_and_as_it_resolves(void **state)
 /* A link where the sandbox may create things takes away, and gives nothing. */
 static void planted_links(void **state)
 {
-	static const struct link links[] = {
+	static const struct help_link links[] = {
 		{ "/home/u/work/out", "/home/u/.config" },
 		{ "/home/u/work/shut", "/srv/data" },
 		{}
 	};
-	static const struct question q[] = {
+	static const struct help_question q[] = {
 		{ "/home/u/.config/x", "none" }, { "/home/u/work/out/x", "rw" },
 		{ "/srv/data/x", "none" }, { "/srv/x", "r" },
 	};
-	const struct policy_vars v = vars_with(links);
+	const struct policy_vars v = help_vars(links);
 	struct compiled *c = help_compile(V1 "files:\n"
 					     "  \"${WORKDIR}\": rwxc\n"
 					     "  \"${WORKDIR}/out\": rw\n"
@@ -320,7 +267,7 @@ static void planted_links(void **state)
 					     "  \"${WORKDIR}/shut\": none\n", &v);
 
 	(void)state;
-	ASK(c, q);
+	HELP_ASK(c, q);
 	assert_true(has_notice(c, "p.yaml:4:3: \"${WORKDIR}/out\" is not followed over the link "
 				  "/home/u/work/out, which the sandbox may replace"));
 	compiled_free(c);
@@ -329,8 +276,8 @@ static void planted_links(void **state)
 /* A link of the host may lead into what another rule closes: it does not open it. */
 static void links_into_closed_places(void **state)
 {
-	static const struct link links[] = { { "/srv/keys", "/home/u/.ssh/old" }, {} };
-	const struct policy_vars v = vars_with(links);
+	static const struct help_link links[] = { { "/srv/keys", "/home/u/.ssh/old" }, {} };
+	const struct policy_vars v = help_vars(links);
 	struct compiled *c = help_compile(V1 "files: {~/.ssh: none, /srv/keys: r}\n", &v);
 
 	(void)state;
@@ -341,7 +288,7 @@ static void links_into_closed_places(void **state)
 	compiled_free(c);
 }
 
-/* ---- anchors, flags ------------------------------------------------------------------------------- */
+/* ---- anchors, flags ---------------------------------------- */
 
 static const struct compiled_anchor *anchor_at(const struct compiled *c, const char *path)
 {
@@ -353,8 +300,8 @@ static const struct compiled_anchor *anchor_at(const struct compiled *c, const c
 
 static void anchors(void **state)
 {
-	static const struct link links[] = { { "/w/link", "/srv/x" }, {} };
-	struct policy_vars v = vars_with(links);
+	static const struct help_link links[] = { { "/w/link", "/srv/x" }, {} };
+	struct policy_vars v = help_vars(links);
 	const struct compiled_anchor *a;
 	struct compiled *c = help_compile(V1 "files:\n"
 					     "  /w: rwxc\n"
@@ -425,7 +372,7 @@ static void no_files_section(void **state)
 	compiled_free(c);
 }
 
-/* ---- sockets, names --------------------------------------------------------------------------------- */
+/* ---- sockets, names ---------------------------------------- */
 
 static bool unix_ok(const struct compiled *c, const char *name)
 {
@@ -439,8 +386,8 @@ static bool unix_ok(const struct compiled *c, const char *name)
 
 static void unix_sockets(void **state)
 {
-	static const struct link links[] = { { "/var/run", "/run" }, {} };
-	const struct policy_vars v = vars_with(links);
+	static const struct help_link links[] = { { "/var/run", "/run" }, {} };
+	const struct policy_vars v = help_vars(links);
 	struct compiled *c = help_compile(V1 "egress:\n"
 					     "  unix:\n"
 					     "  - /var/run/pg/.s.PGSQL.5432\n"
@@ -460,8 +407,8 @@ static void unix_sockets(void **state)
 
 static void sockets_that_hand_it_away(void **state)
 {
-	static const struct link links[] = { { "/srv/db.sock", "/run/docker.sock" }, {} };
-	const struct policy_vars v = vars_with(links);
+	static const struct help_link links[] = { { "/srv/db.sock", "/run/docker.sock" }, {} };
+	const struct policy_vars v = help_vars(links);
 	static const char *const bad[] = {
 		"/run/docker.sock", "/var/run/docker.sock", "/run", "'/run/*.sock'", "'/**'",
 		"/run/user/1000/bus", "'/run/user/${UID}/**'", "~/.docker/run/docker.sock",
@@ -523,125 +470,6 @@ static void names(void **state)
 	compiled_free(c);
 }
 
-/* ---- the policies that are shipped --------------------------------------------------------------------- */
-
-static struct compiled *shipped(const char *name)
-{
-	static const struct link links[] = {
-		{ "/bin", "usr/bin" }, { "/lib", "usr/lib" }, { "/lib64", "usr/lib64" }, {}
-	};
-	const struct policy_vars v = vars_with(links);
-	struct compiled *c = NULL;
-	struct policy *p = NULL;
-	struct diag d = {};
-	char text[2048];
-
-	assert_int_equal(setenv("EGRESSCTL_POLICY_DIR", "policies", 1), 0);
-	if (policy_load(name, NULL, &p, &d) || policy_compile(p, &v, &c, &d))
-		fail_msg("%s", diag_text(&d, text, sizeof(text)));
-	assert_non_null(p->description);
-	assert_null(compiled_first_name(c));
-	assert_int_equal(c->nnotices, 0);
-	policy_free(p);
-	assert_string_equal(help_egress(c, "192.0.2.1:443"), "none");
-	assert_string_equal(help_egress(c, "169.254.169.254:80"), "hard");
-	return c;
-}
-
-static void policy_agent(void **state)
-{
-	static const struct question q[] = {
-		{ "/usr/bin/gcc", "rx" }, { "/bin/sh", "rx" }, { "/usr/lib/x.so", "rx" },
-		{ "/etc/passwd", "r" }, { "/etc/ssl/certs/ca.pem", "r" }, { "/etc/shadow", "none" },
-		{ "/etc/ssl/private/x", "none" }, { "/etc/ssh/ssh_host_rsa_key", "none" },
-		{ "/etc/ssh/ssh_host_rsa_key.pub", "r" },
-		{ "/home/u/work/src/x.c", "rwxc" }, { "/home/u/work/node_modules/a/.vscode/x", "rwxc" },
-		{ "/home/u/work/.vscode/tasks.json", "r" }, { "/home/u/work/.env", "none" },
-		{ "/home/u/work/.env.example", "rwxc" }, { "/home/u/work/a/id_ed25519", "none" },
-		{ "/home/u/work/a/id_ed25519.pub", "rwxc" }, { "/home/u/work/certs/ca.pem", "rwxc" },
-		{ "/home/u/work/sub/.git/hooks/x", "rx" }, { "/home/u/work/sub/.git/config", "rwxc" },
-		{ "/home/u/work/.git", "r" },
-		{ "/home/u/main/.git/objects/aa", "rwxc" }, { "/home/u/main/.git/config", "r" },
-		{ "/home/u/main/.git/config.lock", "rwxc" }, { "/home/u/main/.git/hooks/x", "rx" },
-		{ "/home/u/main/.git/worktrees/work/index", "rwxc" },
-		{ "/home/u/main/.git/worktrees/work/commondir", "r" },
-		{ "/home/u/main/.git/worktrees/new/commondir", "rwxc" },
-		{ "/home/u/main/file", "none" },
-		{ "/home/u/.gitconfig", "r" }, { "/home/u/.config/git/config", "r" },
-		{ "/home/u/.config/git/credentials", "none" }, { "/home/u/.ssh/id", "none" },
-		{ "/home/u/.npm/_cacache/x", "rwc" }, { "/home/u/.npm/_npx/x", "rx" },
-		{ "/home/u/.npmrc", "none" }, { "/home/u/.bash_history", "none" },
-		{ "/home/u", "none" }, { "/root/x", "none" }, { "/", "none" },
-		{ "/tmp/x", "rwxc" }, { "/dev/shm/sem.x", "rwxc" }, { "/tmp/krb5cc_1000", "none" },
-		{ "/dev/null", "rw" }, { "/dev/pts/3", "rw" }, { "/dev/sda", "none" },
-		{ "/proc/self/maps", "rw" }, { "/proc/4242/stat", "rw" }, { "/proc/meminfo", "r" },
-		{ "/proc/kcore", "none" }, { "/proc/sys/kernel/osrelease", "r" },
-		{ "/sys/fs/cgroup/memory.max", "r" }, { "/sys/kernel/debug/x", "none" },
-	};
-	struct compiled *c = shipped("agent");
-
-	(void)state;
-	ASK(c, q);
-	assert_string_equal(help_rule(c, "/home/u/.ssh/id"), "policies/secrets.yaml:18: ~/.ssh: none");
-	assert_true(c->head.flags & EG_P_LOOPBACK_OWN);
-	assert_int_equal(c->head.privileges, 0);
-	assert_int_equal(c->head.sockets, 0);
-	compiled_free(c);
-}
-
-/* npm, and everybody else, renames directories inside the workspace. */
-static void agent_renames_directories(void **state)
-{
-	static const char *const same[] = {
-		"/home/u/work/src", "/home/u/work/lib", "/home/u/work/node_modules/.x-Ab12",
-		"/home/u/work/node_modules/x", "/home/u/work/node_modules/@scope/y",
-	};
-	struct compiled *c = shipped("agent");
-	const struct automaton_starts *starts = automaton_starts(c->automaton);
-	uint32_t first = automaton_state(c->slots, starts, AUTOMATON_PATHS, same[0], strlen(same[0]));
-
-	(void)state;
-	assert_int_not_equal(first, 0);
-	for (size_t i = 1; i < ARRAY_SIZE(same); i++)
-		assert_int_equal(automaton_state(c->slots, starts, AUTOMATON_PATHS, same[i],
-						 strlen(same[i])), first);
-	compiled_free(c);
-}
-
-static void policy_others(void **state)
-{
-	static const struct question ci[] = {
-		{ "/home/u/work/x", "rwxc" }, { "/home/u/.cache/go-build/x", "rwxc" },
-		{ "/home/u/.cache/mozilla/x", "none" }, { "/home/u/.cargo/registry/x", "rwxc" },
-		{ "/home/u/.cargo/credentials.toml", "none" }, { "/home/u/.ssh/id", "none" },
-		{ "/home/u/main/.git/config", "rwxc" }, { "/home/u/work/.env", "none" },
-	};
-	static const struct question ro[] = {
-		{ "/home/u/work/x", "rx" }, { "/tmp/x", "r" }, { "/dev/shm/x", "r" },
-		{ "/usr/bin/ls", "rx" }, { "/home/u/main/.git/index", "r" }, { "/dev/null", "rw" },
-		{ "/home/u/work/.env", "none" }, { "/var/tmp/x", "r" },
-	};
-	static const struct question nothing[] = {
-		{ "/", "none" }, { "/usr/bin/ls", "none" }, { "/dev/null", "none" },
-		{ "/home/u/work/x", "none" },
-	};
-	struct compiled *c = shipped("ci-build");
-
-	(void)state;
-	ASK(c, ci);
-	compiled_free(c);
-	c = shipped("readonly");
-	ASK(c, ro);
-	compiled_free(c);
-	c = shipped("deny-all");
-	ASK(c, nothing);
-	assert_int_equal(c->head.flags & EG_P_LOOPBACK_OWN, 0);
-	assert_int_equal(c->head.listen_default, EG_LISTEN_NONE);
-	compiled_free(c);
-	compiled_free(shipped("base"));
-	compiled_free(shipped("secrets"));
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -659,9 +487,6 @@ int main(void)
 		cmocka_unit_test(unix_sockets),
 		cmocka_unit_test(sockets_that_hand_it_away),
 		cmocka_unit_test(names),
-		cmocka_unit_test(policy_agent),
-		cmocka_unit_test(agent_renames_directories),
-		cmocka_unit_test(policy_others),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
