@@ -11,6 +11,9 @@ struct automaton {
 	struct automaton_stats stats;
 };
 
+/* Naming the rule behind a limit may take this many times the work that refusing it did. */
+#define SEARCH_WORK 4u
+
 void automaton_free(struct automaton *a)
 {
 	if (!a)
@@ -25,7 +28,7 @@ static uint32_t state_of(const struct rows *rows, uint32_t row)
 	return row ? rows->rows.v[row].base | rows->rows.v[row].bits : 0;
 }
 
-static int build(struct automaton *a, struct automaton_error *err)
+static int build(struct automaton *a, struct automaton_error *err, uint64_t *work)
 {
 	struct dirs dirs = {};
 	struct names names = {};
@@ -49,6 +52,7 @@ static int build(struct automaton *a, struct automaton_error *err)
 		a->stats.dir_states = dirs.states;
 		a->stats.classes = names.classes.n;
 	}
+	*work += names.work + dirs.work;
 	vec_free(&rows.rows);
 	vec_free(&rows.edges);
 	names_fini(&names);
@@ -58,7 +62,7 @@ static int build(struct automaton *a, struct automaton_error *err)
 
 static int compile(const struct automaton_rule *rules, size_t n,
 		   const uint8_t defaults[AUTOMATON_SPACES], struct automaton **out,
-		   struct automaton_error *err)
+		   struct automaton_error *err, uint64_t *work)
 {
 	struct automaton *a = calloc(1, sizeof(*a));
 	int ret = a ? tree_init(&a->tree, n, defaults) : -ENOMEM;
@@ -69,7 +73,7 @@ static int compile(const struct automaton_rule *rules, size_t n,
 		ret = tree_add(&a->tree, &rules[i], (uint32_t)i, err);
 	}
 	if (!ret)
-		ret = build(a, err);
+		ret = build(a, err, work);
 	if (ret)
 		automaton_free(a);
 	else
@@ -79,31 +83,34 @@ static int compile(const struct automaton_rule *rules, size_t n,
 
 /*
  * A limit is reached by rules together; the one to name is the first with which
- * the rules before it no longer fit. Looked for only when it is too late anyway.
+ * the rules before it no longer fit. Looked for only when it is too late anyway,
+ * and not for long: whoever sends such rules does not get much more of our time.
  */
 static size_t first_too_many(const struct automaton_rule *rules, size_t n,
 			     const uint8_t defaults[AUTOMATON_SPACES])
 {
 	size_t lo = 0, hi = n - 1; /* the answer is among lo … hi */
+	uint64_t work = 0;
 
-	while (lo < hi) {
+	while (lo < hi && work < (uint64_t)SEARCH_WORK * AUTOMATON_MAX_WORK) {
 		size_t mid = lo + (hi - lo) / 2;
 		struct automaton *a = NULL;
 
-		if (compile(rules, mid + 1, defaults, &a, NULL) == -E2BIG)
+		if (compile(rules, mid + 1, defaults, &a, NULL, &work) == -E2BIG)
 			hi = mid;
 		else
 			lo = mid + 1;
 		automaton_free(a);
 	}
-	return lo;
+	return hi;
 }
 
 int automaton_compile(const struct automaton_rule *rules, size_t n,
 		      const uint8_t defaults[AUTOMATON_SPACES], struct automaton **out,
 		      struct automaton_error *err)
 {
-	int ret = compile(rules, n, defaults, out, err);
+	uint64_t work = 0;
+	int ret = compile(rules, n, defaults, out, err, &work);
 
 	if (ret == -E2BIG && err && n)
 		err->rule = first_too_many(rules, n, defaults);

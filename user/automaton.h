@@ -41,9 +41,11 @@
 /* kinds of names that wildcards tell apart: "*a*" and "*b*" give four */
 #define AUTOMATON_MAX_CLASSES EG_DFA_CLASS_MASK
 /* states of the names' automaton beyond plain names */
-#define AUTOMATON_MAX_NAME_SETS 65536u
+#define AUTOMATON_MAX_NAME_SETS 32768u
 /* different states of directories before they are merged */
-#define AUTOMATON_MAX_DIR_STATES 262144u
+#define AUTOMATON_MAX_DIR_STATES 131072u
+/* positions looked at, half a second's work or so; ten thousand mixed rules need 3 million */
+#define AUTOMATON_MAX_WORK 16000000u
 /* 108 bytes of sun_path hold a NUL and 107 bytes; here with '@' for the NUL */
 #define AUTOMATON_MAX_ABSTRACT 108u
 
@@ -57,7 +59,7 @@ struct automaton_rule {
 };
 
 struct automaton_error {
-	size_t rule; /* index in rules[]; for a limit the first rule that does not fit */
+	size_t rule; /* index in rules[]; for a limit one with which those before do not fit */
 	size_t offset; /* bytes into its pattern */
 	char msg[160]; /* what is wrong */
 	char expected[160]; /* what would be right */

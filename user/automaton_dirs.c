@@ -40,6 +40,7 @@ struct build {
 	vec32 mark, matters; /* by group */
 	struct intern ids; /* {literal node, permission, set} */
 	struct graph g;
+	uint64_t work; /* steps so far, see AUTOMATON_MAX_WORK */
 	vec32 tmp, tmp2;
 };
 
@@ -119,6 +120,7 @@ static int move_on_class(struct build *b, uint32_t set, uint32_t class)
 
 		if (rep_flags(d, rep) & REP_LOOP && vec32_push(&b->tmp, rep))
 			return -ENOMEM;
+		b->work += 1 + (d->gstart.v[rep + 1] - d->gstart.v[rep]) / 2;
 		for (uint32_t e = d->gstart.v[rep]; e < d->gstart.v[rep + 1]; e += 2) {
 			uint32_t group = d->gedges.v[e], dst = d->gedges.v[e + 1];
 			uint32_t flags = rep_flags(d, dst);
@@ -133,6 +135,8 @@ static int move_on_class(struct build *b, uint32_t set, uint32_t class)
 				return -ENOMEM;
 		}
 	}
+	if (b->work > AUTOMATON_MAX_WORK)
+		return error_work(b->err);
 	if (set_put(b, &b->tmp, &m.keep) || set_put_closed(b, &b->tmp, &m.closed))
 		return -ENOMEM;
 	words = intern_get(&b->names->classes, class, &n);
@@ -202,6 +206,7 @@ static int set_moves(struct build *b, uint32_t set)
 	if (b->set.v[set].done)
 		return 0;
 	err = collect_classes(b, set);
+	b->work += b->tmp2.n;
 	b->set.v[set].first = b->moves.n;
 	b->set.v[set].done = true;
 	if (!err)
@@ -221,7 +226,7 @@ static int set_moves(struct build *b, uint32_t set)
 	}
 	for (uint32_t i = 0; i < b->matters.n; i++)
 		b->matters.v[i] = 0;
-	return err ? -ENOMEM : 0;
+	return err;
 }
 
 /* ---- directory states -------------------------------------------------------------- */
@@ -422,6 +427,7 @@ int dirs_build(const struct tree *t, const struct names *names, struct dirs *d, 
 		err = graph_merge(&b.g, t, names, d);
 	if (!err)
 		err = graph_rows(&b.g, d, rows);
+	d->work = b.work;
 	intern_fini(&b.sets);
 	vec_free(&b.set);
 	vec_free(&b.moves);

@@ -143,6 +143,8 @@ bool set_has(const struct tree *t, uint32_t set, uint8_t byte);
 int error_set(struct automaton_error *err, int code, size_t offset, const char *expected,
 	      const char *fmt, ...) __printf_like(5, 6);
 
+int error_work(struct automaton_error *err);
+
 int tree_init(struct tree *t, size_t nrules, const uint8_t defaults[AUTOMATON_SPACES]);
 int tree_add(struct tree *t, const struct automaton_rule *r, uint32_t index,
 	     struct automaton_error *err);
@@ -223,6 +225,7 @@ struct names {
 	vec32 open; /* by class: whether names that no rule spells out are in it */
 	uint32_t start; /* row */
 	uint32_t states;
+	uint64_t work; /* steps it took */
 };
 
 int names_build(struct tree *t, const vec32 *global, struct rows *rows, struct names *out,
@@ -238,6 +241,7 @@ struct dirs {
 	uint32_t *first_edge, *edge_list; /* by node: edges of the tree */
 	uint32_t start[ROOTS_END]; /* rows */
 	uint32_t states;
+	uint64_t work; /* steps it took */
 };
 
 /* Gives every label of a pattern its group; before names_build(). */

@@ -426,6 +426,7 @@ int names_build(struct tree *t, const vec32 *global, struct rows *rows, struct n
 	if (!ret)
 		ret = number_symbols(&b);
 	out->states = rows->rows.n - 1;
+	out->work = b.s.work;
 	sets_fini(&b.s);
 	vec_free(&b.todo);
 	vec_free(&b.tmp);

@@ -35,6 +35,7 @@ struct sets {
 	VEC(struct set_row) set;
 	vec32 next;
 	vec32 tmp;
+	uint64_t work; /* steps so far, see AUTOMATON_MAX_WORK */
 };
 
 /* All labels of patterns that are not literal. Set 0 is where a name begins. */

@@ -23,6 +23,13 @@ int error_set(struct automaton_error *err, int code, size_t offset, const char *
 	return code;
 }
 
+int error_work(struct automaton_error *err)
+{
+	return error_set(err, -E2BIG, 0, "fewer patterns with several wildcards",
+			 "compiling takes more than %u steps (AUTOMATON_MAX_WORK)",
+			 AUTOMATON_MAX_WORK);
+}
+
 bool set_has(const struct tree *t, uint32_t set, uint8_t byte)
 {
 	uint32_t n;

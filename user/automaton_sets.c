@@ -207,11 +207,14 @@ static int set_move(struct sets *s, uint32_t id, uint32_t byte, uint32_t *dst)
 
 		if (g->star && set_enter(s, &s->tmp, node))
 			return -ENOMEM;
+		s->work += 1 + g->edges.n / 2;
 		for (uint32_t e = 0; e < g->edges.n; e += 2)
 			if (item_takes(s->t, g->edges.v[e], byte) &&
 			    set_enter(s, &s->tmp, g->edges.v[e + 1]))
 				return -ENOMEM;
 	}
+	if (s->work > AUTOMATON_MAX_WORK)
+		return error_work(s->err);
 	return set_intern(s, &s->tmp, dst);
 }
 
