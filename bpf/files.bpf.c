@@ -24,7 +24,6 @@
 #define FMODE_READ 0x1
 #define FMODE_WRITE 0x2
 #define FMODE_PATH 0x4000 /* O_PATH */
-#define FMODE_BACKING 0x2000000 /* 6.12, include/linux/fs.h: overlayfs' layer file */
 #define FMODE_EXEC_FLAG 0x20 /* __FMODE_EXEC in f_flags */
 #define O_TRUNC 01000
 #define PROT_WRITE 0x2
@@ -364,13 +363,26 @@ int BPF_PROG(mmap_file, struct file *file, unsigned long reqprot, unsigned long 
 }
 
 /*
- * 6.12's overlayfs maps the layer's file; the name the task used is kept beside
- * it. Earlier kernels give the layer's file the visible path.
+ * Since 6.6 overlayfs maps the layer's file; the name the task used is kept
+ * beside it. Earlier kernels give the layer's file the visible path.
  */
 struct backing_file___612 {
 	struct file file;
 	struct path user_path;
 } __attribute__((preserve_access_index));
+
+/*
+ * FMODE_BACKING changes its value between kernels. A layer's mount is the
+ * kernel's own, as a memfd's is, but its filesystem is mounted for users.
+ */
+static __always_inline bool is_layer_file(struct file *file)
+{
+	struct mount *m = real_mount(file->f_path.mnt);
+
+	return bpf_core_type_exists(struct backing_file___612) &&
+	       (__u64)BPF_CORE_READ(m, mnt_ns) == MNT_NS_INTERNAL &&
+	       !(file->f_path.dentry->d_sb->s_flags & SB_KERNMOUNT);
+}
 
 SEC("lsm/file_mprotect")
 int BPF_PROG(file_mprotect, struct vm_area_struct *vma, unsigned long reqprot, unsigned long prot,
@@ -398,7 +410,7 @@ int BPF_PROG(file_mprotect, struct vm_area_struct *vma, unsigned long reqprot, u
 	} else if (!file) {
 		return 0;
 	}
-	if (bpf_core_type_exists(struct backing_file___612) && (file->f_mode & FMODE_BACKING)) {
+	if (is_layer_file(file)) {
 		struct backing_file___612 *b = (void *)file;
 		const void *mnt = BPF_CORE_READ(b, user_path.mnt);
 		const void *dentry = BPF_CORE_READ(b, user_path.dentry);
