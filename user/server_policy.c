@@ -120,13 +120,11 @@ static int bind_vars(const struct run_policy *rp, struct policy_vars *v, struct 
 	return err;
 }
 
-/* Written to the key of a version and read back from it; they differ in who owns. */
-#define KEY_FORMAT_OUT "{s:O, s:O, s:s?, s:s?, s:s?, s:s?, s:s?, s:I, s:b, s:b}"
-#define KEY_FORMAT_IN "{s:o, s:o, s:s?, s:s?, s:s?, s:s?, s:s?, s:I, s:b, s:b}"
-
+/* Everything a version is compiled from; server_compile_key() reads it back. */
 static char *make_key(const struct run_policy *rp, const struct policy_vars *v)
 {
-	json_t *j = json_pack(KEY_FORMAT_OUT, "policies", rp->policies, "texts", rp->texts,
+	json_t *j = json_pack("{s:O, s:O, s:s?, s:s?, s:s?, s:s?, s:s?, s:I, s:b, s:b}",
+			      "policies", rp->policies, "texts", rp->texts,
 			      "workdir", v->workdir, "home", v->home, "tmpdir", v->tmpdir, "gitdir",
 			      v->gitdir, "gitworktree", v->gitworktree, "uid", (json_int_t)rp->uid,
 			      "audit", rp->audit, "egress_only", rp->egress_only);
@@ -239,30 +237,39 @@ int server_policy(struct server *s, const struct run_policy *rp, const struct ve
 	return err;
 }
 
+/* A value of the key; strings stay the key's. */
+static char *key_text(const json_t *key, const char *name)
+{
+	return (char *)json_string_value(json_object_get(key, name));
+}
+
 struct compiled *server_compile_key(void *ctx, const char *key, size_t key_len)
 {
-	struct policy_vars v = { .readlink = policy_vars_real_readlink };
-	struct run_policy rp = {};
 	json_t *j = json_loadb(key, key_len, 0, NULL), *need = json_array();
+	struct policy_vars v = {
+		.workdir = key_text(j, "workdir"),
+		.home = key_text(j, "home"),
+		.tmpdir = key_text(j, "tmpdir"),
+		.gitdir = key_text(j, "gitdir"),
+		.gitworktree = key_text(j, "gitworktree"),
+		.readlink = policy_vars_real_readlink,
+	};
+	struct run_policy rp = {
+		.policies = json_object_get(j, "policies"),
+		.texts = json_object_get(j, "texts"),
+		.audit = json_is_true(json_object_get(j, "audit")),
+		.egress_only = json_is_true(json_object_get(j, "egress_only")),
+	};
 	struct compiled *c = NULL;
-	json_int_t uid;
-	int audit, egress_only;
+	char uid[16];
 
 	(void)ctx;
-	if (j && need &&
-	    !json_unpack(j, KEY_FORMAT_IN, "policies", &rp.policies, "texts", &rp.texts, "workdir",
-			 &v.workdir, "home", &v.home, "tmpdir", &v.tmpdir, "gitdir", &v.gitdir,
-			 "gitworktree", &v.gitworktree, "uid", &uid, "audit", &audit, "egress_only",
-			 &egress_only)) {
-		char text[16];
-
-		snprintf(text, sizeof(text), "%u", (unsigned int)uid);
-		v.uid = text;
-		rp.audit = audit;
-		rp.egress_only = egress_only;
-		/* it compiled once; if it does not any more, its sandboxes are ended */
+	snprintf(uid, sizeof(uid), "%u",
+		 (unsigned int)json_integer_value(json_object_get(j, "uid")));
+	v.uid = uid;
+	/* it compiled once; if it does not any more, its sandboxes are ended */
+	if (json_is_array(rp.policies) && json_is_array(rp.texts) && need)
 		(void)compile_texts(&rp, &v, &c, need, NULL);
-	}
 	json_decref(need);
 	json_decref(j);
 	return c;
