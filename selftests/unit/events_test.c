@@ -318,6 +318,21 @@ static void test_connect(void **state)
 		    "denied connect [2001:db8::1]:53/udp, by node[4242]: no rule allows it");
 }
 
+/* what is suggested must be what a policy can say */
+static void test_connect_other_protocols(void **state)
+{
+	struct record r = record_of(EG_OP_SEND, EG_WHY_RULE, EPERM);
+
+	(void)state;
+	set_addr(&r, "203.0.113.9", 0, 253);
+	check_texts(&r, NULL, "denied send 203.0.113.9:*/253, by node[4242]: no rule allows it");
+	check_remedy(&r, "egress: {allow: [\"203.0.113.9:*\"]}",
+		     "egressctl run --allow 'connect 203.0.113.9:*' ...");
+	set_addr(&r, "203.0.113.9", 0, IPPROTO_ICMP);
+	check_remedy(&r, "egress: {allow: [\"203.0.113.9:*/icmp\"]}",
+		     "egressctl run --allow 'connect 203.0.113.9:*/icmp' ...");
+}
+
 /* a deny wins over any allow: naming one would be a lie */
 static void test_connect_denied_by_rule(void **state)
 {
@@ -949,6 +964,7 @@ int main(void)
 		cmocka_unit_test(test_open),
 		cmocka_unit_test(test_default),
 		cmocka_unit_test(test_connect),
+		cmocka_unit_test(test_connect_other_protocols),
 		cmocka_unit_test(test_connect_denied_by_rule),
 		cmocka_unit_test(test_socket),
 		cmocka_unit_test(test_guards),
