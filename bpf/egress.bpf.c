@@ -247,7 +247,8 @@ static __always_inline bool is_known_packet(struct __sk_buff *skb, const struct 
 		    ip->protocol != IPPROTO_UDP)
 			return false;
 	} else if (ip->protocol == IPPROTO_TCP) {
-		if ((data[sizeof(*ip) + 13] & 0x12) == 0x02)
+		/* a new connection, to where only who listened there was allowed */
+		if ((es->own & EG_SK_OWN4) && (data[sizeof(*ip) + 13] & 0x12) == 0x02)
 			return false;
 	} else if (ip->protocol != IPPROTO_UDP) {
 		return false;

@@ -90,6 +90,7 @@ static int act_own(const void *arg)
 }
 
 #define DIR HARNESS_DIR
+#define POLICY(egress) "version: 1\nfiles: {default: rwxc}\negress: {" egress "}\n"
 
 static const struct peer peers[] = {
 	{ "stream", SOCK_STREAM, DIR "/stream", NULL },
@@ -104,11 +105,11 @@ static const struct peer peers[] = {
 static void test_peer(const struct peer *p)
 {
 	_cleanup_close_ int fd = make_peer(p);
-	const char *near = str("unix: [\"%s-not\"]", p->bound);
-	const char *exact = str("unix: [\"%s\"]", p->bound);
+	const char *near = str(POLICY("unix: [\"%s-not\"]"), p->bound);
+	const char *exact = str(POLICY("unix: [\"%s\"]"), p->bound);
 	struct attempt a = {
 		.name = str("connect, %s", p->name), .act = act_connect, .arg = p,
-		.deny = POLICY_EGRESS(near), .allow = POLICY_EGRESS(exact), .err = EPERM,
+		.deny = near, .allow = exact, .err = EPERM,
 		.op = EG_OP_UNIX, .reason = EG_WHY_RULE, .want = EG_W, .path = p->bound,
 	};
 
@@ -133,7 +134,7 @@ static int act_listen(const void *arg)
 static void test_inwards(void)
 {
 	static const struct peer in = { "in", SOCK_STREAM, DIR "/inwards", NULL };
-	struct box *b = box_shared(POLICY_EGRESS("loopback: own"));
+	struct box *b = box_shared(POLICY("loopback: own"));
 	struct child c;
 	int r;
 
@@ -153,8 +154,8 @@ static void test_inwards(void)
 static void test_between(void)
 {
 	static const struct peer other = { "other", SOCK_STREAM, "@egtest-between", NULL };
-	struct box *a = box_shared(POLICY_EGRESS("loopback: own"));
-	struct box *b = box_shared(POLICY_EGRESS("loopback: none"));
+	struct box *a = box_shared(POLICY("loopback: own"));
+	struct box *b = box_shared(POLICY("loopback: none"));
 	struct child c;
 	int r;
 
@@ -185,7 +186,7 @@ int main(int argc, char **argv)
 	for (i = 0; i < ARRAY_SIZE(peers); i++)
 		test_peer(&peers[i]);
 	for (i = 0; i < ARRAY_SIZE(own); i++) {
-		struct box *b = box_shared(POLICY_EGRESS("loopback: own"));
+		struct box *b = box_shared(POLICY("loopback: own"));
 		int r;
 
 		if (!case_begin("own sockets, %s", own[i].name))
