@@ -104,6 +104,13 @@ static void explain_paths(struct event *ev, const struct compiled *c)
 	ev->remedy = EVENT_REMEDY_OPEN;
 }
 
+/* those a policy has words for; no rule can allow another */
+static bool has_word(uint8_t proto)
+{
+	return proto == IPPROTO_TCP || proto == IPPROTO_UDP || proto == IPPROTO_SCTP ||
+	       proto == IPPROTO_ICMP || proto == IPPROTO_ICMPV6;
+}
+
 static void explain_address(struct event *ev, const struct compiled *c)
 {
 	uint8_t verdict = 0;
@@ -121,7 +128,7 @@ static void explain_address(struct event *ev, const struct compiled *c)
 	if (!ev->by && verdict != EG_V_ALLOW)
 		ev->by = rule_at(c, rule);
 	/* `allow` beats the default and, by an exact name, the metadata rule; never a deny */
-	if (verdict != EG_V_DENY)
+	if (verdict != EG_V_DENY && has_word(ev->proto))
 		ev->remedy = EVENT_REMEDY_CONNECT;
 }
 

