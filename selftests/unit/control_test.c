@@ -221,20 +221,20 @@ static void call(void **state)
 {
 	json_t *request = json_pack("{s:s}", "op", "ps"), *answer = NULL;
 	struct diag d = {};
-	int events = 0, status;
+	int events = 0, status, err;
 
 	(void)state;
 	queue("{\"event\":\"one\"}");
 	queue("{\"event\":\"one\"}");
 	queue("{\"n\":3}");
-	assert_int_equal(control_call(pair[0], request, NULL, 0, on_event, &events, &answer, &status,
-				      &d), 0);
+	err = control_call(pair[0], request, NULL, 0, on_event, &events, &answer, &status, &d);
+	assert_int_equal(err, 0);
 	assert_int_equal(events, 2);
 	assert_int_equal(json_integer_value(json_object_get(answer, "n")), 3);
 	json_decref(answer);
 	queue("{\"error\":\"no room\",\"exit\":2}");
-	assert_int_equal(control_call(pair[0], request, NULL, 0, NULL, NULL, &answer, &status, &d),
-			 -EREMOTEIO);
+	err = control_call(pair[0], request, NULL, 0, NULL, NULL, &answer, &status, &d);
+	assert_int_equal(err, -EREMOTEIO);
 	assert_int_equal(status, 2);
 	assert_string_equal(d.msg, "no room");
 	json_decref(request);
