@@ -48,7 +48,7 @@ static int send_packet(int fd, const void *buf, size_t len, const int *fds, size
 
 static int send_memfd(int fd, const char *text, size_t len, const int *fds, size_t nfds)
 {
-	_cleanup_close_ int mem = memfd_create("egressctl-message", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	_cleanup_close_ int mem = memfd_create("egressctl", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	int all[CONTROL_FDS_MAX + 1];
 	char mark = MARK_MEMFD;
 	size_t done = 0;

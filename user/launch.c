@@ -318,7 +318,8 @@ static int run(const struct launch *l, int *control)
 		return status;
 	}
 	if (l->egress_only)
-		fprintf(stderr, "%s: --egress-only: rules for files and unix sockets are not enforced\n",
+		fprintf(stderr, "%s: --egress-only: rules for files and unix sockets are not "
+				"enforced\n",
 			program_invocation_short_name);
 	print_notices(l, answer);
 	sandbox = number(answer, "sandbox");

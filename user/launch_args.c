@@ -168,8 +168,8 @@ int launch_parse(struct launch *l, int argc, char **argv, bool *help, struct dia
 			return diag_set(d, -EINVAL, "unknown option '%s': try --help", argv[i]);
 		if (s->arg && !value) {
 			if (i + 1 == argc)
-				return diag_set(d, -EINVAL, "option '%s' needs a value: %s", argv[i],
-						s->arg);
+				return diag_set(d, -EINVAL, "option '%s' needs a value: %s",
+						argv[i], s->arg);
 			value = argv[++i];
 		}
 		err = store(l, s, value, d);

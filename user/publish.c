@@ -45,7 +45,8 @@ static struct entry *find_key(struct publisher *p, const char *key, size_t len)
 	for (i = 0; i < EG_MAX_POLICIES; i++) {
 		struct entry *e = p->by_slot[i];
 
-		if (e && !e->stale && e->hash == hash && e->key_len == len && !memcmp(e->key, key, len))
+		if (e && !e->stale && e->hash == hash && e->key_len == len &&
+		    !memcmp(e->key, key, len))
 			return e;
 	}
 	return NULL;

@@ -44,7 +44,8 @@ int publish_save(const struct publisher *p, const struct entry *e, struct diag *
 
 		(void)json_array_append_new(anchors,
 					    json_pack("[I, I, I, I]", (json_int_t)b->key.ino,
-						      (json_int_t)b->key.dev, (json_int_t)b->v.state,
+						      (json_int_t)b->key.dev,
+						      (json_int_t)b->v.state,
 						      (json_int_t)b->v.rule));
 	}
 	j = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:s%}", "serial",

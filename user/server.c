@@ -229,8 +229,8 @@ int server_serve(struct server *s, int fd)
 	if (!err)
 		err = sd_event_add_io(s->loop, &c->io, fd, EPOLLIN, on_message, c);
 	if (err >= 0)
-		err = sd_event_add_time_relative(s->loop, &c->timer, CLOCK_MONOTONIC, PATIENCE_US, 0,
-						 on_patience, c);
+		err = sd_event_add_time_relative(s->loop, &c->timer, CLOCK_MONOTONIC,
+						 PATIENCE_US, 0, on_patience, c);
 	if (err < 0) {
 		conn_free(c);
 		return err;

@@ -138,7 +138,8 @@ static int adopt(struct server *s, const struct record *r, struct diag *d)
 	if (err)
 		return err;
 	c->child = open_owner(r);
-	if (c->child >= 0 && sd_event_add_io(s->loop, &c->io, c->child, EPOLLIN, on_owner_end, c) >= 0)
+	if (c->child >= 0 &&
+	    sd_event_add_io(s->loop, &c->io, c->child, EPOLLIN, on_owner_end, c) >= 0)
 		return 0;
 	c->closed = true; /* nobody waits for it */
 	conn_kill(c, NULL);
@@ -159,8 +160,8 @@ static int adopt_file(struct server *s, const char *name, struct diag *d)
 				strerror(-err));
 	j = json_loadb(text, len, 0, NULL);
 	err = -ENOENT;
-	if (j && !json_unpack(j, RECORD_FORMAT, "id", &r.id, "slot", &r.slot, "uid", &r.uid, "owner",
-			      &r.owner, "owner_start", &r.owner_start, "leader", &r.leader,
+	if (j && !json_unpack(j, RECORD_FORMAT, "id", &r.id, "slot", &r.slot, "uid", &r.uid,
+			      "owner", &r.owner, "owner_start", &r.owner_start, "leader", &r.leader,
 			      "started", &r.started, "deadline", &r.deadline, "name", &r.name,
 			      "policy", &r.policy, "fail_fast", &r.fail_fast, "freeze", &r.freeze))
 		err = adopt(s, &r, d);

@@ -40,7 +40,8 @@ static const json_t *find_text(const json_t *texts, const char *name, const char
 	size_t i;
 
 	json_array_foreach(texts, i, t)
-		if (same(json_object_get(t, "name"), name) && same(json_object_get(t, "from"), from))
+		if (same(json_object_get(t, "name"), name) &&
+		    same(json_object_get(t, "from"), from))
 			return t;
 	return NULL;
 }

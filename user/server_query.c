@@ -111,7 +111,7 @@ static void __attribute__((noreturn)) log_child(struct conn *c, const struct eve
 	json_t *end;
 
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
-	(void)fcntl(c->fd, F_SETFL, 0); /* blocking: shared with the parent, which is done with it */
+	(void)fcntl(c->fd, F_SETFL, 0); /* blocking, for the parent too: it is done with it */
 	(void)eventlog_read(c->s->o.log_dir, f, follow, send_line, c);
 	end = json_pack("{s:b}", "ok", 1);
 	(void)control_send(c->fd, end, NULL, 0);

@@ -180,11 +180,11 @@ static int parse_request(struct conn *c, json_t *request, struct run_request *r)
 
 	*r = (struct run_request){ .uid = -1 };
 	if (json_unpack_ex(request, &e, JSON_STRICT,
-			   "{s:s, s:o, s:o, s?s, s?s, s?b, s?b, s?b, s?s, s?o, s?o, s?I}", "op", &op,
-			   "policies", &r->policy.policies, "texts", &r->policy.texts, "tmpdir",
-			   &r->policy.tmpdir, "name", &r->name, "audit", &audit,
-			   "egress_only", &egress_only, "fail_fast", &r->fail_fast, "events", &r->events, "limits", &r->limits, "ttys",
-			   &r->ttys, "uid", &r->uid)) {
+			   "{s:s, s:o, s:o, s?s, s?s, s?b, s?b, s?b, s?s, s?o, s?o, s?I}",
+			   "op", &op, "policies", &r->policy.policies, "texts", &r->policy.texts,
+			   "tmpdir", &r->policy.tmpdir, "name", &r->name, "audit", &audit,
+			   "egress_only", &egress_only, "fail_fast", &r->fail_fast, "events",
+			   &r->events, "limits", &r->limits, "ttys", &r->ttys, "uid", &r->uid)) {
 		conn_error(c, 2, "bad request: %s", e.text);
 		return -EINVAL;
 	}
@@ -277,8 +277,8 @@ int conn_watch(struct conn *c, struct diag *d)
 
 	err = sd_event_add_io(loop, &c->empty, sandbox_events_fd(c->box), EPOLLPRI, on_empty, c);
 	if (err >= 0 && c->deadline)
-		err = sd_event_add_time(loop, &c->timer, CLOCK_MONOTONIC, c->deadline, 0, on_timeout,
-					c);
+		err = sd_event_add_time(loop, &c->timer, CLOCK_MONOTONIC, c->deadline, 0,
+					on_timeout, c);
 	return err < 0 ? diag_set(d, err, "out of memory") : 0;
 }
 
