@@ -29,6 +29,7 @@
 #include "dfa.h"
 
 #define PROC_SUPER_MAGIC 0x9fa0
+#define NAME_INLINE 24 /* bytes, below DNAME_INLINE_LEN (32 or more), include/linux/dcache.h */
 #define NAME_USUAL 48 /* bytes; longer names take the slower loop */
 #define WALK_RETRIES 8 /* names read again because of a rename, per path */
 #define WALK_STEPS (EG_PATH_MAX / 2 + 256) /* "/a" a step, and mount crossings */
@@ -193,6 +194,41 @@ __weak __noinline __u32 eg_feed_name(struct eg_task *t, __u32 len, __u32 names)
 		asm("" : "+r"(byte)); /* a pointer that moves is cheaper than an index */
 	}
 	return state;
+}
+
+/*
+ * A short name lies in the dentry itself (d_iname). Its bytes are loaded one by
+ * one where they are: copying them first would cost more than feeding them.
+ */
+static __always_inline __u64 feed_inline(const struct eg_dfa *d, struct dentry *dentry, __u32 len,
+					 __u64 names)
+{
+/* written out: an index that is no constant is refused in a kernel structure */
+#define FEED(i)                                                                                    \
+	do {                                                                                       \
+		if (len <= (i))                                                                    \
+			return names;                                                              \
+		names = eg_dfa_byte(d, names, dentry->d_iname[i]);                                 \
+	} while (0)
+#define FEED8(i)                                                                                   \
+	FEED((i)); FEED((i) + 1); FEED((i) + 2); FEED((i) + 3);                                    \
+	FEED((i) + 4); FEED((i) + 5); FEED((i) + 6); FEED((i) + 7)
+	FEED8(0);
+	FEED8(8);
+	FEED8(16);
+#undef FEED8
+#undef FEED
+	return names;
+}
+
+/* A longer one lies elsewhere, or is rare. NO_STATE: it could not be read. */
+static __always_inline __u64 feed_copy(struct eg_task *t, const unsigned char *name, __u32 len,
+				       __u32 names)
+{
+	barrier_var(len); /* the compiler knows the mask below is idle; the verifier not */
+	if (bpf_probe_read_kernel(t->name, len & EG_NAME_MAX, name))
+		return NO_STATE;
+	return eg_feed_name(t, len, names);
 }
 
 static __always_inline struct mount *real_mount(const void *mnt)
@@ -665,13 +701,16 @@ static __always_inline void judge_child(struct eg_task *t, struct eg_policy *p, 
 		name = dentry->d_name.name;
 		if (len > EG_NAME_MAX)
 			len = 0;
-		barrier_var(len); /* the compiler knows the mask below is idle; the verifier not */
-		if (len && dentry->d_parent == dir && !(seq & 1) &&
-		    !bpf_probe_read_kernel(t->name, len & 255, name)) {
-			barrier();
-			if (*(volatile __u32 *)&dentry->d_seq.seqcount.sequence == seq) {
-				__u32 n = eg_feed_name(t, len, p->names);
+		if (len && dentry->d_parent == dir && !(seq & 1)) {
+			__u64 n;
 
+			if (name == dentry->d_iname && len <= NAME_INLINE)
+				n = feed_inline(d, dentry, len, p->names);
+			else
+				n = feed_copy(t, name, len, p->names);
+			barrier();
+			if (n != NO_STATE &&
+			    *(volatile __u32 *)&dentry->d_seq.seqcount.sequence == seq) {
 				state = eg_dfa_child(d, state, n);
 				/* the memo's key is not needed any more */
 				own = object_anchor(p, o, (struct eg_anchor_key *)t->key);

@@ -1108,6 +1108,7 @@ struct dentry {
 	struct dentry *d_parent;
 	struct qstr d_name;
 	struct inode *d_inode;
+	unsigned char d_iname[40];
 	struct super_block *d_sb;
 };
 

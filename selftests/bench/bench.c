@@ -251,6 +251,14 @@ int main(int argc, char **argv)
 	      "ip addr add 10.204.0.1/24 dev eg0 && ip link set eg0 up && "
 	      "ip neigh add " DUMMY_ADDR " lladdr 02:00:00:00:00:02 dev eg0");
 
+	/*
+	 * A cgroup with a memory controller, as every process of a host with systemd
+	 * has: the first one on a host makes all of them pay for accounting, which
+	 * would be counted as ours.
+	 */
+	shell("mkdir -p /sys/fs/cgroup/bench && echo %d >/sys/fs/cgroup/bench/cgroup.procs",
+	      (int)getpid());
+
 	clock_cost = measure(NULL, bench_clock, NULL);
 	printf("instructions, median of %d%*s total   extra      must       aim\n", ITERATIONS, 17,
 	       "");
