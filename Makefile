@@ -225,7 +225,7 @@ bench: $(bench-prog)
 	$(Q)tools/vm --kernel 6.12 --count-instructions --timeout 1200 -- $(abspath $<)
 
 demo: all
-	$(Q)tools/demo/run
+	$(Q)EGRESSCTL_BUILD=$(O) tools/demo/run
 
 # ---- kernel types ---------------------------------------------------------------------------
 
