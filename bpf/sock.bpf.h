@@ -27,16 +27,14 @@ static __always_inline int sock_id_raw(struct sock *raw, struct eg_id *id)
 }
 
 /*
- * May a task of this sandbox use this socket: its own, or of a family that says
- * nothing to anybody by itself and has its own hooks (unix).
+ * May a task of this sandbox take this socket from somebody: its own. A unix
+ * socket too is a way to whoever holds the other end, and connected sockets
+ * pass no hook when they are written to.
  */
 static __always_inline bool sock_is_own(struct sock *raw, __u64 sandbox)
 {
-	__u16 family = BPF_CORE_READ(raw, __sk_common.skc_family);
 	struct eg_id id;
 
-	if (family == AF_UNIX)
-		return true;
 	return sock_id_raw(raw, &id) == 1 && id.sandbox == sandbox;
 }
 
