@@ -100,7 +100,8 @@ static int act_core(const void *path)
 static void before_core(const void *unused)
 {
 	fresh(unused);
-	shell("echo new >/proc/sys/kernel/core_pattern; echo 0 >/proc/sys/kernel/core_uses_pid");
+	write_file("/proc/sys/kernel/core_pattern", "new");
+	write_file("/proc/sys/kernel/core_uses_pid", "0");
 }
 
 static void names(void)
@@ -310,6 +311,16 @@ static int act_uring_setxattr(const void *path)
 	return uring_one(&sqe, 0);
 }
 
+static void clear_nodump(const char *path)
+{
+	_cleanup_close_ int fd = must(open(path, O_RDONLY | O_CLOEXEC));
+	int flags = 0;
+
+	must(ioctl(fd, FS_IOC_GETFLAGS, &flags));
+	flags &= ~FS_NODUMP_FL;
+	must(ioctl(fd, FS_IOC_SETFLAGS, &flags));
+}
+
 static void before_ext4(const void *unused)
 {
 	static const char *const files[] = { X, XR };
@@ -323,8 +334,8 @@ static void before_ext4(const void *unused)
 		(void)removexattr(files[i], "user.x");
 		must(setxattr(files[i], "user.old", "old", 3, 0));
 		must(setxattr(files[i], "system.posix_acl_access", &acl, sizeof(acl), 0));
+		clear_nodump(files[i]);
 	}
-	shell("chattr -d " X " " XR);
 	(void)removexattr(MNT "/dir", "system.posix_acl_default");
 }
 

@@ -87,7 +87,9 @@ static void before(const void *unused)
 					 W "/git/hooks/x", NULL };
 
 	(void)unused;
-	shell("rm -rf " W " " RC " " R);
+	remove_tree(W);
+	remove_tree(RC);
+	remove_tree(R);
 	dirs(d);
 	files(f);
 }
