@@ -207,6 +207,9 @@ static int unbound(struct paths *b, const struct policy_path *src, const char *n
 	if (str_eq(name, "WORKDIR") && v->workdir_why)
 		return diag_at(b->k->d, -EINVAL, src->at.file, src->at.line, src->at.col,
 			       "\"%s\": %s", src->text, v->workdir_why);
+	/* no repository, or no linked worktree: nothing that a rule could be about */
+	if (!strncmp(name, "GIT", 3) && !v->git_refused)
+		return 0;
 	for (i = 0; i < b->nunbound && !str_eq(b->unbound[i].name, name); i++)
 		;
 	if (i == ARRAY_SIZE(b->unbound))

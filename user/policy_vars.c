@@ -237,6 +237,13 @@ int policy_vars_set_tmpdir(struct policy_vars *v, const char *env)
 	return 0;
 }
 
+static bool has_git(const char *workdir)
+{
+	_cleanup_free_ char *path = NULL;
+
+	return asprintf(&path, "%s/.git", workdir) < 0 || !access(path, F_OK);
+}
+
 int policy_vars_bind(struct policy_vars *v, const char *workdir, uid_t uid, struct diag *d)
 {
 	int err;
@@ -262,6 +269,7 @@ int policy_vars_bind(struct policy_vars *v, const char *workdir, uid_t uid, stru
 		free(v->gitworktree);
 		v->gitdir = v->gitworktree = NULL;
 	}
+	v->git_refused = v->workdir && !v->gitdir && has_git(v->workdir);
 	return 0;
 }
 

@@ -19,6 +19,7 @@ struct policy_vars {
 	char *tmpdir;
 	char *gitdir; /* common directory of the repository at workdir */
 	char *gitworktree; /* of a linked worktree at workdir: its own directory in gitdir */
+	bool git_refused; /* there is a .git at workdir, and it was not believed */
 	char *uid; /* decimal */
 	/*
 	 * readlink(2) on an absolute path: length of the target in buf, or
