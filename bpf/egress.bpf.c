@@ -354,7 +354,11 @@ static __always_inline void judge_arrival(struct __sk_buff *skb, struct eg_sock 
 	if (known && f->proto != IPPROTO_TCP)
 		return;
 	v->pass = judge_client(skb, p, f, es->sandbox, lo);
-	v->keep = v->pass; /* the answer may go back */
+	/*
+	 * The answer may go back. For a peer that passed because it is the sandbox's
+	 * own each answer is judged again: its address can be another's by then.
+	 */
+	v->keep = v->pass && listen_mode(p, bpf_ntohs(f->lport)) != EG_LISTEN_OWN;
 	v->own = 1;
 	if (!v->pass && f->proto != IPPROTO_TCP && lo && (p->flags & EG_P_LOOPBACK_OWN)) {
 		v->pass = find_peer(skb, f, es->sandbox) == PEER_OWN;

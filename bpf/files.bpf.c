@@ -43,8 +43,12 @@
 #define TRACEFS_MAGIC 0x74726163
 #define DEBUGFS_MAGIC 0x64626720
 #define SECURITYFS_MAGIC 0x73636673
-#define DEVPTS_SUPER_MAGIC 0x1cd1
-#define PTMX_RDEV ((5u << 20) | 2u)
+#define SYSFS_MAGIC 0x62656572
+#define BINFMTFS_MAGIC 0x42494e4d
+#define CONFIGFS_MAGIC 0x62656570
+#define EFIVARFS_MAGIC 0xde5e81e4
+#define PSTOREFS_MAGIC 0x6165676c
+#define SELINUX_MAGIC 0xf97cff8c
 
 /* include/linux/fs.h: what notify_change() is asked to change */
 #define ATTR_MODE (1 << 0)
@@ -59,6 +63,9 @@
 #define TIOCSTI 0x5412
 #define TIOCLINUX 0x541C
 #define TIOCCONS 0x541D
+#define FIOSETOWN 0x8901
+#define SIOCSPGRP 0x8902
+#define BTRFS_IOCTL_MAGIC 0x94
 
 /* 1: sandboxed, *w filled. 0: nobody's. Else what to refuse with. */
 static __always_inline int who_is_it(struct who *w)
@@ -121,9 +128,23 @@ static __always_inline __u8 reason_of(const struct found *f, __u8 want)
  */
 static __always_inline bool guarded_magic(unsigned long magic)
 {
-	return magic == CGROUP2_SUPER_MAGIC || magic == CGROUP_SUPER_MAGIC ||
-	       magic == BPF_FS_MAGIC || magic == TRACEFS_MAGIC || magic == DEBUGFS_MAGIC ||
-	       magic == SECURITYFS_MAGIC;
+	switch (magic) {
+	case CGROUP2_SUPER_MAGIC:
+	case CGROUP_SUPER_MAGIC:
+	case BPF_FS_MAGIC:
+	case TRACEFS_MAGIC:
+	case DEBUGFS_MAGIC:
+	case SECURITYFS_MAGIC:
+	case SYSFS_MAGIC:
+	case BINFMTFS_MAGIC:
+	case CONFIGFS_MAGIC:
+	case EFIVARFS_MAGIC:
+	case PSTOREFS_MAGIC:
+	case SELINUX_MAGIC:
+		return true;
+	default:
+		return false;
+	}
 }
 
 /* Block devices hold filesystems; what procfs has outside of tasks' directories is the kernel's. */
@@ -192,14 +213,28 @@ static __always_inline int check_change(struct who *w, __u16 op, const struct pa
 	return check_object(w, op, EG_W, path);
 }
 
+/*
+ * Consoles, serial lines and pseudo terminals, by any name; not /dev/tty (5:0),
+ * which is the caller's own, nor ptmx, which makes a new one. Majors:
+ * Documentation/admin-guide/devices.txt.
+ */
+static __always_inline bool is_terminal(struct inode *inode)
+{
+	__u32 rdev = inode->i_rdev, major = rdev >> 20, minor = rdev & 0xfffff;
+
+	if ((inode->i_mode & S_IFMT) != S_IFCHR)
+		return false;
+	if (major == 5)
+		return minor != 0 && minor != 2;
+	return major == 4 || (major >= 136 && major <= 143) || major == 204 || major == 229;
+}
+
 /* A terminal is its own when the sandbox was started on it or made it. */
 static __always_inline bool own_terminal(struct who *w, struct inode *inode)
 {
 	struct eg_pty key = { .dev = inode->i_sb->s_dev, .rdev = inode->i_rdev };
 	__u64 *owner;
 
-	if (key.rdev == PTMX_RDEV)
-		return true;
 	owner = bpf_map_lookup_elem(&ptys, &key);
 	if (owner)
 		return *owner == w->t->sandbox;
@@ -247,8 +282,7 @@ static __always_inline int check_file(struct who *w, __u16 op, struct file *file
 	}
 	if (((want & EG_W) || (inode->i_mode & S_IFMT) == S_IFBLK) && guarded_write(inode))
 		return refuse(w, op, want, EG_WHY_GUARD, &file->f_path, file->f_path.dentry);
-	if (inode->i_sb->s_magic == DEVPTS_SUPER_MAGIC && (inode->i_mode & S_IFMT) == S_IFCHR &&
-	    !own_terminal(w, inode))
+	if (is_terminal(inode) && !own_terminal(w, inode))
 		return refuse(w, op, want, EG_WHY_FOREIGN, &file->f_path, file->f_path.dentry);
 	return check_object(w, op, want, &file->f_path);
 }
@@ -395,12 +429,15 @@ int BPF_PROG(file_mprotect, struct vm_area_struct *vma, unsigned long reqprot, u
 
 	if (ret)
 		return ret;
-	if (!((prot | reqprot) & PROT_EXEC) || (vma->vm_flags & VM_EXEC))
+	if (!((prot | reqprot) & PROT_EXEC))
 		return 0;
 	err = who_is_it(&w);
 	if (err <= 0)
 		return err;
 	if (!(w.p->flags & EG_P_PATHS))
+		return 0;
+	/* executable already: only strict asks what else it becomes */
+	if ((vma->vm_flags & VM_EXEC) && !(w.p->flags & EG_P_STRICT))
 		return 0;
 	file = vma->vm_file;
 	if (w.p->flags & EG_P_STRICT) {
@@ -747,12 +784,28 @@ static __always_inline bool changes_attributes(unsigned int cmd)
 	__u32 type = (cmd >> 8) & 0xff, nr = cmd & 0xff, dir = cmd >> 30;
 
 	if (type == 'f')
-		return nr == 2 || nr == 4 || nr == 19 || nr == 133; /* SETFLAGS, SETVERSION, POLICY, VERITY */
+		/* SETFLAGS, SETVERSION, POLICY, VERITY */
+		return nr == 2 || nr == 4 || nr == 19 || nr == 133;
 	if (type == 'v')
 		return nr == 2 && (dir & 1); /* FS_IOC_SETVERSION */
 	if (type == 'X')
 		return nr == 32 && (dir & 1); /* FS_IOC_FSSETXATTR */
 	return false;
+}
+
+/*
+ * btrfs makes and removes names by ioctl, past every hook for names; FIOSETOWN
+ * and SIOCSPGRP are F_SETOWN again, see guard.bpf.c.
+ */
+static __always_inline bool is_guarded_ioctl(unsigned int cmd)
+{
+	__u32 type = (cmd >> 8) & 0xff, nr = cmd & 0xff;
+
+	if (cmd == FIOSETOWN || cmd == SIOCSPGRP)
+		return true;
+	/* SNAP_CREATE, SUBVOL_CREATE, SNAP_DESTROY and their second versions */
+	return type == BTRFS_IOCTL_MAGIC && (nr == 1 || nr == 14 || nr == 15 || nr == 20 ||
+					     nr == 23 || nr == 24 || nr == 63);
 }
 
 static __always_inline int check_ioctl(struct file *file, unsigned int cmd)
@@ -765,8 +818,9 @@ static __always_inline int check_ioctl(struct file *file, unsigned int cmd)
 	if (err <= 0)
 		return err;
 	/* typing into a terminal, as if its reader's user had */
-	if (cmd == TIOCSTI || cmd == TIOCLINUX || cmd == TIOCCONS)
-		return refuse(&w, EG_OP_IOCTL, EG_W, EG_WHY_GUARD, &file->f_path, file->f_path.dentry);
+	if (cmd == TIOCSTI || cmd == TIOCLINUX || cmd == TIOCCONS || is_guarded_ioctl(cmd))
+		return refuse(&w, EG_OP_IOCTL, EG_W, EG_WHY_GUARD, &file->f_path,
+			      file->f_path.dentry);
 	if ((inode->i_mode & S_IFMT) == S_IFSOCK || !changes_attributes(cmd))
 		return 0;
 	return check_change(&w, EG_OP_IOCTL, &file->f_path);

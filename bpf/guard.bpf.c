@@ -9,7 +9,9 @@
  *   ptrace       tasks of others                         privileges: [ptrace]
  *   capable      the network, the kernel, raw devices    privileges: [net_admin, sys_admin]
  *   signals, scheduling, limits of tasks of others
+ *   signals by way of a file's owner (SIGIO)
  *   modules, kexec
+ *   io_uring, when privileges has [io_uring off]
  *
  * Only `current` is judged: from outside in, everything works as before.
  */
@@ -29,6 +31,7 @@
 #define CAP_SYS_ADMIN 21
 #define CAP_SYS_BOOT 22
 #define CAP_SYS_TIME 25
+#define CAP_SYS_TTY_CONFIG 26
 #define CAP_MKNOD 27
 #define CAP_AUDIT_CONTROL 30
 #define CAP_MAC_OVERRIDE 32
@@ -215,6 +218,59 @@ int BPF_PROG(task_kill, struct task_struct *p, struct kernel_siginfo *info, int 
 	return guard_task(ret, 0, p, EG_OP_SIGNAL, ((__u64)p->tgid << 32) | (__u32)sig);
 }
 
+/* include/uapi/asm-generic/fcntl.h */
+#define F_SETOWN 8
+#define F_SETSIG 10
+#define F_SETOWN_EX 15
+
+/*
+ * SIGIO is sent by whatever makes the file ready, past task_kill, to whoever the
+ * file's owner is: so a task may name itself only, and no other signal.
+ */
+SEC("lsm/file_fcntl")
+int BPF_PROG(file_fcntl, struct file *file, unsigned int cmd, unsigned long arg, int ret)
+{
+	if (ret)
+		return ret;
+	switch (cmd) {
+	case F_SETOWN:
+		if (!arg || arg == (__u32)(bpf_get_current_pid_tgid() >> 32))
+			return 0;
+		break;
+	case F_SETSIG:
+		if (!arg)
+			return 0;
+		break;
+	case F_SETOWN_EX:
+		break;
+	default:
+		return 0;
+	}
+	return guard(0, 0, EG_OP_SIGNAL, arg << 32);
+}
+
+/* privileges: [io_uring off] */
+SEC("lsm/inode_init_security_anon")
+int BPF_PROG(anon_inode, struct inode *inode, const struct qstr *name,
+	     const struct inode *context_inode, int ret)
+{
+	struct guarded g;
+	char text[8] = {};
+	int err;
+
+	if (ret)
+		return ret;
+	err = guarded(&g);
+	if (err <= 0)
+		return err;
+	if (!(g.p->privileges & EG_PRIV_NO_IO_URING))
+		return 0;
+	bpf_probe_read_kernel(text, sizeof(text), BPF_CORE_READ(name, name));
+	if (__builtin_memcmp(text, "[io_urin", sizeof(text)))
+		return 0;
+	return refuse(&g, EG_OP_KERNEL, EG_WHY_GUARD, 0);
+}
+
 SEC("lsm/task_setscheduler")
 int BPF_PROG(task_setscheduler, struct task_struct *p, int ret)
 {
@@ -289,6 +345,7 @@ int BPF_PROG(capable, const struct cred *cred, struct user_namespace *ns, int ca
 	case CAP_SYS_ADMIN:
 	case CAP_SYS_BOOT:
 	case CAP_SYS_TIME:
+	case CAP_SYS_TTY_CONFIG:
 	case CAP_MKNOD:
 	case CAP_AUDIT_CONTROL:
 	case CAP_MAC_OVERRIDE:

@@ -570,14 +570,28 @@ static __always_inline void judge_slow(const struct eg_task *t, struct eg_policy
 	found_from_walk(f, w, p);
 }
 
-static __always_inline void memo_fill(struct inode *inode, const struct eg_memo_way *new)
+/*
+ * `dentry` is held by whoever called the hook, and holds `dir` while it is its
+ * child. A rename may end that at any time, and an inode that is being freed must
+ * be given no storage: nobody would take it away. So afterwards we look whether
+ * dir was still the parent; then it was alive all the time. If not, we clean up
+ * ourselves, before the grace period in which we run lets the memory go.
+ */
+static __always_inline void memo_fill(struct inode *inode, const struct eg_memo_way *new,
+				      struct dentry *dir, struct dentry *dentry)
 {
 	struct eg_memo *memo = bpf_inode_storage_get(&memos, inode, 0,
 						     BPF_LOCAL_STORAGE_GET_F_CREATE);
+	struct dentry *parent;
 	__u32 at;
 
 	if (!memo)
 		return; /* only slower */
+	parent = BPF_CORE_READ(dentry, d_parent);
+	if (parent != dir) {
+		bpf_inode_storage_delete(&memos, inode);
+		return;
+	}
 	bpf_spin_lock(&memo->lock);
 	at = memo->next++;
 	memo->way[at & (EG_MEMO_WAYS - 1)] = *new;
@@ -738,7 +752,7 @@ static __always_inline void judge_child(struct eg_task *t, struct eg_policy *p, 
 	    !(w->flags & WALK_PROC) && w->dir_state != NO_STATE) {
 		want->state = w->dir_state;
 		want->alt = w->dir_alt;
-		memo_fill(inode, want);
+		memo_fill(inode, want, dir, dentry);
 	}
 }
 

@@ -32,7 +32,8 @@ static __always_inline __u32 put_path(struct eg_report *r, struct eg_walk *w, __
 	len = EG_PATH_MAX - pos;
 	if (len > len_mask)
 		return 0;
-	if (bpf_probe_read_kernel(&r->bytes[sizeof(struct eg_event) + off], len & len_mask, &w->buf[pos & (EG_PATH_MAX - 1)]))
+	if (bpf_probe_read_kernel(&r->bytes[sizeof(struct eg_event) + off], len & len_mask,
+				  &w->buf[pos & (EG_PATH_MAX - 1)]))
 		return 0;
 	return len;
 }

@@ -23,6 +23,12 @@ int BPF_PROG(task_alloc, struct task_struct *task, unsigned long clone_flags, in
 		return 0; /* a scout's children included: its flag is not inherited */
 	if (who < 0)
 		return -EAGAIN;
+	/*
+	 * A dead sandbox makes no more tasks: whoever sweeps up its last ones comes to
+	 * an end, however fast they were at it.
+	 */
+	if (!sandbox_get(id.sandbox, id.slot))
+		return -EAGAIN;
 	child = bpf_task_storage_get(&tasks, task, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (!child) {
 		/* better no child than a free one */
