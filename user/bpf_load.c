@@ -409,7 +409,10 @@ struct eg_port *agent_port(const struct agent *a, uint32_t i)
 
 bool agent_in_use(const struct agent *a)
 {
-	return cgroup_populated(a->cgroup_fd) != 0; /* when it cannot be told, too */
+	int tasks = a->fds[AGENT_MAP_TASKS];
+
+	/* when it cannot be told, too; a task may be in a cgroup it chose itself */
+	return cgroup_populated(a->cgroup_fd) != 0 || (tasks >= 0 && sweep_left(tasks));
 }
 
 int agent_cgroup_fd(const struct agent *a)

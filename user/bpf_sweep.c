@@ -22,7 +22,11 @@
 
 #include "../bpf/egressctl.h"
 
-#define MAX_PASSES 64 /* over all processes; a survivor is refused everything anyhow */
+/*
+ * Over all processes. The tasks of a dead sandbox cannot fork, so a few suffice; what is
+ * left then is stuck in the kernel, and goes on being refused as long as there are pins.
+ */
+#define MAX_PASSES 64
 #define EXIT_MS 2000
 #define EMPTY_MS 10000 /* killed tasks end at once, unless stuck in the kernel */
 
@@ -62,7 +66,8 @@ static bool to_sweep(const struct eg_task *t, uint64_t sandbox, const struct eg_
 	return !sandbox || t->sandbox == sandbox;
 }
 
-static int sweep_pass(int tasks_fd, uint64_t sandbox, const struct eg_sandbox *live)
+/* How many were killed or, with `look`, are there. */
+static int sweep_pass(int tasks_fd, uint64_t sandbox, const struct eg_sandbox *live, bool look)
 {
 	_cleanup_closedir_ DIR *proc = opendir("/proc");
 	struct dirent *e;
@@ -84,10 +89,14 @@ static int sweep_pass(int tasks_fd, uint64_t sandbox, const struct eg_sandbox *l
 		if (!to_sweep(&t, sandbox, live))
 			continue;
 		/* a zombie keeps its mark until it is reaped */
-		if (exited(pidfd, 0) || pidfd_send_signal(pidfd, SIGKILL, NULL, 0))
+		if (exited(pidfd, 0))
 			continue;
-		killed++;
-		(void)exited(pidfd, EXIT_MS);
+		if (look) {
+			killed++;
+		} else if (!pidfd_send_signal(pidfd, SIGKILL, NULL, 0)) {
+			killed++;
+			(void)exited(pidfd, EXIT_MS);
+		}
 	}
 	return killed;
 }
@@ -97,7 +106,7 @@ static int sweep(int tasks_fd, uint64_t sandbox, const struct eg_sandbox *live)
 	int pass, n, total = 0;
 
 	for (pass = 0; pass < MAX_PASSES; pass++) {
-		n = sweep_pass(tasks_fd, sandbox, live);
+		n = sweep_pass(tasks_fd, sandbox, live, false);
 		if (!n)
 			break;
 		total += n;
@@ -108,6 +117,11 @@ static int sweep(int tasks_fd, uint64_t sandbox, const struct eg_sandbox *live)
 int sweep_marked(int tasks_fd, uint64_t sandbox)
 {
 	return sweep(tasks_fd, sandbox, NULL);
+}
+
+bool sweep_left(int tasks_fd)
+{
+	return sweep_pass(tasks_fd, 0, NULL, true) > 0;
 }
 
 void sweep_dead(int tasks_fd, const struct eg_sandbox *sandboxes)
@@ -194,6 +208,21 @@ static bool is_dead_run(const char *name)
 	return process_start(pid, &now) == -ESRCH || now != start;
 }
 
+/* No sandbox of this map is live any more: its tasks are refused everything, forks too. */
+static void mark_dead(const char *path)
+{
+	_cleanup_close_ int fd = bpf_obj_get(path);
+	struct eg_sandbox s;
+	uint32_t i;
+
+	for (i = 0; fd >= 0 && i < EG_MAX_SANDBOXES; i++) {
+		if (bpf_map_lookup_elem(fd, &i, &s) || s.state != EG_S_LIVE)
+			continue;
+		s.state = EG_S_DEAD;
+		(void)bpf_map_update_elem(fd, &i, &s, BPF_ANY);
+	}
+}
+
 static void sweep_run(const char *bpffs, int cgroup_root, const char *name)
 {
 	_cleanup_close_ int dir = -1;
@@ -208,8 +237,13 @@ static void sweep_run(const char *bpffs, int cgroup_root, const char *name)
 	}
 	snprintf(path, sizeof(path), "%s/%s/abi%u/map_tasks", bpffs, name, EG_ABI);
 	tasks = bpf_obj_get(path);
-	if (tasks >= 0)
+	if (tasks >= 0) {
+		snprintf(path, sizeof(path), "%s/%s/abi%u/map_sandboxes", bpffs, name, EG_ABI);
+		mark_dead(path);
 		(void)sweep_marked(tasks, 0);
+		if (sweep_left(tasks))
+			return;
+	}
 	snprintf(path, sizeof(path), "%s/%s", bpffs, name);
 	sweep_tree(path);
 	(void)cgroup_remove(cgroup_root, name);

@@ -23,7 +23,10 @@ int task_marked(int tasks_fd, int pidfd, struct eg_task *t);
  */
 int sweep_marked(int tasks_fd, uint64_t sandbox);
 
-/* The same for marks of sandboxes that are not live any more. */
+/* Is there a process with a mark that has not ended? Until then pins have to stay. */
+bool sweep_left(int tasks_fd);
+
+/* sweep_marked() for marks of sandboxes that are not live any more. */
 void sweep_dead(int tasks_fd, const struct eg_sandbox *sandboxes);
 
 /* Remove a directory of pins and all below it. Failures are ignored. */
