@@ -47,7 +47,6 @@ void untouched(const void *unused, bool refused);
 
 void own(const char *path); /* give to AS_USER */
 int open_result(const char *path, int flags); /* opened and closed: 0 or -errno */
-/* The directory of a path is not made. Returns -errno when nothing is there. */
 bool exists(const char *path);
 
 /* One request through a ring of its own: the completion's result. */
@@ -67,5 +66,14 @@ uint64_t files_stat(uint32_t which); /* a counter (enum eg_stat), of all CPUs */
 /* Exactly one event came, and it is like this; `path` NULL: not compared. */
 bool one_event(struct box *b, uint16_t op, uint8_t reason, int err, const char *path);
 bool no_event(struct box *b);
+
+/* The parts of files_test, a file each. */
+void files_open(void);
+void files_change(void);
+void files_exec(void);
+void files_move(void);
+void files_object(void);
+void files_memo(void);
+void files_guard(void);
 
 #endif

@@ -265,9 +265,8 @@ static void strictly(void)
 	case_end();
 }
 
-int main(int argc, char **argv)
+void files_exec(void)
 {
-	harness_init(argc, argv);
 	shell("cp /bin/true " PROG " && cp /bin/sh " INTERP " && cp /bin/true " LIBRARY " && "
 	      "printf '#!" INTERP "\\nexit 0\\n' >" SCRIPT " && chmod 755 " D "/* && "
 	      "modprobe overlay; mkdir " D "/lower " D "/upper " D "/work " OVER " && "
@@ -278,5 +277,4 @@ int main(int argc, char **argv)
 	just_enough();
 	strictly();
 	shell("umount " OVER);
-	return harness_done();
 }

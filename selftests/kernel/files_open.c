@@ -246,7 +246,7 @@ static void opens(void)
 	attempt(&b[1]);
 }
 
-/* ---- what is not there ------------------------------------------------------------------ */
+/* ---- what is not there --------------------------------------------------------------- */
 
 static void missing(void)
 {
@@ -306,7 +306,7 @@ static void looking(void)
 	case_end();
 }
 
-/* ---- what rules mean --------------------------------------------------------------------- */
+/* ---- what rules mean ----------------------------------------------------------------- */
 
 struct expect {
 	const char *path; /* below D */
@@ -422,7 +422,7 @@ static void rules(void)
 			       "\"" D "/x (deleted)\": none"), odd);
 }
 
-/* ---- "/" itself, and what is too deep --------------------------------------------------------- */
+/* ---- "/" itself, and what is too deep ------------------------------------------------ */
 
 static int act_list_root(const void *unused)
 {
@@ -517,14 +517,12 @@ static void deep(void)
 	shell("rm -rf " D "/deep");
 }
 
-int main(int argc, char **argv)
+void files_open(void)
 {
-	harness_init(argc, argv);
 	opens();
 	missing();
 	looking();
 	rules();
 	root_directory();
 	deep();
-	return harness_done();
 }

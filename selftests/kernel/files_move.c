@@ -83,8 +83,8 @@ static void before(const void *unused)
 					 RC "/dir", R, W "/git", W "/git/hooks", W "/plant",
 					 W "/plant/hooks", NULL };
 	static const char *const f[] = { W "/a", W "/b", W "/dir/f", W "/p/secret", W "/p/in/f",
-					 W "/secret", RC "/g", RC "/dir/f", R "/g", W "/plant/hooks/x",
-					 W "/git/hooks/x", NULL };
+					 W "/secret", RC "/g", RC "/dir/f", R "/g",
+					 W "/plant/hooks/x", W "/git/hooks/x", NULL };
 
 	(void)unused;
 	remove_tree(W);
@@ -147,7 +147,8 @@ static void moves(void)
 		  { W "/a", RC "/g", RENAME_EXCHANGE }, EXDEV },
 		{ "exchange a file that has less", act_move,
 		  { RC "/g", W "/a", RENAME_EXCHANGE }, EXDEV },
-		{ "exchange directories", act_move, { W "/dir", RC "/dir", RENAME_EXCHANGE }, EXDEV },
+		{ "exchange directories", act_move,
+		  { W "/dir", RC "/dir", RENAME_EXCHANGE }, EXDEV },
 		{ "RENAME_WHITEOUT to where it has more", act_move,
 		  { RC "/g", W "/g", RENAME_WHITEOUT }, EXDEV },
 		{ "rename a directory with a denied file below", act_move,
@@ -190,7 +191,7 @@ static void moves(void)
 	}
 }
 
-/* As npm upgrades a package: its directory aside, the new one in its place, under secrets' rules. */
+/* As npm upgrades a package: its directory aside, the new one in its place. */
 static int act_npm(const void *unused)
 {
 	(void)unused;
@@ -222,8 +223,8 @@ static int act_env_by_dir(const void *unused)
 
 static void npm(void)
 {
-	struct box *b = box_new(POLICY_FILES("default: rwxc", "\"**/.env\": none", "\"**/*.pem\": none",
-					     "\"**/id_*\": none"));
+	struct box *b = box_new(POLICY_FILES("default: rwxc", "\"**/.env\": none",
+					     "\"**/*.pem\": none", "\"**/id_*\": none"));
 	int r;
 
 	before(NULL);
@@ -249,7 +250,7 @@ static void npm(void)
 	box_free(b);
 }
 
-/* ---- anchors: names that were there before ------------------------------------------------------ */
+/* ---- anchors: names that were there before ------------------------------------------- */
 
 struct want {
 	const char *path;
@@ -280,7 +281,8 @@ static void anchors(void)
 		{ W "/alias", false }, { W "/bfile", false }, { W "/bdir/f", false },
 		{ W "/bdir/open", true }, { W "/bdir/openly/f", true }, { CLOSED "/open", true },
 		{ CLOSED "/openly/f", true }, { CLOSED "/f", false }, { W "/bsub/f", true },
-		{ W "/bpublic", false }, { W "/btree/closed/f", false }, { W "/btree/public", true },
+		{ W "/bpublic", false }, { W "/btree/closed/f", false },
+		{ W "/btree/public", true },
 		{ W "/btree/closed/open", true }, { W "/a", true }, { D "/cover", false }, { NULL },
 	};
 	static const char *const f[] = { CLOSED "/openly/f", D "/cover", W "/bfile", W "/bpublic",
@@ -296,8 +298,9 @@ static void anchors(void)
 	if (!case_begin("other names of what is denied, made before"))
 		return;
 	must(link(SECRET, W "/alias"));
-	shell("mount --bind " SECRET " " W "/bfile && mount --bind " CLOSED " " W "/bdir && mount --bind " D "/dir " W "/bsub && "
-	      "mount --bind " D " " W "/btree && mount --bind " SECRET " " D "/cover");
+	shell("mount --bind " SECRET " " W "/bfile && mount --bind " CLOSED " " W "/bdir && "
+	      "mount --bind " D "/dir " W "/bsub && mount --bind " D " " W "/btree && "
+	      "mount --bind " SECRET " " D "/cover");
 	b = box_new(POLICY_FILES("default: rwxc", SECRET ": none", CLOSED ": none",
 				 CLOSED "/open: rwxc", CLOSED "/openly: rwxc", W "/bpublic: r"));
 	/* the anchor of what a mount covers does not speak for what is seen there */
@@ -316,11 +319,9 @@ static void anchors(void)
 	case_end();
 }
 
-int main(int argc, char **argv)
+void files_move(void)
 {
-	harness_init(argc, argv);
 	moves();
 	npm();
 	anchors();
-	return harness_done();
 }

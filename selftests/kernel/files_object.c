@@ -12,7 +12,7 @@
 
 #define TREE D "/tree" /* a tmpfs that is detached */
 
-/* ---- symbolic links ------------------------------------------------------------------------ */
+/* ---- symbolic links ------------------------------------------------------------------ */
 
 static int act_by_link(const void *path)
 {
@@ -50,11 +50,14 @@ static void links(void)
 	const struct attempt a[] = {
 		L("a link to a denied file", act_by_link, D "/to-secret", OPEN, EG_R, SECRET),
 		L("a link to a link", act_by_link, D "/to-to", OPEN, EG_R, SECRET),
-		L("a linked parent", act_by_link, D "/to-closed/sub/f", OPEN, EG_R, CLOSED "/sub/f"),
-		L("a dangling link is created where it leads", act_create_by_dangling, D "/dangling",
-		  CREATE, EG_C, CLOSED "/new"),
-		L("through /proc/self/root", act_by_link, "/proc/self/root" SECRET, OPEN, EG_R, SECRET),
-		L("through /proc/self/cwd", act_by_link, "/proc/self/cwd/secret", OPEN, EG_R, SECRET),
+		L("a linked parent", act_by_link, D "/to-closed/sub/f", OPEN, EG_R,
+		  CLOSED "/sub/f"),
+		L("a dangling link is created where it leads", act_create_by_dangling,
+		  D "/dangling", CREATE, EG_C, CLOSED "/new"),
+		L("through /proc/self/root", act_by_link, "/proc/self/root" SECRET, OPEN, EG_R,
+		  SECRET),
+		L("through /proc/self/cwd", act_by_link, "/proc/self/cwd/secret", OPEN, EG_R,
+		  SECRET),
 	};
 	struct box *b;
 	int r;
@@ -75,7 +78,7 @@ static void links(void)
 	case_end();
 }
 
-/* ---- /proc ------------------------------------------------------------------------------------ */
+/* ---- /proc --------------------------------------------------------------------------- */
 
 static int act_own_proc(const void *unused)
 {
@@ -88,8 +91,10 @@ static int act_own_proc(const void *unused)
 		child_meet();
 		_exit(0);
 	}
-	r = open_result("/proc/self/status", O_RDONLY) ?: open_result("/proc/self/environ", O_RDONLY) ?:
-	    open_result("/proc/thread-self/stat", O_RDONLY) ?: open_result("/proc/self/fd", O_RDONLY);
+	r = open_result("/proc/self/status", O_RDONLY);
+	r = r ?: open_result("/proc/self/environ", O_RDONLY);
+	r = r ?: open_result("/proc/thread-self/stat", O_RDONLY);
+	r = r ?: open_result("/proc/self/fd", O_RDONLY);
 	snprintf(path, sizeof(path), "/proc/%d/maps", getpid());
 	r = r ?: open_result(path, O_RDONLY);
 	snprintf(path, sizeof(path), "/proc/self/task/%d/comm", getpid());
@@ -136,7 +141,7 @@ static void procfs(void)
 	}
 }
 
-/* ---- descriptors that somebody passes in -------------------------------------------------------- */
+/* ---- descriptors that somebody passes in --------------------------------------------- */
 
 static int act_receive(const void *unused)
 {
@@ -191,7 +196,8 @@ static void before_pass_map(const void *unused)
 static void before_pass_clone(const void *unused)
 {
 	fresh(unused);
-	passer_start((int)syscall(SYS_open_tree, AT_FDCWD, CLOSED, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC));
+	passer_start((int)syscall(SYS_open_tree, AT_FDCWD, CLOSED,
+				  OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC));
 }
 
 static void before_pass_fsmount(const void *unused)
@@ -245,19 +251,19 @@ static void received(void)
 		P("receive a denied file", before_pass_read, act_receive, NULL, RECEIVE, RULE),
 		P("receive a file open for more than allowed", before_pass_write, act_receive, NULL,
 		  RECEIVE, RULE),
-		P("open below a received O_PATH directory", before_pass_path, act_receive_and_open, "f",
-		  OPEN, RULE),
+		P("open below a received O_PATH directory", before_pass_path,
+		  act_receive_and_open, "f", OPEN, RULE),
 	};
 	const struct attempt never[] = {
 		P("receive a socket of an outsider", before_pass_socket, act_receive, NULL, RECEIVE,
 		  FOREIGN),
 		P("receive a BPF map", before_pass_map, act_receive, NULL, RECEIVE, GUARD),
-		P("open in a received open_tree() clone", before_pass_clone, act_receive_and_open, "f",
+		P("open in a received open_tree() clone", before_pass_clone,
+		  act_receive_and_open, "f", OPEN, UNPLACED),
+		P("open in a received fsmount()", before_pass_fsmount, act_receive_and_open, "f",
 		  OPEN, UNPLACED),
-		P("open in a received fsmount()", before_pass_fsmount, act_receive_and_open, "f", OPEN,
-		  UNPLACED),
-		P("open in another mount namespace", before_pass_namespace, act_receive_and_open, "f",
-		  OPEN, UNPLACED),
+		P("open in another mount namespace", before_pass_namespace,
+		  act_receive_and_open, "f", OPEN, UNPLACED),
 	};
 	size_t i;
 #undef P
@@ -269,7 +275,7 @@ static void received(void)
 	attempts(never, ARRAY_SIZE(never));
 }
 
-/* ---- deleted, unmounted ---------------------------------------------------------------------------- */
+/* ---- deleted, unmounted -------------------------------------------------------------- */
 
 struct gone {
 	const char *path, *below; /* below: openat() from it */
@@ -287,7 +293,8 @@ static int act_gone(const void *arg)
 	child_meet();
 	child_meet();
 	snprintf(self, sizeof(self), "/proc/self/fd/%d", at);
-	fd = g->below ? openat(at, g->below, O_RDONLY | O_CLOEXEC) : open(self, O_RDONLY | O_CLOEXEC);
+	fd = g->below ? openat(at, g->below, O_RDONLY | O_CLOEXEC) :
+			open(self, O_RDONLY | O_CLOEXEC);
 	return fd < 0 ? -errno : 0;
 }
 
@@ -309,8 +316,8 @@ static void deleted(void)
 	static const struct gone public = { D "/public", NULL }, denied = { CLOSED "/f", NULL },
 				 in_tree = { TREE, "f" };
 	struct box *b = box_shared(policy_some());
-	const char *mount_tree = "mount -t tmpfs x " TREE " && chmod 777 " TREE " && touch " TREE "/f && "
-				 "chmod 666 " TREE "/f";
+	const char *mount_tree = "mount -t tmpfs x " TREE " && chmod 777 " TREE " && "
+				 "touch " TREE "/f && chmod 666 " TREE "/f";
 	int r;
 
 	if (case_begin("a deleted file is judged by its last name")) {
@@ -343,7 +350,7 @@ static void deleted(void)
 	}
 }
 
-/* ---- chroot, mount namespaces -------------------------------------------------------------------------- */
+/* ---- chroot, mount namespaces -------------------------------------------------------- */
 
 static int act_chroot(const void *path)
 {
@@ -386,13 +393,11 @@ static void roots(void)
 	attempt(&granted);
 }
 
-int main(int argc, char **argv)
+void files_object(void)
 {
-	harness_init(argc, argv);
 	links();
 	procfs();
 	received();
 	deleted();
 	roots();
-	return harness_done();
 }

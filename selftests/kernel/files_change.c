@@ -17,7 +17,7 @@
 #define NEW CLOSED "/new"
 #define RO_DIR READONLY ".d"
 
-/* ---- names that appear and vanish --------------------------------------------------------- */
+/* ---- names that appear and vanish ---------------------------------------------------- */
 
 ACT(act_creat, open_result(path, O_WRONLY | O_CREAT))
 ACT(act_mkfifo, mknod(path, S_IFIFO | 0666, 0))
@@ -153,7 +153,7 @@ static void names(void)
 	}
 }
 
-/* ---- objects: size, mode, owner, times ------------------------------------------------------- */
+/* ---- objects: size, mode, owner, times ----------------------------------------------- */
 
 ACT(act_chmod, chmod(path, 0600))
 ACT(act_chown, chown(path, 65534, 65534))
@@ -237,7 +237,7 @@ static void objects(void)
 		attempt(&since_6_6);
 }
 
-/* ---- attributes, on ext4: tmpfs of 6.1 has too few ------------------------------------------------ */
+/* ---- attributes, on ext4: tmpfs of 6.1 has too few ----------------------------------- */
 
 #define MNT D "/mnt"
 #define X MNT "/secret"
@@ -306,7 +306,8 @@ static int act_setversion(const void *path)
 static int act_uring_setxattr(const void *path)
 {
 	struct io_uring_sqe sqe = { .opcode = IORING_OP_SETXATTR, .addr = (uintptr_t) "user.x",
-				    .addr2 = (uintptr_t) "new", .addr3 = (uintptr_t)path, .len = 3 };
+				    .addr2 = (uintptr_t) "new", .addr3 = (uintptr_t)path,
+				    .len = 3 };
 
 	return uring_one(&sqe, 0);
 }
@@ -356,7 +357,8 @@ static void after_ext4(const void *unused, bool refused)
 	(void)unused;
 	for (i = 0; refused && i < ARRAY_SIZE(files); i++) {
 		check(getxattr(files[i], "user.x", have, sizeof(have)) < 0, "an attribute was set");
-		check(getxattr(files[i], "user.old", have, sizeof(have)) == 3, "an attribute is gone");
+		check(getxattr(files[i], "user.old", have, sizeof(have)) == 3,
+		      "an attribute is gone");
 		check(getxattr(files[i], "system.posix_acl_access", have, sizeof(have)) ==
 		      sizeof(acl), "the ACL is gone");
 		check(!by_fd(files[i], nodump_fd), "a flag was set");
@@ -392,7 +394,8 @@ static void attributes(void)
 
 	make_dir(MNT);
 	shell("modprobe loop; modprobe ext4; truncate -s 16M /tmp/egtest.ext4 && "
-	      "mkfs.ext4 -q -O ^metadata_csum /tmp/egtest.ext4 && mount -o loop /tmp/egtest.ext4 " MNT);
+	      "mkfs.ext4 -q -O ^metadata_csum /tmp/egtest.ext4 && "
+	      "mount -o loop /tmp/egtest.ext4 " MNT);
 	make_dir(MNT "/dir");
 	own(MNT "/dir");
 	must(chmod(MNT, 0777));
@@ -426,13 +429,11 @@ static void attributes_by_mounts(void)
 	case_end();
 }
 
-int main(int argc, char **argv)
+void files_change(void)
 {
-	harness_init(argc, argv);
 	names();
 	objects();
 	attributes_by_mounts();
 	attributes();
 	shell("umount " MNT);
-	return harness_done();
 }

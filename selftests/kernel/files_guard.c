@@ -8,7 +8,7 @@
 #include <sys/prctl.h>
 #include <sys/xattr.h>
 
-/* ---- writing to what governs others, as root ------------------------------------------------ */
+/* ---- writing to what governs others, as root ----------------------------------------- */
 
 #define CGROUP "/sys/fs/cgroup/egtest"
 #define BPFFS "/sys/fs/bpf/egtest"
@@ -54,12 +54,13 @@ static void guarded(void)
 		G("chmod in bpffs", act_chmod, BPFFS, CHMOD, before_guard_made),
 		G("write to tracefs", act_open_write, "/sys/kernel/tracing/tracing_on", OPEN, NULL),
 		G("mkdir in tracefs", act_mkdir, TRACING, MKDIR, before_guard),
-		G("write to securityfs", act_open_write, "/sys/kernel/security/apparmor/.load", OPEN,
-		  NULL),
+		G("write to securityfs", act_open_write, "/sys/kernel/security/apparmor/.load",
+		  OPEN, NULL),
 		G("open a block device", act_open_read, "/dev/loop0", OPEN, NULL),
 		G("chmod of a block device", act_chmod, "/dev/loop0", CHMOD, NULL),
 	};
-	struct attempt times = G("times in cgroupfs", act_utimes, CGROUP, SETATTR, before_guard_made);
+	struct attempt times = G("times in cgroupfs", act_utimes, CGROUP, SETATTR,
+				 before_guard_made);
 	size_t i;
 #undef G
 
@@ -77,7 +78,7 @@ static void guarded(void)
 	before_guard(NULL);
 }
 
-/* ---- terminals ---------------------------------------------------------------------------------- */
+/* ---- terminals ----------------------------------------------------------------------- */
 
 static int act_own_pty(const void *unused)
 {
@@ -130,7 +131,7 @@ static void terminals(void)
 	case_end();
 }
 
-/* ---- overlayfs: the visible path is judged, and nothing else ---------------------------------------- */
+/* ---- overlayfs: the visible path is judged, and nothing else ------------------------- */
 
 #define OV D "/over"
 #define LAYERS D "/layers"
@@ -213,7 +214,7 @@ static void overlay(void)
 	must(umount(OV));
 }
 
-/* ---- audit mode ----------------------------------------------------------------------------------------- */
+/* ---- audit mode ---------------------------------------------------------------------- */
 
 struct audited {
 	const char *name;
@@ -259,7 +260,7 @@ static void audit(void)
 	box_free(b);
 }
 
-/* ---- what an event says ------------------------------------------------------------------------------------ */
+/* ---- what an event says -------------------------------------------------------------- */
 
 #define REFUSALS 50
 
@@ -299,8 +300,8 @@ static void contents(void)
 		    str_eq(s->exe, exe) && s->want == (i % 2 ? EG_R : EG_R | EG_W) &&
 		    s->verdict == EG_VERDICT_DENIED && s->error == EACCES)
 			continue;
-		fail("event %zu: seq %lu gap %lu pid %u uid %u exe '%s' comm '%s' rule %u", i, s->seq,
-		     s->gap, s->pid, s->uid, s->exe, s->comm, s->rule);
+		fail("event %zu: seq %lu gap %lu pid %u uid %u exe '%s' comm '%s'", i, s->seq,
+		     s->gap, s->pid, s->uid, s->exe, s->comm);
 		seen_print(s);
 		break;
 	}
@@ -310,13 +311,11 @@ static void contents(void)
 	box_free(b);
 }
 
-int main(int argc, char **argv)
+void files_guard(void)
 {
-	harness_init(argc, argv);
 	guarded();
 	terminals();
 	overlay();
 	audit();
 	contents();
-	return harness_done();
 }

@@ -10,7 +10,7 @@
 #define MOVES 3000
 #define M D "/m"
 
-/* ---- it is used ------------------------------------------------------------------------- */
+/* ---- it is used ---------------------------------------------------------------------- */
 
 static int act_open_often(const void *path)
 {
@@ -38,7 +38,7 @@ static void used(void)
 	case_end();
 }
 
-/* ---- somebody outside moves a directory, while others look at it --------------------------- */
+/* ---- somebody outside moves a directory, while others look at it --------------------- */
 
 static struct shared {
 	int stop;
@@ -116,7 +116,7 @@ static void moved_outside(const char *name, unsigned int flags)
 	case_end();
 }
 
-/* ---- mounts ----------------------------------------------------------------------------------- */
+/* ---- mounts -------------------------------------------------------------------------- */
 
 /* 1: could be opened. */
 static int act_opens_at(const void *path)
@@ -233,7 +233,7 @@ static void versions(void)
 	case_end();
 }
 
-/* ---- threads ------------------------------------------------------------------------------------- */
+/* ---- threads ------------------------------------------------------------------------- */
 
 #define RACE D "/race"
 #define THREADS 64
@@ -268,7 +268,7 @@ static void *race_thread(void *arg)
 			continue;
 		}
 		(void)renameat2(AT_FDCWD, a, AT_FDCWD, b, round % 3 ? RENAME_EXCHANGE : 0);
-		(void)link(key, other);
+		(void)!link(key, other);
 		(void)rename(key, other);
 		(void)renameat2(AT_FDCWD, other, AT_FDCWD, key, RENAME_EXCHANGE);
 		(void)rename(b, a);
@@ -316,10 +316,10 @@ static void threads(void)
 	case_end();
 }
 
-int main(int argc, char **argv)
+void files_memo(void)
 {
-	harness_init(argc, argv);
-	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
+		      0);
 	if (shared == MAP_FAILED)
 		harness_die("mmap: %m");
 	used();
@@ -329,5 +329,4 @@ int main(int argc, char **argv)
 	two_mounts();
 	versions();
 	threads();
-	return harness_done();
 }
