@@ -230,9 +230,11 @@ users() {
 }
 
 nested() {
-	run -- "$egressctl" run -p $w/policy.yaml -- /bin/true
+	# where the policy lets them be executed
+	cp "$egressctl" "$egress_run" $w/work
+	run -- ./egressctl run -p $w/policy.yaml -- /bin/true
 	check "egressctl run inside says what it is" both 125 'this is a sandbox already'
-	run -- "$egress_run" -p $w/policy.yaml -- /bin/true
+	run -- ./egress-run -p $w/policy.yaml -- /bin/true
 	check "egress-run too" both 125 'this is a sandbox already'
 	run -- python3 -c '
 import socket
@@ -256,4 +258,5 @@ hybrid
 limits
 users
 nested
+stop_service
 finish
