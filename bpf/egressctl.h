@@ -404,8 +404,7 @@ struct eg_event {
 /* ---- counters: per-CPU array `stats` ------------------------------------------- */
 
 enum eg_stat {
-	EG_ST_PATH_MEMO = 0, /* judged from the memo */
-	EG_ST_PATH_WALK, /* judged by walking */
+	EG_ST_PATH_WALK = 0, /* judged by walking; the memo's answers are not counted */
 	EG_ST_PATH_RETRY, /* a rename got in between */
 	EG_ST_FAIL_STORAGE, /* task, socket or inode storage could not be had */
 	EG_ST_FAIL_WALK, /* walk too deep or unreadable */

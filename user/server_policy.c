@@ -147,6 +147,14 @@ static int refuse_unenforced(struct server *s, const struct compiled *c, struct 
 			       "its addresses",
 			       r->text);
 	}
+	/*
+	 * Rules would have to hold at the place on the host too that a new mount shows
+	 * (DESIGN, section 5); only the path in the sandbox's own namespace is judged.
+	 */
+	if (c->head.privileges & EG_PRIV_MOUNTS)
+		return diag_set(d, -EINVAL,
+				"'privileges: [mounts]' cannot be granted yet: path rules would not "
+				"hold behind mounts that the sandbox makes");
 	if (agent_egress_only(s->a) && (c->head.flags & EG_P_PATHS))
 		return diag_set(d, -EINVAL,
 				"the policy has path rules, and egressd runs with --egress-only, "

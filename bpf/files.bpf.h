@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What the hooks for paths share: who asks, what is found, how it is refused, and
+ * what no rule allows. The hooks are in files.bpf.c (opened and run), names.bpf.c
+ * (names that appear, vanish and move) and attrs.bpf.c (the rest).
+ */
+#ifndef EGRESSCTL_FILES_BPF_H
+#define EGRESSCTL_FILES_BPF_H
+
+#include "report.bpf.h"
+#include "sock.bpf.h"
+
+#define FMODE_READ 0x1
+#define FMODE_WRITE 0x2
+#define FMODE_PATH 0x4000 /* O_PATH */
+#define FMODE_EXEC_FLAG 0x20 /* __FMODE_EXEC in f_flags */
+#define O_TRUNC 01000
+#define PROT_WRITE 0x2
+#define PROT_EXEC 0x4
+#define VM_EXEC 0x4
+#define S_IFMT 00170000
+#define S_IFSOCK 0140000
+#define S_IFBLK 0060000
+#define S_IFCHR 0020000
+#define S_IFDIR 0040000
+#define RENAME_EXCHANGE (1 << 1)
+
+/* include/uapi/linux/magic.h */
+#define CGROUP_SUPER_MAGIC 0x27e0eb
+#define CGROUP2_SUPER_MAGIC 0x63677270
+#define BPF_FS_MAGIC 0xcafe4a11
+#define TRACEFS_MAGIC 0x74726163
+#define DEBUGFS_MAGIC 0x64626720
+#define SECURITYFS_MAGIC 0x73636673
+#define SYSFS_MAGIC 0x62656572
+#define BINFMTFS_MAGIC 0x42494e4d
+#define CONFIGFS_MAGIC 0x62656570
+#define EFIVARFS_MAGIC 0xde5e81e4
+#define PSTOREFS_MAGIC 0x6165676c
+#define SELINUX_MAGIC 0xf97cff8c
+
+/* include/linux/fs.h: what notify_change() is asked to change */
+#define ATTR_MODE (1 << 0)
+#define ATTR_UID (1 << 1)
+#define ATTR_GID (1 << 2)
+#define ATTR_SIZE (1 << 3)
+#define ATTR_ATIME (1 << 4)
+#define ATTR_MTIME (1 << 5)
+#define ATTR_FORCE (1 << 9)
+
+/* include/uapi/linux/fs.h and asm-generic/ioctls.h */
+#define TIOCSTI 0x5412
+#define TIOCLINUX 0x541C
+#define TIOCCONS 0x541D
+#define FIOSETOWN 0x8901
+#define SIOCSPGRP 0x8902
+#define BTRFS_IOCTL_MAGIC 0x94
+
+/* 1: sandboxed, *w filled. 0: nobody's. Else what to refuse with. */
+static __always_inline int who_is_it(struct who *w)
+{
+	int err = current_task(&w->t);
+
+	if (err <= 0)
+		return err;
+	w->sb = sandbox_of(w->t);
+	if (!w->sb)
+		return -EACCES; /* the sandbox is gone: nothing is allowed any more */
+	w->p = policy_of(w->sb);
+	if (!w->p)
+		return -EACCES;
+	return 1;
+}
+
+/* Objects are named by raw pointers: a mount and a dentry, or 0. */
+static __always_inline int refuse_raw(struct who *w, __u16 op, __u8 want, __u8 reason, int err,
+				      __u64 mnt, __u64 dentry, __u64 mnt2, __u64 dentry2)
+{
+	struct eg_report *r;
+
+	if (reason == EG_WHY_FAILURE)
+		__sync_fetch_and_add(&w->sb->failed, 1);
+	r = my_report(w);
+	if (r) {
+		r->v.mnt = mnt;
+		r->v.dentry = mnt ? dentry : 0;
+		r->v.mnt2 = mnt2;
+		r->v.dentry2 = dentry2;
+		r->v.err = err;
+		r->v.op = op;
+		r->v.want = want;
+		r->v.reason = reason;
+		report_paths(w, r);
+	}
+	return w->p->flags & EG_P_AUDIT ? 0 : err;
+}
+
+/* dentry, reached through the mount of `at` */
+static __always_inline int refuse(struct who *w, __u16 op, __u8 want, __u8 reason,
+				  const struct path *at, struct dentry *dentry)
+{
+	return refuse_raw(w, op, want, reason, -EACCES, (__u64)at->mnt, (__u64)dentry, 0, 0);
+}
+
+/* Why what was found does not hold `want`. */
+static __always_inline __u8 reason_of(const struct found *f, __u8 want)
+{
+	if (f->reason)
+		return f->reason;
+	/* its path would do, so it is a rule at another name of it */
+	return !f->internal && (eg_dfa_perm(f->state) & want) == want ? EG_WHY_ANCHOR : EG_WHY_RULE;
+}
+
+/*
+ * Filesystems through which others are governed: no sandboxed task makes or
+ * changes anything there, whatever the rules say. Reading is a matter of rules.
+ */
+static __always_inline bool guarded_magic(unsigned long magic)
+{
+	switch (magic) {
+	case CGROUP2_SUPER_MAGIC:
+	case CGROUP_SUPER_MAGIC:
+	case BPF_FS_MAGIC:
+	case TRACEFS_MAGIC:
+	case DEBUGFS_MAGIC:
+	case SECURITYFS_MAGIC:
+	case SYSFS_MAGIC:
+	case BINFMTFS_MAGIC:
+	case CONFIGFS_MAGIC:
+	case EFIVARFS_MAGIC:
+	case PSTOREFS_MAGIC:
+	case SELINUX_MAGIC:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* Block devices hold filesystems; what procfs has outside of tasks' directories is the kernel's. */
+static __always_inline bool guarded_write(struct inode *inode)
+{
+	struct proc_inode *pi;
+	unsigned long magic = inode->i_sb->s_magic;
+
+	if ((inode->i_mode & S_IFMT) == S_IFBLK)
+		return true;
+	if (magic != PROC_SUPER_MAGIC)
+		return guarded_magic(magic);
+	pi = (struct proc_inode *)((__u64)inode -
+				   bpf_core_field_offset(struct proc_inode, vfs_inode));
+	return !BPF_CORE_READ(pi, pid);
+}
+
+/* `want` on the object at `path` */
+static __always_inline int judge_object(struct who *w, struct found *f, const struct path *path)
+{
+	struct dentry *dentry = path->dentry;
+	struct object o = {};
+
+	if (w->p->nanchors)
+		o = object_of(dentry->d_inode);
+	judge_child(w->t, w->p, f, path->mnt, dentry->d_parent, dentry, &o);
+	return 0;
+}
+
+static __noinline int check_object(struct who *w, __u16 op, __u8 want, const struct path *path)
+{
+	struct found f;
+
+	if (!(w->p->flags & EG_P_PATHS))
+		return 0;
+	judge_object(w, &f, path);
+	if ((f.perm & want) == want)
+		return 0;
+	return refuse(w, op, want & ~f.perm, reason_of(&f, want), path, path->dentry);
+}
+
+/* The same for what changes the object without opening it for that. */
+static __always_inline int check_change(struct who *w, __u16 op, const struct path *path)
+{
+	if (guarded_write(path->dentry->d_inode))
+		return refuse(w, op, EG_W, EG_WHY_GUARD, path, path->dentry);
+	return check_object(w, op, EG_W, path);
+}
+
+#define PATH_HOOK(w)                                                                               \
+	({                                                                                         \
+		int __err = who_is_it(w);                                                          \
+		if (__err <= 0)                                                                    \
+			return __err;                                                              \
+	})
+
+static __always_inline bool is_dir(struct dentry *dentry)
+{
+	struct inode *inode = BPF_CORE_READ(dentry, d_inode); /* see object_by_hand() */
+
+	return inode && (BPF_CORE_READ(inode, i_mode) & S_IFMT) == S_IFDIR;
+}
+
+#endif
