@@ -62,7 +62,7 @@ make -s
 test "$(./hello)" = hello
 
 step "tmux"
-tmux -L work -f /dev/null new-session -d -s work 'echo in tmux >tmux.txt; tmux -L work wait-for -S done'
+tmux -L work -f /dev/null new-session -d -s work 'echo in tmux >tmux.txt; tmux -L work wait-for -S done; exec sleep 1000'
 tmux -L work wait-for done
 tmux -L work kill-server 2>/dev/null || :
 grep -q 'in tmux' tmux.txt
