@@ -40,7 +40,7 @@ static int connect_or_start(const struct launch *l, struct local_agent *la, bool
 	if (geteuid() != 0)
 		return diag_set(d, -EPERM,
 				"egressd is not running, and without it root is needed: start the "
-				"service (systemctl start egressd), or use sudo");
+				"service (egressd, as root), or use sudo");
 	err = local_agent_start(l->egress_only, la, d);
 	*ours = !err;
 	return err ? err : la->control;

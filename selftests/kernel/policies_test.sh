@@ -17,8 +17,8 @@ run() {
 	shift
 	out=$(cd "$home/wt" && setpriv --reuid=$uid --regid=$uid --init-groups -- \
 		env -i HOME="$home" PATH=/usr/local/bin:/usr/bin:/bin TERM=xterm LANG=C.UTF-8 \
-		EGRESSCTL_POLICY_DIR="$EGRESSCTL_POLICY_DIR" \
-		"$egressctl" run --json -v -p "$policy" -- "$@" 2>"$w/log" </dev/null)
+		EGRESSCTL_POLICY_DIR=$w/policies \
+		$w/egressctl run --json -v -p "$policy" -- "$@" 2>"$w/log" </dev/null)
 	status=$?
 	log=$(grep '"op"' "$w/log")
 }
@@ -73,6 +73,10 @@ prepare_work() {
 
 prepare # of launch_lib: the user
 prepare_work
+# the tree may lie where an ordinary user may not look
+cp "$egressctl" $w
+cp -r "$EGRESSCTL_POLICY_DIR" $w/policies
+chmod -R a+rX $w/policies
 start_service || { echo "Bail out! egressd does not start"; exit 1; }
 
 # outside, everything that is refused below works: the controls
