@@ -15,8 +15,12 @@
 #define PROC_SUPER_MAGIC 0x9fa0
 #define NAME_INLINE 24 /* bytes, below DNAME_INLINE_LEN (32 or more), include/linux/dcache.h */
 #define NAME_USUAL 48 /* bytes; longer names take the slower loop */
-#define WALK_RETRIES 8 /* names read again because of a rename, per path */
-#define WALK_STEPS (EG_PATH_MAX / 2 + 256) /* "/a" a step, and mount crossings */
+/*
+ * Names read again because of a rename, per path. The kernel waits for ever for a
+ * renaming processor; in a VM that may have been taken off its processor meanwhile.
+ */
+#define WALK_RETRIES 20000
+#define WALK_STEPS (EG_PATH_MAX / 2 + 256 + WALK_RETRIES) /* "/a" a step, mount crossings */
 #define WALK_MOUNTS 1024 /* mounts of one filesystem that judge_sb() looks at */
 #define SB_KERNMOUNT (1u << 22) /* include/linux/fs.h */
 #define NO_STATE 0xffffffffu /* no anchor on the way */

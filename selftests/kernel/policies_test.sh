@@ -86,6 +86,13 @@ grep -q "$secret" "$home/wt/.env" || control=1
 result $control "control: the secrets can be read outside"
 
 run agent sh work.sh
+if grep -q '"reason":"failure"' <<<"$log"; then
+	# no memory or a busy storage inside the kernel refuses, and says so; not the policy
+	echo "# an internal failure was counted: $log"
+	rm -rf "$home"/.[a-z]* "$home"/*
+	prepare_work
+	run agent sh work.sh
+fi
 no_violation "agent: a day's work in a linked worktree, without a violation"
 run agent cat "$home/.ssh/id_ed25519"
 refused "agent: a private key" '/home/\.ssh/id_ed25519'
