@@ -208,7 +208,7 @@ static __always_inline struct object object_by_hand(struct dentry *dentry)
 	struct inode *inode = BPF_CORE_READ(dentry, d_inode);
 	struct object o = {};
 
-	if (inode) {
+	if (inode && BPF_CORE_READ(inode, i_sb, s_magic) != OVERLAYFS_SUPER_MAGIC) {
 		o.ino = BPF_CORE_READ(inode, i_ino);
 		o.dev = BPF_CORE_READ(inode, i_sb, s_dev);
 	}
@@ -219,6 +219,8 @@ static __always_inline struct object object_of(struct inode *inode)
 {
 	struct object o = {};
 
+	if (inode->i_sb->s_magic == OVERLAYFS_SUPER_MAGIC)
+		return o;
 	o.ino = inode->i_ino;
 	o.dev = inode->i_sb->s_dev;
 	return o;

@@ -13,6 +13,8 @@
 #include "dfa.h"
 
 #define PROC_SUPER_MAGIC 0x9fa0
+/* its inode numbers are its layers', and not unique: no object there can be anchored */
+#define OVERLAYFS_SUPER_MAGIC 0x794c7630
 #define NAME_INLINE 24 /* bytes, below DNAME_INLINE_LEN (32 or more), include/linux/dcache.h */
 #define NAME_USUAL 48 /* bytes; longer names take the slower loop */
 /*
@@ -236,7 +238,8 @@ static __always_inline void walk_anchor(struct eg_walk *w, struct dentry *d)
 	struct eg_anchor_key key = {};
 	struct eg_anchor *a;
 
-	if (!inode || w->alt != NO_STATE)
+	if (!inode || w->alt != NO_STATE ||
+	    BPF_CORE_READ(inode, i_sb, s_magic) == OVERLAYFS_SUPER_MAGIC)
 		return;
 	key.ino = BPF_CORE_READ(inode, i_ino);
 	key.dev = BPF_CORE_READ(inode, i_sb, s_dev);

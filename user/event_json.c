@@ -316,8 +316,10 @@ static struct event_bytes get_chosen(struct reader *r, const char *key, const ch
 	for (size_t i = 0; i + 1 < n && !r->bad; i += 2) {
 		int hi = hex_digit(hex[i]), lo = hex_digit(hex[i + 1]);
 
-		r->bad |= hi < 0 || lo < 0;
-		to[i / 2] = (char)(hi << 4 | lo);
+		if (hi < 0 || lo < 0)
+			r->bad = true;
+		else
+			to[i / 2] = (char)(hi << 4 | lo);
 	}
 	r->used += n / 2;
 	return (struct event_bytes){ to, n / 2 };
