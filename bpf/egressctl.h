@@ -13,7 +13,7 @@
 #ifndef EGRESSCTL_H
 #define EGRESSCTL_H
 
-#define EG_ABI 1u
+#define EG_ABI 2u
 
 /* ---- limits ------------------------------------------------------------ */
 
@@ -24,6 +24,9 @@
 #define EG_MAX_PORTS 131072u /* port intervals of all versions together */
 #define EG_MAX_ANCHORS 65536u /* anchored objects of all versions */
 #define EG_MAX_LISTEN 8u /* port ranges in `listen` of one policy */
+#define EG_MAX_CLASSES 16u /* services (ports and how they are checked) of one policy's names */
+#define EG_MAX_BINDINGS 262144u /* addresses of names, all sandboxes together */
+#define EG_MAX_SERVER_NAME 253u /* bytes of a DNS name as text, RFC 1035 2.3.4 */
 #define EG_MAX_TTYS 4u /* terminals a sandbox was started on */
 #define EG_PATH_MAX 4096u /* longest judged path, the NUL included */
 #define EG_NAME_MAX 255u /* longest file name (NAME_MAX) */
@@ -140,6 +143,29 @@ struct eg_listen {
 	__u16 pad;
 };
 
+/*
+ * Names: what a domain rule opens is a class, ports and how they are checked.
+ * Rules with the same services share one. Four classes fit in the permission
+ * bits of a state, so that classes 4 g … 4 g + 3 have a start of their own,
+ * start_domain[g]. A name is fed label by label from its end, in lower case
+ * ("www.example.com": com, example, www), as the names of a path are.
+ */
+#define EG_DOMAIN_GROUPS (EG_MAX_CLASSES / 4)
+
+/* eg_class.flags */
+#define EG_CL_TLS_OFF (1u << 0) /* what is sent is not looked at */
+#define EG_CL_TLS_MAYBE (1u << 1) /* a TLS hello is checked, what is neither TLS nor HTTP passes */
+#define EG_CL_PROXY (1u << 2) /* HTTP proxy: the names in its requests are judged */
+#define EG_CL_PRIVATE (1u << 3) /* the name may be at a private address */
+
+struct eg_class {
+	__u16 lo; /* host byte order, inclusive */
+	__u16 hi;
+	__u8 proto; /* IPPROTO_TCP, IPPROTO_UDP */
+	__u8 flags; /* EG_CL_* */
+	__u16 pad;
+};
+
 struct eg_policy { /* array map `policies` */
 	__u32 serial; /* never reused in one boot; 0: the slot is free */
 	__u32 flags; /* EG_P_* */
@@ -153,6 +179,10 @@ struct eg_policy { /* array map `policies` */
 	__u32 listen_default; /* EG_LISTEN_* */
 	__u32 nlisten;
 	__u32 nanchors;
+	__u32 nclasses; /* 0: no name is allowed */
+	__u32 pad;
+	__u32 start_domain[EG_DOMAIN_GROUPS];
+	struct eg_class classes[EG_MAX_CLASSES];
 	struct eg_listen listen[EG_MAX_LISTEN];
 	__u64 bloom[EG_BLOOM_WORDS]; /* of eg_anchor_hash(): zero bit = no anchor */
 };
@@ -190,12 +220,37 @@ struct eg_port {
 	__u32 rule; /* index in the version's rule table in user space, + 1 */
 };
 
+/* ---- egress by name --------------------------------------------------------- */
+
+/*
+ * An address that an allowed name of this sandbox has. The resolver puts it here
+ * before it answers; the kernel compares the time itself. What is expired stays
+ * for the flows that began before, until the resolver needs its place.
+ */
+struct eg_binding_key { /* hash map `bindings` */
+	__u64 sandbox;
+	__u8 addr[16]; /* network byte order, IPv4 mapped */
+};
+
+struct eg_binding {
+	__u64 expires; /* ns, CLOCK_BOOTTIME: no new flow after it */
+	__u64 used; /* ns, CLOCK_BOOTTIME: a flow was last allowed by it; written by the kernel */
+	__u32 classes; /* bit per eg_policy.classes: of all names that have the address */
+	__u32 pad;
+};
+
 /* ---- anchors: literal `none` (and lesser) rules bound to the object ----------- */
 
+struct eg_object { /* an object as the kernel tells it from others, see bpf/walk.bpf.h */
+	__u64 ino; /* inode.i_ino; on overlayfs the inode's address */
+	__u32 dev; /* super_block.s_dev */
+	__u32 generation; /* of the number, where the filesystem keeps one; else 0 */
+};
+
 struct eg_anchor_key { /* hash map `anchors` */
-	__u64 ino; /* inode.i_ino as the kernel has it */
-	__u32 dev; /* super_block.s_dev as the kernel has it */
+	struct eg_object object;
 	__u32 serial; /* eg_policy.serial */
+	__u32 pad;
 };
 
 /*
@@ -230,6 +285,9 @@ struct eg_sandbox { /* array map `sandboxes`, index = slot */
 	__u32 uid; /* who asked for it */
 	__u32 depth; /* cgroup level of `cgroup`, for ancestor checks */
 	__u32 nttys;
+	__u16 dns_port; /* network byte order, on the loopback of its namespace; 0: no resolver */
+	__u16 pad;
+	__u32 mnt_ns; /* number of the mount namespace it began in */
 	__u32 ttys[EG_MAX_TTYS]; /* kernel dev_t of the terminals it began on */
 	__u32 ev_rate; /* events a second let through once ev_burst is used */
 	__u32 ev_burst;
@@ -257,10 +315,10 @@ struct eg_task {
 	char name[EG_NAME_MAX + 1]; /* the last name of the path being judged */
 };
 
-/* what the scout's file_open saw: the object as the kernel numbers it */
-struct eg_scouted { /* hash map `scouted`, key: __u32 thread id */
-	__u64 ino;
-	__u32 dev;
+/* what the scout's file_open saw; hash map `scouted`, key: __u32 thread id */
+struct eg_scouted {
+	struct eg_object object;
+	__u32 held; /* the object is only known by its address: keep it open */
 	__u32 pad;
 };
 
@@ -336,6 +394,8 @@ enum eg_op {
 	EG_OP_UNIX, /* object is a path or '@' and a name */
 	EG_OP_NETLINK,
 	EG_OP_SOCKOPT,
+	EG_OP_RESOLVE, /* object is a name; aux: query type. Made by the resolver */
+	EG_OP_SERVER_NAME, /* address, port, and the name presented there in data[] */
 	/* guard */
 	EG_OP_MOUNT,
 	EG_OP_BPF,
@@ -365,6 +425,9 @@ enum eg_reason {
 	EG_WHY_REVOKED, /* was allowed when the flow began */
 	EG_WHY_GUARD, /* never allowed in a sandbox */
 	EG_WHY_DEAD, /* the sandbox is gone */
+	EG_WHY_PRIVATE, /* the name has a private, loopback, link-local … address: `addr` */
+	EG_WHY_NO_NAME, /* no server name, or not all of it in one piece */
+	EG_WHY_NOT_TLS, /* neither TLS nor HTTP, where names are checked */
 	EG_WHY_FAILURE, /* an internal failure; eg_event.error says which */
 	EG_WHY_MAX
 };
@@ -412,7 +475,6 @@ enum eg_stat {
 	EG_ST_BUSY_STORAGE, /* helper said NULL, the list said otherwise */
 	EG_ST_EVENT_LOST,
 	EG_ST_EVENT_SUPPRESSED,
-	EG_ST_EGRESS_CACHED, /* packet of a judged flow */
 	EG_ST_EGRESS_JUDGED,
 	EG_ST_MAX
 };
@@ -421,11 +483,14 @@ enum eg_stat {
 
 _Static_assert(sizeof(struct eg_dfa_slot) == 8, "eg_dfa_slot");
 _Static_assert(EG_DFA_INDEX < EG_DFA_VIA, "eg_dfa state bits");
-_Static_assert(sizeof(struct eg_policy) == 48 + 8 * EG_MAX_LISTEN + 8 * EG_BLOOM_WORDS, "eg_policy");
+_Static_assert(sizeof(struct eg_policy) == 72 + 8 * EG_MAX_CLASSES + 8 * EG_MAX_LISTEN + 8 * EG_BLOOM_WORDS, "eg_policy");
 _Static_assert(sizeof(struct eg_prefix_key) == 24, "eg_prefix_key");
 _Static_assert(sizeof(struct eg_port) == 12, "eg_port");
-_Static_assert(sizeof(struct eg_anchor_key) == 16, "eg_anchor_key");
-_Static_assert(sizeof(struct eg_sandbox) == 112, "eg_sandbox");
+_Static_assert(sizeof(struct eg_class) == 8, "eg_class");
+_Static_assert(sizeof(struct eg_binding_key) == 24, "eg_binding_key");
+_Static_assert(sizeof(struct eg_binding) == 24, "eg_binding");
+_Static_assert(sizeof(struct eg_anchor_key) == 24, "eg_anchor_key");
+_Static_assert(sizeof(struct eg_sandbox) == 120, "eg_sandbox");
 _Static_assert(sizeof(struct eg_task) == 376, "eg_task");
 _Static_assert(sizeof(struct eg_sock) == 64, "eg_sock");
 _Static_assert(sizeof(struct eg_cgroup) == 16, "eg_cgroup");

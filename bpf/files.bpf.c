@@ -62,8 +62,8 @@ static __always_inline void scout(struct file *file)
 
 	if ((__u64)BPF_CORE_READ(m, mnt_ns) == MNT_NS_INTERNAL)
 		return; /* overlayfs' layer: the visible object was seen already */
-	s.ino = inode->i_ino;
-	s.dev = inode->i_sb->s_dev;
+	object_of(&s.object, inode);
+	s.held = inode->i_sb->s_magic == OVERLAYFS_SUPER_MAGIC;
 	bpf_map_update_elem(&scouted, &tid, &s, BPF_ANY);
 }
 

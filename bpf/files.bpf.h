@@ -8,7 +8,6 @@
 #define EGRESSCTL_FILES_BPF_H
 
 #include "report.bpf.h"
-#include "sock.bpf.h"
 
 #define FMODE_READ 0x1
 #define FMODE_WRITE 0x2
@@ -155,10 +154,10 @@ static __always_inline bool guarded_write(struct inode *inode)
 static __always_inline int judge_object(struct who *w, struct found *f, const struct path *path)
 {
 	struct dentry *dentry = path->dentry;
-	struct object o = {};
+	struct eg_object o = {};
 
 	if (w->p->nanchors)
-		o = object_of(dentry->d_inode);
+		object_of(&o, dentry->d_inode);
 	judge_child(w->t, w->p, f, path->mnt, dentry->d_parent, dentry, &o);
 	return 0;
 }
@@ -192,7 +191,7 @@ static __always_inline int check_change(struct who *w, __u16 op, const struct pa
 
 static __always_inline bool is_dir(struct dentry *dentry)
 {
-	struct inode *inode = BPF_CORE_READ(dentry, d_inode); /* see object_by_hand() */
+	struct inode *inode = BPF_CORE_READ(dentry, d_inode); /* see object_at() */
 
 	return inode && (BPF_CORE_READ(inode, i_mode) & S_IFMT) == S_IFDIR;
 }

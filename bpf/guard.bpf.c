@@ -18,6 +18,8 @@
 #include "event.bpf.h"
 
 #define PTRACE_MODE_READ 0x01
+#define SB_KERNMOUNT (1u << 22) /* include/linux/fs.h */
+#define OVERLAYFS_SUPER_MAGIC 0x794c7630 /* include/uapi/linux/magic.h */
 #define CAP_OPT_NOAUDIT 2u /* include/linux/security.h: the kernel only asks */
 
 /* include/uapi/linux/capability.h */
@@ -85,45 +87,81 @@ static __always_inline int guard(int ret, __u32 privilege, __u16 op, __u64 aux)
 	return refuse(&g, op, EG_WHY_GUARD, aux);
 }
 
+/*
+ * With the privilege, a task may change mounts in a mount namespace that it made
+ * in a user namespace of its own. Of such a one the kernel sees to it that nothing
+ * gets back to where the sandbox began, by propagation or by uncovering what was
+ * mounted over (copy_mnt_ns() in fs/namespace.c). See judge_origin() for why it
+ * must be another namespace than that.
+ */
+static __always_inline bool in_own_mounts(const struct guarded *g)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct mnt_namespace *ns = task->nsproxy->mnt_ns;
+
+	return (g->p->privileges & EG_PRIV_MOUNTS) && ns->ns.inum != g->sb->mnt_ns &&
+	       ns->user_ns->level > 0;
+}
+
+static __always_inline int guard_mounts(int ret, __u64 aux)
+{
+	struct guarded g;
+	int err;
+
+	if (ret)
+		return ret;
+	err = guarded(&g);
+	if (err <= 0)
+		return err;
+	if (in_own_mounts(&g))
+		return 0;
+	return refuse(&g, EG_OP_MOUNT, EG_WHY_GUARD, aux);
+}
+
 SEC("lsm/sb_mount")
 int BPF_PROG(sb_mount, const char *dev_name, const struct path *path, const char *type,
 	     unsigned long flags, void *data, int ret)
 {
-	return guard(ret, EG_PRIV_MOUNTS, EG_OP_MOUNT, flags);
+	return guard_mounts(ret, flags);
 }
 
-/* fsopen and fsconfig: the filesystem is made here, before fsmount */
+/*
+ * fsopen and fsconfig: the filesystem is made here, before fsmount. An overlay shows
+ * the files of others and no judge sees them through it.
+ */
 SEC("lsm/sb_kern_mount")
 int BPF_PROG(sb_kern_mount, struct super_block *sb, int ret)
 {
 	/* mounts the kernel makes for itself on a task's behalf name no path */
-	if (sb->s_flags & (1u << 22)) /* SB_KERNMOUNT */
+	if (sb->s_flags & SB_KERNMOUNT)
 		return ret;
-	return guard(ret, EG_PRIV_MOUNTS, EG_OP_MOUNT, 0);
+	if (sb->s_magic == OVERLAYFS_SUPER_MAGIC)
+		return guard(ret, 0, EG_OP_MOUNT, 0);
+	return guard_mounts(ret, 0);
 }
 
 SEC("lsm/sb_remount")
 int BPF_PROG(sb_remount, struct super_block *sb, void *opts, int ret)
 {
-	return guard(ret, EG_PRIV_MOUNTS, EG_OP_MOUNT, 0);
+	return guard_mounts(ret, 0);
 }
 
 SEC("lsm/sb_umount")
 int BPF_PROG(sb_umount, struct vfsmount *mnt, int flags, int ret)
 {
-	return guard(ret, EG_PRIV_MOUNTS, EG_OP_MOUNT, flags);
+	return guard_mounts(ret, flags);
 }
 
 SEC("lsm/sb_pivotroot")
 int BPF_PROG(sb_pivotroot, const struct path *old_path, const struct path *new_path, int ret)
 {
-	return guard(ret, EG_PRIV_MOUNTS, EG_OP_MOUNT, 0);
+	return guard_mounts(ret, 0);
 }
 
 SEC("lsm/move_mount")
 int BPF_PROG(move_mount, const struct path *from_path, const struct path *to_path, int ret)
 {
-	return guard(ret, EG_PRIV_MOUNTS, EG_OP_MOUNT, 0);
+	return guard_mounts(ret, 0);
 }
 
 SEC("lsm/userns_create")
@@ -363,6 +401,8 @@ int BPF_PROG(capable, const struct cred *cred, struct user_namespace *ns, int ca
 	if (layer_operation())
 		return 0;
 	by = lifted_by(cap);
+	if (ns->level == 0)
+		by &= ~EG_PRIV_MOUNTS; /* see in_own_mounts() */
 	if (g.p->privileges & by)
 		return 0;
 	if (cap == CAP_NET_RAW && (g.p->sockets & (EG_SOCK_RAW | EG_SOCK_PACKET)))

@@ -94,6 +94,14 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, EG_MAX_BINDINGS);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct eg_binding_key);
+	__type(value, struct eg_binding);
+} bindings SEC(".maps") __weak;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, EG_MAX_ANCHORS);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, struct eg_anchor_key);

@@ -9,7 +9,7 @@
 static __noinline int check(struct who *w, __u16 op, __u8 want, const struct path *dir,
 			    struct dentry *dentry)
 {
-	struct object o = {};
+	struct eg_object o = {};
 	struct found f;
 
 	if (guarded_magic(dir->dentry->d_sb->s_magic))
@@ -17,7 +17,7 @@ static __noinline int check(struct who *w, __u16 op, __u8 want, const struct pat
 	if (!(w->p->flags & EG_P_PATHS))
 		return 0;
 	if (w->p->nanchors)
-		o = object_by_hand(dentry);
+		object_at(&o, dentry);
 	judge_child(w->t, w->p, &f, dir->mnt, dir->dentry, dentry, &o);
 	if ((f.perm & want) == want)
 		return 0;
@@ -131,11 +131,11 @@ struct move {
 static __noinline int judge_name(struct who *w, struct found *f, struct vfsmount *mnt,
 				 struct dentry *dir, struct dentry *dentry)
 {
-	struct object o = {};
+	struct eg_object o = {};
 
 	if (w->p->nanchors)
-		o = object_by_hand(dentry);
-	judge_child(w->t, w->p, f, mnt, dir, dentry, &o);
+		object_at(&o, dentry);
+	judge_here(w->t, w->p, f, mnt, dir, dentry, &o);
 	return 0;
 }
 
@@ -155,6 +155,10 @@ static __noinline int check_move(struct who *w, struct move *m)
 			return 0;
 		judge_name(w, from, m->old_dir->mnt, m->old_dentry->d_parent, m->old_dentry);
 		judge_name(w, to, m->new_dir->mnt, m->new_dir->dentry, m->new_dentry);
+		if (w->p->privileges & EG_PRIV_MOUNTS) { /* from here: the stack is short */
+			judge_origin(w->t, w->p, from, m->old_dentry);
+			judge_origin(w->t, w->p, to, m->new_dentry);
+		}
 		if ((from->perm & m->need_old) != m->need_old) {
 			reason = reason_of(from, EG_C);
 		} else if (!(to->perm & EG_C)) {

@@ -6,6 +6,7 @@
  *                   fast way when it holds, else the walk
  *   walk_path()     the walk: up d_parent and mount points, then the automaton
  *   judge_sb()       an object of which only the dentry is known (attributes)
+ *   judge_origin()   where an object is when the sandbox may make mounts
  *
  * What makes the answer safe against tasks that rename while we look:
  *   - name and parent of one dentry are read under its d_seq, and read again
@@ -22,6 +23,7 @@
 #ifndef EGRESSCTL_PATH_BPF_H
 #define EGRESSCTL_PATH_BPF_H
 
+#include "sock.bpf.h"
 #include "walk.bpf.h"
 
 /* the state a directory's path leads to, for a few versions and mounts */
@@ -123,7 +125,7 @@ static __always_inline void found_from_walk(struct found *f, struct eg_walk *w,
 }
 
 /* The walk alone, without the memo. */
-static __always_inline void judge_slow(const struct eg_task *t, struct eg_policy *p,
+static __always_inline void judge_walk(const struct eg_task *t, struct eg_policy *p,
 				       struct found *f, const void *mnt, const void *dentry)
 {
 	struct eg_walk *w = my_walk();
@@ -191,43 +193,32 @@ static __always_inline bool memo_get(struct inode *inode, const struct eg_memo_w
 	return hit;
 }
 
-/* An object as the kernel numbers it. */
-struct object {
-	__u64 ino; /* 0: the name is free */
-	__u32 dev;
-};
-
 /*
  * From 6.4 the verifier believes that a dentry argument of an LSM hook has an
  * inode: it drops the check for NULL and lets the load fault for real. A name
- * that is about to appear has none. So arguments are read by hand (by_hand),
- * and only dentries reached through another object are followed.
+ * that is about to appear has none. So arguments are read by hand, and only
+ * dentries reached through another object are followed. o->ino 0: the name is free.
  */
-static __always_inline struct object object_by_hand(struct dentry *dentry)
+static __always_inline void object_at(struct eg_object *o, struct dentry *dentry)
 {
 	struct inode *inode = BPF_CORE_READ(dentry, d_inode);
-	struct object o = {};
 
-	if (inode && BPF_CORE_READ(inode, i_sb, s_magic) != OVERLAYFS_SUPER_MAGIC) {
-		o.ino = BPF_CORE_READ(inode, i_ino);
-		o.dev = BPF_CORE_READ(inode, i_sb, s_dev);
-	}
-	return o;
+	if (inode)
+		object_by_hand(o, inode);
 }
 
-static __always_inline struct object object_of(struct inode *inode)
+/* The same for an inode that is there for certain. */
+static __always_inline void object_of(struct eg_object *o, struct inode *inode)
 {
-	struct object o = {};
+	unsigned long magic = inode->i_sb->s_magic;
 
-	if (inode->i_sb->s_magic == OVERLAYFS_SUPER_MAGIC)
-		return o;
-	o.ino = inode->i_ino;
-	o.dev = inode->i_sb->s_dev;
-	return o;
+	o->ino = magic == OVERLAYFS_SUPER_MAGIC ? (__u64)address_of(inode) : inode->i_ino;
+	o->dev = inode->i_sb->s_dev;
+	o->generation = keeps_generation(magic) ? inode->i_generation : 0;
 }
 
 /* The object itself may be anchored: another name of a denied file. `key`: scratch. */
-static __always_inline __u32 object_anchor(struct eg_policy *p, const struct object *o,
+static __always_inline __u32 object_anchor(struct eg_policy *p, const struct eg_object *o,
 					   struct eg_anchor_key *key)
 {
 	struct eg_anchor *a;
@@ -238,9 +229,9 @@ static __always_inline __u32 object_anchor(struct eg_policy *p, const struct obj
 	bit = eg_anchor_hash(o->ino, o->dev) & (EG_BLOOM_WORDS * 64 - 1);
 	if (!(p->bloom[bit / 64] & (1ull << (bit % 64))))
 		return NO_STATE;
-	key->ino = o->ino;
-	key->dev = o->dev;
+	key->object = *o;
 	key->serial = p->serial;
+	key->pad = 0;
 	a = bpf_map_lookup_elem(&anchors, key);
 	return a ? a->state : NO_STATE;
 }
@@ -250,9 +241,9 @@ static __always_inline __u32 object_anchor(struct eg_policy *p, const struct obj
  * are typed pointers; dir is dentry's parent by the caller's word, which is
  * checked again here.
  */
-static __always_inline void judge_child(struct eg_task *t, struct eg_policy *p, struct found *f,
+static __always_inline void judge_here(struct eg_task *t, struct eg_policy *p, struct found *f,
 					struct vfsmount *mnt, struct dentry *dir,
-					struct dentry *dentry, const struct object *o)
+					struct dentry *dentry, const struct eg_object *o)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct eg_memo_way *want = (struct eg_memo_way *)t->key; /* the stack is short */
@@ -274,7 +265,7 @@ static __always_inline void judge_child(struct eg_task *t, struct eg_policy *p, 
 
 	if (!d || !want->ns_seq || dentry == mnt->mnt_root || dir == dentry ||
 	    dir->d_sb->s_magic == PROC_SUPER_MAGIC) {
-		judge_slow(t, p, f, mnt, dentry);
+		judge_walk(t, p, f, mnt, dentry);
 		return;
 	}
 	if (memo_get(inode, want, &state, &alt)) {
@@ -336,10 +327,10 @@ static long judge_mount(__u32 i, struct walk_ctx *c)
 		return 1;
 	m = (struct mount *)(node - bpf_core_field_offset(struct mount, mnt_instance));
 	w->cursor = (__u64)BPF_CORE_READ(m, mnt_instance.next);
-	if ((__u64)BPF_CORE_READ(m, mnt_ns) != w->only_ns)
+	if (BPF_CORE_READ(m, mnt_ns, ns.inum) != w->only_ns)
 		return 0;
 	walk_path(w, c->p, c->p->start_path, (void *)m + bpf_core_field_offset(struct mount, mnt),
-		  c->dentry);
+		  (void *)w->object);
 	if (w->flags & WALK_NOT_UNDER)
 		return 0;
 	w->found++;
@@ -361,22 +352,20 @@ static long judge_mount(__u32 i, struct walk_ctx *c)
 }
 
 /*
- * Hooks for attributes name a dentry without its mount. The object is judged at
- * every mount of its filesystem in the task's namespace; the least holds.
+ * Judges w->object, a raw dentry, at every mount of its filesystem in the mount
+ * namespace numbered w->only_ns: w->found of them, w->perm the least. 1: all were
+ * looked at. A global function: see eg_feed_name().
  */
-static __always_inline void judge_sb(const struct eg_task *t, struct eg_policy *p, struct found *f,
-				     struct dentry *dentry)
+__weak __noinline int eg_judge_mounts(struct eg_walk *w, struct eg_policy *p)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
-	struct super_block *sb = dentry->d_sb;
-	struct eg_walk *w = my_walk();
-	struct walk_ctx c = { .w = w, .d = the_dfa(), .p = p, .dentry = dentry };
+	struct walk_ctx c = { .w = w, .d = the_dfa(), .p = p };
+	struct super_block *sb;
+	struct dentry *dentry;
 
-	found_nothing(f, EG_WHY_FAILURE);
-	if (!w)
-		return;
-	w->sandbox = t->sandbox;
-	w->only_ns = (__u64)task->nsproxy->mnt_ns;
+	if (!w || !p)
+		return 0;
+	dentry = (struct dentry *)w->object;
+	sb = BPF_CORE_READ(dentry, d_sb);
 	w->head = (__u64)sb + bpf_core_field_offset(struct super_block, s_mounts);
 	w->cursor = (__u64)BPF_CORE_READ(sb, s_mounts.next);
 	w->perm = EG_PERM_ALL;
@@ -385,17 +374,88 @@ static __always_inline void judge_sb(const struct eg_task *t, struct eg_policy *
 	w->why = 0;
 	w->last_mnt = 0;
 	bpf_loop(WALK_MOUNTS, judge_mount, &c, 0);
+	return w->cursor == w->head;
+}
+
+/*
+ * Behind mounts of the sandbox's own making a path says what the sandbox likes.
+ * So there an object is judged by where it was before, too: at the mounts of its
+ * filesystem in the namespace the sandbox began in. What is not mounted there is
+ * the sandbox's own.
+ */
+static __always_inline void judge_origin(const struct eg_task *t, struct eg_policy *p,
+					 struct found *f, const void *dentry)
+{
+	struct eg_sandbox *sb = sandbox_of(t);
+	struct eg_walk *w = my_walk();
+	int all;
+
+	if (f->internal) /* no overlay is of the sandbox's making, see sb_kern_mount */
+		return;
+	if (!sb || !w) {
+		found_nothing(f, EG_WHY_FAILURE);
+		return;
+	}
+	w->sandbox = t->sandbox;
+	w->only_ns = sb->mnt_ns;
+	w->object = (__u64)dentry;
+	all = eg_judge_mounts(w, p);
+	if (!all) {
+		found_nothing(f, EG_WHY_UNPLACED);
+	} else if (w->found) {
+		f->perm &= w->perm;
+	}
+}
+
+/* The same for an object that need not be in the caller's namespace: no memo. */
+static __always_inline void judge_slow(const struct eg_task *t, struct eg_policy *p,
+				       struct found *f, const void *mnt, const void *dentry)
+{
+	judge_walk(t, p, f, mnt, dentry);
+	if (p->privileges & EG_PRIV_MOUNTS)
+		judge_origin(t, p, f, dentry);
+}
+
+static __always_inline void judge_child(struct eg_task *t, struct eg_policy *p, struct found *f,
+					struct vfsmount *mnt, struct dentry *dir,
+					struct dentry *dentry, const struct eg_object *o)
+{
+	judge_here(t, p, f, mnt, dir, dentry, o);
+	if (p->privileges & EG_PRIV_MOUNTS)
+		judge_origin(t, p, f, dentry);
+}
+
+/*
+ * Hooks for attributes name a dentry without its mount. The object is judged at
+ * every mount of its filesystem in the task's namespace; the least holds.
+ */
+static __always_inline void judge_sb(const struct eg_task *t, struct eg_policy *p, struct found *f,
+				     struct dentry *dentry)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct eg_walk *w = my_walk();
+	int all;
+
+	found_nothing(f, EG_WHY_FAILURE);
+	if (!w)
+		return;
+	w->sandbox = t->sandbox;
+	w->only_ns = task->nsproxy->mnt_ns->ns.inum;
+	w->object = (__u64)dentry;
+	all = eg_judge_mounts(w, p);
 	f->reason = w->why;
 	f->state = w->by_path << EG_DFA_PERM_SHIFT; /* only for reason_of() */
 	f->mnt = w->last_mnt;
-	if (w->found && w->cursor == w->head) {
+	if (w->found && all) {
 		f->perm = w->perm;
-	} else if (!w->found && (sb->s_flags & SB_KERNMOUNT)) {
+	} else if (!w->found && (dentry->d_sb->s_flags & SB_KERNMOUNT)) {
 		f->perm = EG_PERM_ALL; /* a pipe, a socket, a memfd */
 		f->internal = 1;
 	} else {
 		f->reason = EG_WHY_UNPLACED;
 	}
+	if (p->privileges & EG_PRIV_MOUNTS)
+		judge_origin(t, p, f, dentry);
 }
 
 #endif

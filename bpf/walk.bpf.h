@@ -13,8 +13,13 @@
 #include "dfa.h"
 
 #define PROC_SUPER_MAGIC 0x9fa0
-/* its inode numbers are its layers', and not unique: no object there can be anchored */
+/* include/uapi/linux/magic.h, fs/xfs/libxfs/xfs_format.h */
 #define OVERLAYFS_SUPER_MAGIC 0x794c7630
+#define EXT4_SUPER_MAGIC 0xef53 /* ext2 and ext3 too */
+#define XFS_SUPER_MAGIC 0x58465342
+#define BTRFS_SUPER_MAGIC 0x9123683e
+#define F2FS_SUPER_MAGIC 0xf2f52010
+#define TMPFS_MAGIC 0x01021994
 #define NAME_INLINE 24 /* bytes, below DNAME_INLINE_LEN (32 or more), include/linux/dcache.h */
 #define NAME_USUAL 48 /* bytes; longer names take the slower loop */
 /*
@@ -43,10 +48,16 @@ struct eg_walk {
 	__u64 first_parent; /* of the object; the memo is filled only for it */
 	__u64 ns; /* struct mnt_namespace the path ends in */
 	__u64 sandbox; /* whose task is walking */
-	__u64 only_ns; /* judge_sb(): mounts of this namespace */
-	__u64 last_mnt; /* judge_sb(): the vfsmount the object was last seen under */
-	__u64 cursor; /* judge_sb(): the filesystem's list of mounts */
+	/* eg_judge_mounts(): */
+	__u64 object; /* dentry */
+	__u64 last_mnt; /* the vfsmount it was last seen under */
+	__u64 cursor; /* in the filesystem's list of mounts */
 	__u64 head;
+	__u32 only_ns; /* number of the namespace whose mounts count */
+	__u32 perm; /* smallest so far */
+	__u32 by_path; /* the same without anchors */
+	__u32 why; /* the first enum eg_reason that is not 0 */
+	__u32 found; /* mounts that hold the object */
 	__u32 pos; /* the path is buf[pos] … buf[EG_PATH_MAX - 1] */
 	__u32 flags;
 	__u32 fail; /* enum eg_reason, or 0 */
@@ -62,10 +73,7 @@ struct eg_walk {
 	__u32 alt; /* fed from the nearest anchored directory above it, or NO_STATE */
 	__u32 dir_alt;
 	__u32 feed; /* next byte to feed */
-	__u32 perm; /* judge_sb(): smallest so far */
-	__u32 by_path; /* judge_sb(): the same without anchors */
-	__u32 why; /* judge_sb(): the first enum eg_reason that is not 0 */
-	__u32 found; /* judge_sb(): mounts that hold the object */
+	__u32 pad;
 	char buf[EG_PATH_MAX + EG_NAME_MAX + 1];
 };
 
@@ -229,6 +237,31 @@ static __always_inline bool walk_proc_name(struct eg_walk *w, struct dentry *d, 
 }
 
 /*
+ * The number of an inode may be another's when the file is gone. These filesystems
+ * count how often they gave it away, and keep that on the disk; others do not, or
+ * make something up whenever they read the inode.
+ */
+static __always_inline bool keeps_generation(unsigned long magic)
+{
+	return magic == EXT4_SUPER_MAGIC || magic == XFS_SUPER_MAGIC ||
+	       magic == BTRFS_SUPER_MAGIC || magic == F2FS_SUPER_MAGIC || magic == TMPFS_MAGIC;
+}
+
+/*
+ * What tells an object from every other one. Overlayfs has the numbers of its
+ * layers, and two files can have the same; there it is the inode's address, and the
+ * agent holds the file open while it is anchored.
+ */
+static __always_inline void object_by_hand(struct eg_object *o, struct inode *inode)
+{
+	unsigned long magic = BPF_CORE_READ(inode, i_sb, s_magic);
+
+	o->ino = magic == OVERLAYFS_SUPER_MAGIC ? (__u64)inode : BPF_CORE_READ(inode, i_ino);
+	o->dev = BPF_CORE_READ(inode, i_sb, s_dev);
+	o->generation = keeps_generation(magic) ? BPF_CORE_READ(inode, i_generation) : 0;
+}
+
+/*
  * An anchored object gives the path a second verdict: the object itself (`own`)
  * and the nearest directory above it (`alt`), whose memo must not know of `own`.
  */
@@ -238,11 +271,9 @@ static __always_inline void walk_anchor(struct eg_walk *w, struct dentry *d)
 	struct eg_anchor_key key = {};
 	struct eg_anchor *a;
 
-	if (!inode || w->alt != NO_STATE ||
-	    BPF_CORE_READ(inode, i_sb, s_magic) == OVERLAYFS_SUPER_MAGIC)
+	if (!inode || w->alt != NO_STATE)
 		return;
-	key.ino = BPF_CORE_READ(inode, i_ino);
-	key.dev = BPF_CORE_READ(inode, i_sb, s_dev);
+	object_by_hand(&key.object, inode);
 	key.serial = w->serial;
 	a = bpf_map_lookup_elem(&anchors, &key);
 	if (!a)
@@ -259,8 +290,7 @@ static __always_inline void walk_anchor(struct eg_walk *w, struct dentry *d)
 struct walk_ctx {
 	struct eg_walk *w;
 	struct eg_dfa *d;
-	struct eg_policy *p; /* judge_sb() */
-	struct dentry *dentry;
+	struct eg_policy *p; /* eg_judge_mounts() */
 };
 
 /*

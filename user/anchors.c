@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -16,6 +17,7 @@
 #include "anchors.h"
 #include "bpf_load.h"
 #include "compile.h"
+#include "control.h"
 #include "diag.h"
 #include "util.h"
 
@@ -27,12 +29,20 @@ struct scouting {
 	struct anchor_object objects[];
 };
 
+/* what the scout is given, and its end of the socket */
+struct scout {
+	const struct compiled *c;
+	struct scouting *s;
+	int scouted; /* the map */
+	int sock;
+};
+
 /*
  * Open so that nothing can block or be set off by it: O_PATH does not open the
  * object, and what is neither file nor directory is not opened at all;
- * O_NONBLOCK does not wait for a lease.
+ * O_NONBLOCK does not wait for a lease. The O_PATH descriptor, or -1.
  */
-static bool look_at(const char *path)
+static int look_at(const char *path)
 {
 	_cleanup_close_ int at = -1;
 	_cleanup_close_ int fd = -1;
@@ -41,14 +51,62 @@ static bool look_at(const char *path)
 
 	at = open(path, O_PATH | O_CLOEXEC);
 	if (at < 0 || fstat(at, &st) || (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)))
-		return false;
+		return -1;
 	snprintf(self, sizeof(self), "/proc/self/fd/%d", at);
 	fd = open(self, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-	return fd >= 0;
+	return fd >= 0 ? steal_fd(&at) : -1;
 }
 
-static void __attribute__((noreturn)) scout_main(int scouted_fd, int go, const struct compiled *c,
-						 struct scouting *s)
+static int hand_over(int sock, uint32_t i, int fd)
+{
+	json_t *msg = json_pack("{s:I}", "anchor", (json_int_t)i);
+	int err = msg ? control_send(sock, msg, &fd, 1) : -ENOMEM;
+
+	json_decref(msg);
+	return err;
+}
+
+/* 1: one was received. 0: the scout has ended. */
+static int take_over(const struct scout *sc)
+{
+	int fds[CONTROL_FDS_MAX], err;
+	size_t nfds = 0;
+	json_int_t i;
+	json_t *msg;
+
+	err = control_recv(sc->sock, &msg, fds, &nfds);
+	if (err <= 0)
+		return err;
+	err = json_unpack(msg, "{s:I}", "anchor", &i) || nfds != 1 || i < 0 ||
+	      i >= (json_int_t)sc->c->nanchors;
+	json_decref(msg);
+	if (err) {
+		while (nfds)
+			close(fds[--nfds]);
+		return -EPROTO;
+	}
+	sc->s->objects[i].fd = fds[0];
+	return 1;
+}
+
+static bool scout_one(const struct scout *sc, uint32_t i)
+{
+	struct anchor_object *o = &sc->s->objects[i];
+	_cleanup_close_ int at = -1;
+	uint32_t self = getpid();
+	struct eg_scouted seen;
+
+	sc->s->at = i;
+	(void)bpf_map_delete_elem(sc->scouted, &self);
+	at = look_at(sc->c->anchors[i].path);
+	if (at < 0 || bpf_map_lookup_elem(sc->scouted, &self, &seen))
+		return true;
+	o->object = seen.object;
+	o->found = true;
+	return !seen.held || !hand_over(sc->sock, i, at);
+}
+
+static void __attribute__((noreturn)) scout_main(const struct scout *sc)
 {
 	uint32_t self = getpid(), i;
 	sigset_t all;
@@ -57,52 +115,63 @@ static void __attribute__((noreturn)) scout_main(int scouted_fd, int go, const s
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, NULL);
-	if (read(go, &byte, 1) != 1)
+	if (read(sc->sock, &byte, 1) != 1)
 		_exit(1);
-	for (i = 0; i < c->nanchors; i++) {
-		struct eg_scouted seen;
-
-		s->at = i;
-		(void)bpf_map_delete_elem(scouted_fd, &self);
-		if (!look_at(c->anchors[i].path) || bpf_map_lookup_elem(scouted_fd, &self, &seen))
-			continue;
-		s->objects[i].ino = seen.ino;
-		s->objects[i].dev = seen.dev;
-		s->objects[i].found = true;
-	}
-	(void)bpf_map_delete_elem(scouted_fd, &self);
+	for (i = 0; i < sc->c->nanchors; i++)
+		if (!scout_one(sc, i))
+			_exit(1);
+	(void)bpf_map_delete_elem(sc->scouted, &self);
 	_exit(0);
 }
 
-static int run_scout(struct agent *a, const struct compiled *c, struct scouting *s, struct diag *d)
+/* Take the descriptors that the scout sends, until it closes its end. */
+static int collect(const struct scout *sc, struct diag *d)
+{
+	struct pollfd p = { .fd = sc->sock, .events = POLLIN };
+	int n;
+
+	for (;;) {
+		if (poll(&p, 1, SCOUT_MS) != 1)
+			return diag_set(d, -ETIMEDOUT, "'%s' does not answer (a dead mount?), and a "
+					"rule of the policy is bound to it",
+					sc->c->anchors[sc->s->at].path);
+		n = take_over(sc);
+		if (!n)
+			return 0;
+		if (n < 0)
+			return diag_set(d, n, "cannot hold what '%s' names open: %s",
+					sc->c->anchors[sc->s->at].path, strerror(-n));
+	}
+}
+
+static int run_scout(struct agent *a, struct scout *sc, struct diag *d)
 {
 	struct eg_task mark = { .flags = EG_T_SCOUT };
 	_cleanup_close_ int pidfd = -1;
-	struct pollfd p = { .events = POLLIN };
-	int go[2], status = 0, err = 0;
+	int ends[2], status = 0, err = 0;
 	pid_t pid;
 
-	if (pipe2(go, O_CLOEXEC))
-		return diag_set(d, -errno, "cannot make a pipe: %s", strerror(errno));
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends))
+		return diag_set(d, -errno, "cannot make a socket pair: %s", strerror(errno));
 	pid = fork();
 	if (!pid) {
-		close(go[1]);
-		scout_main(agent_map_fd(a, AGENT_MAP_SCOUTED), go[0], c, s);
+		close(ends[1]);
+		sc->sock = ends[0];
+		scout_main(sc);
 	}
-	close(go[0]);
+	close(ends[0]);
+	sc->sock = ends[1];
 	pidfd = pid < 0 ? -1 : pidfd_open(pid, 0);
 	if (pidfd < 0 || bpf_map_update_elem(agent_map_fd(a, AGENT_MAP_TASKS), &pidfd, &mark,
 					     BPF_ANY))
 		err = diag_set(d, -errno, "cannot start a scout: %s", strerror(errno));
-	if (!err && write(go[1], "g", 1) != 1)
+	if (!err && send(sc->sock, "g", 1, MSG_NOSIGNAL) != 1)
 		err = diag_set(d, -EPIPE, "the scout ended early");
-	close(go[1]);
+	if (!err)
+		err = collect(sc, d);
+	close(sc->sock);
 	if (pid < 0)
 		return err;
-	p.fd = pidfd;
-	if (!err && poll(&p, 1, SCOUT_MS) != 1)
-		err = diag_set(d, -ETIMEDOUT, "'%s' does not answer (a dead mount?), and a rule of "
-			       "the policy is bound to it", c->anchors[s->at].path);
 	if (err) {
 		kill(pid, SIGKILL);
 		/* one stuck in the kernel is left to be reaped when it gets out */
@@ -110,7 +179,7 @@ static int run_scout(struct agent *a, const struct compiled *c, struct scouting 
 		return err;
 	}
 	if (waitpid(pid, &status, 0) != pid || status)
-		return diag_set(d, -EIO, "the scout failed at '%s'", c->anchors[s->at].path);
+		return diag_set(d, -EIO, "the scout failed at '%s'", sc->c->anchors[sc->s->at].path);
 	return 0;
 }
 
@@ -118,15 +187,21 @@ int anchors_scout(struct agent *a, const struct compiled *c, struct anchor_objec
 		  struct diag *d)
 {
 	size_t size = sizeof(struct scouting) + c->nanchors * sizeof(*out);
-	struct scouting *s;
+	struct scout sc = { .c = c, .scouted = agent_map_fd(a, AGENT_MAP_SCOUTED) };
+	uint32_t i;
 	int err;
 
-	s = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (s == MAP_FAILED)
+	sc.s = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (sc.s == MAP_FAILED)
 		return diag_set(d, -ENOMEM, "out of memory");
-	err = run_scout(a, c, s, d);
-	if (!err)
-		memcpy(out, s->objects, c->nanchors * sizeof(*out));
-	munmap(s, size);
+	for (i = 0; i < c->nanchors; i++)
+		sc.s->objects[i].fd = -1;
+	err = run_scout(a, &sc, d);
+	for (i = 0; i < c->nanchors; i++) {
+		out[i] = sc.s->objects[i];
+		if (err && out[i].fd >= 0)
+			close(out[i].fd);
+	}
+	munmap(sc.s, size);
 	return err;
 }

@@ -66,7 +66,7 @@ const struct compiled *publisher_find(const struct publisher *p, uint32_t serial
 
 static int bound_cmp(const void *a, const void *b)
 {
-	return memcmp(a, b, sizeof(struct eg_anchor_key));
+	return memcmp(a, b, sizeof(struct eg_object));
 }
 
 static int popcount_perm(uint32_t state)
@@ -74,45 +74,66 @@ static int popcount_perm(uint32_t state)
 	return __builtin_popcount(state >> EG_DFA_PERM_SHIFT & EG_PERM_ALL);
 }
 
-/* The objects that the anchors of `c` name now; to be freed by the caller. */
-static int bind_anchors(struct publisher *p, const struct compiled *c, struct anchor_set *out,
-			struct diag *d)
+void anchor_set_clear(struct anchor_set *set)
+{
+	for (uint32_t i = 0; i < set->n; i++)
+		if (set->a[i].fd >= 0)
+			close(set->a[i].fd);
+	free(set->a);
+	*set = (struct anchor_set){};
+}
+
+/* Sort, and of one object by several names keep the strictest. */
+static void unite_anchors(struct anchor_set *set)
+{
+	uint32_t i, kept = 0;
+
+	qsort(set->a, set->n, sizeof(*set->a), bound_cmp);
+	for (i = 0; i < set->n; i++) {
+		struct bound_anchor *last = kept ? &set->a[kept - 1] : NULL;
+
+		if (!last || bound_cmp(last, &set->a[i])) {
+			set->a[kept++] = set->a[i];
+			continue;
+		}
+		if (popcount_perm(set->a[i].v.state) < popcount_perm(last->v.state))
+			last->v = set->a[i].v;
+		if (set->a[i].fd >= 0)
+			close(set->a[i].fd);
+	}
+	set->n = kept;
+}
+
+int publish_bind_anchors(struct publisher *p, const struct compiled *c, struct anchor_set *out,
+			 struct diag *d)
 {
 	_cleanup_free_ struct anchor_object *seen = NULL;
-	_cleanup_free_ struct bound_anchor *list = NULL;
-	uint32_t i, n = 0, kept = 0;
+	uint32_t i;
 	int err;
 
 	*out = (struct anchor_set){};
 	if (!c->nanchors || agent_egress_only(p->a))
 		return 0;
 	seen = calloc(c->nanchors, sizeof(*seen));
-	list = calloc(c->nanchors, sizeof(*list));
-	if (!seen || !list)
-		return diag_set(d, -ENOMEM, "out of memory");
-	err = anchors_scout(p->a, c, seen, d);
-	if (err)
+	out->a = calloc(c->nanchors, sizeof(*out->a));
+	err = seen && out->a ? anchors_scout(p->a, c, seen, d) :
+			       diag_set(d, -ENOMEM, "out of memory");
+	if (err) {
+		anchor_set_clear(out);
 		return err;
+	}
 	for (i = 0; i < c->nanchors; i++) {
+		struct bound_anchor *b = &out->a[out->n];
+
 		if (!seen[i].found)
 			continue;
-		list[n].key.ino = seen[i].ino;
-		list[n].key.dev = seen[i].dev;
-		list[n].v.state = c->anchors[i].state;
-		list[n++].v.rule = c->anchors[i].rule;
+		b->object = seen[i].object;
+		b->v.state = c->anchors[i].state;
+		b->v.rule = c->anchors[i].rule;
+		b->fd = seen[i].fd;
+		out->n++;
 	}
-	qsort(list, n, sizeof(*list), bound_cmp);
-	for (i = 0; i < n; i++) {
-		struct bound_anchor *last = kept ? &list[kept - 1] : NULL;
-
-		if (!last || bound_cmp(last, &list[i])) {
-			list[kept++] = list[i];
-		} else if (popcount_perm(list[i].v.state) < popcount_perm(last->v.state)) {
-			last->v = list[i].v; /* one object by several names: the strictest */
-		}
-	}
-	out->a = steal_ptr(list);
-	out->n = kept;
+	unite_anchors(out);
 	return 0;
 }
 
@@ -126,11 +147,10 @@ static int put_anchors(struct publisher *p, struct entry *e, struct eg_policy *h
 		return diag_set(d, -ENOSPC, "no room for more than %u anchored objects",
 				EG_MAX_ANCHORS);
 	for (i = 0; i < e->anchors.n; i++) {
-		struct eg_anchor_key key = e->anchors.a[i].key;
+		struct eg_anchor_key key = { e->anchors.a[i].object, e->v.serial, 0 };
 		struct eg_anchor v = e->anchors.a[i].v;
-		uint32_t bit = eg_anchor_hash(key.ino, key.dev);
+		uint32_t bit = eg_anchor_hash(key.object.ino, key.object.dev);
 
-		key.serial = e->v.serial;
 		v.state = automaton_relocate_state(v.state, e->slots.first);
 		if (bpf_map_update_elem(fd, &key, &v, BPF_ANY))
 			return diag_set(d, -errno, "cannot store an anchor: %s", strerror(errno));
@@ -184,6 +204,9 @@ static struct eg_policy relocated_head(const struct entry *e)
 	head.start_path = automaton_relocate_state(head.start_path, e->slots.first);
 	head.start_unix = automaton_relocate_state(head.start_unix, e->slots.first);
 	head.start_abstract = automaton_relocate_state(head.start_abstract, e->slots.first);
+	for (unsigned int g = 0; g < EG_DOMAIN_GROUPS; g++)
+		head.start_domain[g] = automaton_relocate_state(head.start_domain[g],
+								e->slots.first);
 	head.names = automaton_relocate_state(head.names, e->slots.first);
 	head.nanchors = 0;
 	memset(head.bloom, 0, sizeof(head.bloom));
@@ -227,9 +250,8 @@ static void remove_rows(struct publisher *p, struct entry *e)
 	p->prefixes_left += e->nprefixes;
 	fd = agent_map_fd(p->a, AGENT_MAP_ANCHORS);
 	for (i = 0; i < e->anchors_put; i++) {
-		struct eg_anchor_key key = e->anchors.a[i].key;
+		struct eg_anchor_key key = { e->anchors.a[i].object, e->v.serial, 0 };
 
-		key.serial = e->v.serial;
 		(void)bpf_map_delete_elem(fd, &key);
 	}
 	p->anchors_left += e->anchors_put;
@@ -245,7 +267,7 @@ void publish_free_entry(struct publisher *p, struct entry *e)
 	(void)ranges_give(&p->slots, e->slots.first, e->slots.count);
 	(void)ranges_give(&p->ports, e->ports.first, e->ports.count);
 	compiled_free(e->compiled);
-	free(e->anchors.a);
+	anchor_set_clear(&e->anchors);
 	free(e->key);
 	free(e);
 }
@@ -381,7 +403,7 @@ static int fill(struct publisher *p, struct entry *e, struct diag *d)
 	if (err)
 		return err;
 	head = relocated_head(e);
-	err = bind_anchors(p, e->compiled, &e->anchors, d);
+	err = publish_bind_anchors(p, e->compiled, &e->anchors, d);
 	if (!err)
 		err = put_anchors(p, e, &head, d);
 	if (err)
@@ -428,21 +450,31 @@ int publisher_put(struct publisher *p, struct compiled *c, const char *key, size
 	return 0;
 }
 
+static bool same_anchors(const struct anchor_set *a, const struct anchor_set *b)
+{
+	if (a->n != b->n)
+		return false;
+	for (uint32_t i = 0; i < a->n; i++)
+		if (bound_cmp(&a->a[i], &b->a[i]) ||
+		    memcmp(&a->a[i].v, &b->a[i].v, sizeof(a->a[i].v)))
+			return false;
+	return true;
+}
+
 const struct version *publisher_get(struct publisher *p, const char *key, size_t key_len,
 				    struct diag *d)
 {
 	struct entry *e = find_key(p, key, key_len);
 	struct anchor_set now;
 
-	if (!e || bind_anchors(p, e->compiled, &now, d))
+	if (!e || publish_bind_anchors(p, e->compiled, &now, d))
 		return NULL;
 	/*
 	 * The kernel remembers what it found out under a serial, anchors included:
 	 * other objects make another version.
 	 */
-	e->stale = now.n != e->anchors.n ||
-		   (now.n && memcmp(now.a, e->anchors.a, now.n * sizeof(*now.a)));
-	free(now.a);
+	e->stale = !same_anchors(&now, &e->anchors);
+	anchor_set_clear(&now);
 	if (e->stale)
 		return NULL;
 	e->v.refs++;

@@ -6,18 +6,27 @@
 #include <linux/types.h>
 #include <stdbool.h>
 
+#include "diag.h"
 #include "publish.h"
 
 #include "../bpf/egressctl.h"
 
+struct publisher;
+
 /* objects and what is allowed on them, sorted by object, each one once */
 struct anchor_set {
 	struct bound_anchor {
-		struct eg_anchor_key key; /* serial 0 */
+		struct eg_object object;
 		struct eg_anchor v; /* state not relocated */
+		int fd; /* keeps the object what it is, or -1; see struct anchor_object */
 	} *a;
 	uint32_t n;
 };
+
+void anchor_set_clear(struct anchor_set *set);
+/* The objects that the anchors of `c` name now. */
+int publish_bind_anchors(struct publisher *p, const struct compiled *c, struct anchor_set *out,
+			 struct diag *d);
 
 struct entry {
 	struct version v; /* first: handed out as a pointer to it */

@@ -43,8 +43,9 @@ int publish_save(const struct publisher *p, const struct entry *e, struct diag *
 		const struct bound_anchor *b = &e->anchors.a[i];
 
 		(void)json_array_append_new(anchors,
-					    json_pack("[I, I, I, I]", (json_int_t)b->key.ino,
-						      (json_int_t)b->key.dev,
+					    json_pack("[I, I, I, I, I]", (json_int_t)b->object.ino,
+						      (json_int_t)b->object.dev,
+						      (json_int_t)b->object.generation,
 						      (json_int_t)b->v.state,
 						      (json_int_t)b->v.rule));
 	}
@@ -84,12 +85,15 @@ static int read_anchors(struct entry *e, const json_t *list)
 	if (!e->anchors.a)
 		return -ENOMEM;
 	json_array_foreach(list, i, row) {
-		json_int_t ino, dev, state, rule;
+		json_int_t ino, dev, generation, state, rule;
 
-		if (json_unpack((json_t *)row, "[I, I, I, I]", &ino, &dev, &state, &rule))
+		if (json_unpack((json_t *)row, "[I, I, I, I, I]", &ino, &dev, &generation, &state,
+				&rule))
 			return -EPROTO;
-		e->anchors.a[i].key.ino = ino;
-		e->anchors.a[i].key.dev = dev;
+		e->anchors.a[i].object.ino = ino;
+		e->anchors.a[i].object.dev = dev;
+		e->anchors.a[i].object.generation = generation;
+		e->anchors.a[i].fd = -1;
 		e->anchors.a[i].v.state = state;
 		e->anchors.a[i].v.rule = rule;
 	}
@@ -122,6 +126,30 @@ static int place(struct publisher *p, struct entry *e, json_int_t slots, json_in
 		return err;
 	e->ports = (struct range){ ports, nports };
 	return 0;
+}
+
+/*
+ * What the last egressd held open is only known by its address. If it is still
+ * where it was, it is held again; else its address means nothing any more, but to
+ * refuse, until the version is freed.
+ */
+static void hold_again(struct publisher *p, struct entry *e)
+{
+	struct diag ignored = {};
+	struct anchor_set now;
+	uint32_t i, k = 0;
+
+	if (!e->anchors.n || publish_bind_anchors(p, e->compiled, &now, &ignored))
+		return;
+	for (i = 0; i < now.n; i++) {
+		while (k < e->anchors.n && memcmp(&e->anchors.a[k].object, &now.a[i].object,
+						  sizeof(now.a[i].object)) < 0)
+			k++;
+		if (k < e->anchors.n && !memcmp(&e->anchors.a[k].object, &now.a[i].object,
+						sizeof(now.a[i].object)))
+			e->anchors.a[k].fd = steal_fd(&now.a[i].fd);
+	}
+	anchor_set_clear(&now);
 }
 
 /* 0: taken over. 1: of no use any more, the file can go. */
@@ -163,6 +191,7 @@ static int adopt_record(struct publisher *p, const json_t *j, publisher_compile_
 	p->prefixes_left -= prefixes;
 	p->anchors_left -= e->anchors_put;
 	p->by_slot[slot] = e;
+	hold_again(p, e);
 	return 0;
 }
 

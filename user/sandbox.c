@@ -325,6 +325,19 @@ static int move_in(struct sandbox *b, int pidfd, pid_t pid, struct diag *d)
 	return diag_set(d, -ESRCH, "the command's process ended before it began");
 }
 
+/* The mount namespace it begins in: paths behind mounts of its own lead there. */
+static int note_namespace(struct sandbox *b, pid_t pid, struct diag *d)
+{
+	char path[32];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/mnt", pid);
+	if (stat(path, &st))
+		return diag_set(d, -errno, "cannot look at %s: %s", path, strerror(errno));
+	slot_of(b)->mnt_ns = st.st_ino;
+	return 0;
+}
+
 int sandbox_enter(struct sandbox *b, int pidfd, uid_t uid, struct diag *d)
 {
 	struct eg_task mark = { .sandbox = b->id, .slot = b->slot };
@@ -337,7 +350,9 @@ int sandbox_enter(struct sandbox *b, int pidfd, uid_t uid, struct diag *d)
 		return err;
 	if (task_marked(tasks, pidfd, NULL) != 0)
 		return diag_set(d, -EPERM, "the process is in a sandbox already");
-	err = move_in(b, pidfd, pid, d);
+	err = note_namespace(b, pid, d);
+	if (!err)
+		err = move_in(b, pidfd, pid, d);
 	if (err)
 		return err;
 	if (bpf_map_update_elem(tasks, &pidfd, &mark, BPF_NOEXIST))

@@ -147,14 +147,10 @@ static int refuse_unenforced(struct server *s, const struct compiled *c, struct 
 			       "its addresses",
 			       r->text);
 	}
-	/*
-	 * Rules would have to hold at the place on the host too that a new mount shows
-	 * (DESIGN, section 5); only the path in the sandbox's own namespace is judged.
-	 */
-	if (c->head.privileges & EG_PRIV_MOUNTS)
+	if ((c->head.privileges & EG_PRIV_MOUNTS) && !(c->head.privileges & EG_PRIV_USERNS))
 		return diag_set(d, -EINVAL,
-				"'privileges: [mounts]' cannot be granted yet: path rules would not "
-				"hold behind mounts that the sandbox makes");
+				"'privileges: [mounts]' needs 'userns' beside it: mounts are changed "
+				"in a namespace of the sandbox's own");
 	if (agent_egress_only(s->a) && (c->head.flags & EG_P_PATHS))
 		return diag_set(d, -EINVAL,
 				"the policy has path rules, and egressd runs with --egress-only, "

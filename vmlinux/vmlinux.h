@@ -60,10 +60,12 @@ struct mnt_namespace;
 struct mount;
 struct net;
 struct nlmsghdr;
+struct ns_common;
 struct nsproxy;
 struct path;
 struct pid;
 struct proc_inode;
+struct proc_ns_operations;
 struct proto;
 struct qstr;
 struct refcount_struct;
@@ -1135,6 +1137,7 @@ struct inode {
 	struct super_block *i_sb;
 	long unsigned int i_ino;
 	dev_t i_rdev;
+	u32 i_generation;
 };
 
 struct kernel_siginfo {
@@ -1154,7 +1157,16 @@ struct mm_struct {
 	};
 };
 
+struct ns_common {
+	struct dentry *stashed;
+	const struct proc_ns_operations *ops;
+	unsigned int inum;
+	refcount_t count;
+};
+
 struct mnt_namespace {
+	struct ns_common ns;
+	struct user_namespace *user_ns;
 	u64 seq;
 	u64 event;
 };
@@ -1336,6 +1348,7 @@ struct unix_sock {
 };
 
 struct user_namespace {
+	int level;
 };
 
 typedef long unsigned int vm_flags_t;
