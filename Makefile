@@ -57,7 +57,7 @@ VMLINUX ?= vmlinux
 BPF_CFLAGS := -target bpf -mcpu=v3 -g -O2 -Wall -Wextra -Wno-unused-parameter -Werror \
 	-D__TARGET_ARCH_$(BPF_ARCH) -I$(VMLINUX) -Ibpf $(BPF_EXTRA)
 
-PKGS := libbpf libelf zlib libfyaml jansson ldns libsystemd libnl-3.0 libnl-route-3.0 libnl-idiag-3.0
+PKGS := libbpf libelf zlib libfyaml jansson ldns libidn2 libsystemd libnl-3.0 libnl-route-3.0 libnl-idiag-3.0
 needs-build := $(filter-out help clean lint vmlinux%,$(or $(MAKECMDGOALS),all))
 ifneq ($(needs-build),)
 PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PKGS) cmocka)

@@ -47,6 +47,8 @@ static int build(struct automaton *a, struct automaton_error *err, uint64_t *wor
 		a->starts.path = state_of(&rows, dirs.start[ROOT_PATH]);
 		a->starts.unix_path = state_of(&rows, dirs.start[ROOT_UNIX]);
 		a->starts.abstract = state_of(&rows, dirs.start[ROOT_ABSTRACT]);
+		for (uint32_t g = 0; g < EG_DOMAIN_GROUPS; g++)
+			a->starts.domain[g] = state_of(&rows, dirs.start[ROOT_DOMAIN + g]);
 		a->starts.names = state_of(&rows, names.start);
 		a->stats.name_states = names.states;
 		a->stats.dir_states = dirs.states;
@@ -150,13 +152,21 @@ void automaton_relocate(struct eg_dfa_slot *dst, const struct eg_dfa_slot *image
 	}
 }
 
+static uint32_t start_of(const struct automaton_starts *starts, enum automaton_space space)
+{
+	if (space >= AUTOMATON_DOMAIN)
+		return starts->domain[space - AUTOMATON_DOMAIN];
+	return space == AUTOMATON_PATHS ? starts->path : starts->unix_path;
+}
+
 uint32_t automaton_state(const struct eg_dfa_slot *slots, const struct automaton_starts *starts,
 			 enum automaton_space space, const char *path, size_t len)
 {
 	/* the masks of the kernel's array: a state's row is never outside its own image */
 	const struct eg_dfa *dfa = (const struct eg_dfa *)(const void *)slots;
-	uint32_t state = space == AUTOMATON_PATHS ? starts->path : starts->unix_path;
-	struct path_names names = { .path = path, .len = len };
+	uint32_t state = start_of(starts, space);
+	struct path_names names = { .path = path, .len = len,
+				    .domain = space >= AUTOMATON_DOMAIN };
 
 	if (space == AUTOMATON_UNIX && len && path[0] == '@') {
 		if (len > AUTOMATON_MAX_ABSTRACT)

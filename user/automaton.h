@@ -16,6 +16,9 @@
  * Unix sockets are paths too, or "@" and an abstract name: one name, in which
  * '/' is nothing special and below which there is nothing.
  *
+ * Domain names are "/com/example/www" as patterns: their labels, from the end,
+ * in lower case. What asks gives them as they are written, "www.example.com".
+ *
  * Which rule wins
  *	The rule matched deepest in the path. At the same depth one without
  *	wildcards beats patterns; among patterns (and equal rules) the permission
@@ -49,7 +52,12 @@
 /* 108 bytes of sun_path hold a NUL and 107 bytes; here with '@' for the NUL */
 #define AUTOMATON_MAX_ABSTRACT 108u
 
-enum automaton_space { AUTOMATON_PATHS, AUTOMATON_UNIX, AUTOMATON_SPACES };
+enum automaton_space {
+	AUTOMATON_PATHS,
+	AUTOMATON_UNIX,
+	AUTOMATON_DOMAIN, /* + group: what the bits mean is the caller's */
+	AUTOMATON_SPACES = AUTOMATON_DOMAIN + EG_DOMAIN_GROUPS
+};
 
 struct automaton_rule {
 	const char *pattern;
@@ -70,6 +78,7 @@ struct automaton_starts {
 	uint32_t path;
 	uint32_t unix_path;
 	uint32_t abstract;
+	uint32_t domain[EG_DOMAIN_GROUPS]; /* 0: nothing is allowed */
 	uint32_t names;
 };
 
@@ -102,9 +111,10 @@ void automaton_relocate(struct eg_dfa_slot *dst, const struct eg_dfa_slot *image
 uint32_t automaton_relocate_state(uint32_t state, uint32_t offset);
 
 /*
- * The state of an absolute path ("/", "/a/b") or of a unix socket's name, in an
- * image or (starts relocated) in the kernel's array. What is not such a name
- * ("a", "//", "/a/", a name over EG_NAME_MAX) gives 0: nothing is allowed.
+ * The state of an absolute path ("/", "/a/b"), of a unix socket's name or of a
+ * domain name ("www.example.com", "" for the root), in an image or (starts
+ * relocated) in the kernel's array. What is not such a name ("a", "//", "/a/";
+ * ".com", "com."; a name over EG_NAME_MAX) gives 0: nothing is allowed.
  */
 uint32_t automaton_state(const struct eg_dfa_slot *slots, const struct automaton_starts *starts,
 			 enum automaton_space space, const char *path, size_t len);

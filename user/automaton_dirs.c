@@ -396,7 +396,7 @@ static int index_classes(struct build *b)
 static int start_states(struct build *b)
 {
 	for (uint32_t root = ROOT_PATH; root < ROOTS_END; root++) {
-		uint8_t perm = b->t->defaults[root == ROOT_PATH ? AUTOMATON_PATHS : AUTOMATON_UNIX];
+		uint8_t perm = b->t->defaults[tree_space_of(root)];
 		struct move none = { .perm = EG_PERM_ALL };
 		int err;
 

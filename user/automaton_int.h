@@ -2,7 +2,7 @@
 /*
  * Inside the automaton compiler; nobody else includes this.
  *
- *	automaton_intern.c	numbers for strings of words
+ *	automaton_intern.c	numbers for strings of words (with a header of its own)
  *	automaton_parse.c	patterns -> labels (names, literal or with wildcards)
  *	automaton_tree.c	rules -> a tree of labels; which rule decides
  *	automaton_groups.c	patterns and labels that mean the same
@@ -17,56 +17,7 @@
 #define AUTOMATON_INT_H
 
 #include "automaton.h"
-#include "util.h"
-
-/* ---- growing arrays and interning ------------------------------------------ */
-
-#define VEC(T) \
-	struct { \
-		T *v; \
-		uint32_t n; \
-		size_t cap; \
-	}
-
-/* A new zeroed element at the end, or NULL. */
-#define vec_add(x) \
-	(array_reserve(&(x)->v, &(x)->cap, (x)->n) ? \
-		 NULL : \
-		 memset(&(x)->v[(x)->n++], 0, sizeof(*(x)->v)))
-
-#define vec_free(x) free((x)->v)
-
-typedef VEC(uint32_t) vec32;
-
-static inline int vec32_push(vec32 *x, uint32_t v)
-{
-	uint32_t *e = vec_add(x);
-
-	if (!e)
-		return -ENOMEM;
-	*e = v;
-	return 0;
-}
-
-void vec32_sort_unique(vec32 *x);
-
-/* Word strings <-> numbers 0, 1, 2, … in the order in which they come. */
-struct intern {
-	vec32 pool;
-	vec32 start; /* of each string in pool; one more at the end */
-	struct intern_entry {
-		uint32_t hash;
-		uint32_t id; /* + 1 */
-	} *table;
-	uint32_t mask;
-	uint32_t n;
-};
-
-int intern_put(struct intern *t, const uint32_t *words, uint32_t n, uint32_t *id);
-bool intern_find(const struct intern *t, const uint32_t *words, uint32_t n, uint32_t *id);
-/* Valid until the next intern_put(). */
-const uint32_t *intern_get(const struct intern *t, uint32_t id, uint32_t *n);
-void intern_fini(struct intern *t);
+#include "automaton_intern.h"
 
 /* ---- labels: one name of a pattern -------------------------------------------- */
 
@@ -110,7 +61,13 @@ struct edge {
 	uint32_t next_glob; /* index + 1 */
 };
 
-enum { ROOT_PATH = 1, ROOT_UNIX, ROOT_ABSTRACT, ROOTS_END };
+enum {
+	ROOT_PATH = 1,
+	ROOT_UNIX,
+	ROOT_ABSTRACT,
+	ROOT_DOMAIN,
+	ROOTS_END = ROOT_DOMAIN + EG_DOMAIN_GROUPS
+};
 
 struct tree {
 	VEC(struct node) nodes; /* 0 is no node; children come after their parents */
@@ -145,6 +102,14 @@ int error_set(struct automaton_error *err, int code, size_t offset, const char *
 
 int error_work(struct automaton_error *err);
 
+/* Which space a root's names are of. */
+static inline enum automaton_space tree_space_of(uint32_t root)
+{
+	if (root >= ROOT_DOMAIN)
+		return AUTOMATON_DOMAIN + (root - ROOT_DOMAIN);
+	return root == ROOT_PATH ? AUTOMATON_PATHS : AUTOMATON_UNIX;
+}
+
 int tree_init(struct tree *t, size_t nrules, const uint8_t defaults[AUTOMATON_SPACES]);
 int tree_add(struct tree *t, const struct automaton_rule *r, uint32_t index,
 	     struct automaton_error *err);
@@ -152,19 +117,38 @@ void tree_fini(struct tree *t);
 bool tree_rule_for(const struct tree *t, enum automaton_space space, const char *path, size_t len,
 		   uint32_t *id, uint8_t *perm);
 
-/* The names of an absolute path, one by one. */
+/* The names of an absolute path, one by one; of a domain name the last one first. */
 struct path_names {
 	const char *path;
 	size_t len, at;
+	bool domain;
 	const char *name;
 	size_t n;
 	bool bad; /* "a", "//", "/a/" or a name that cannot exist: the end, too */
 };
 
+static inline bool domain_names_next(struct path_names *p)
+{
+	size_t end = p->len - p->at, start = end;
+
+	if (p->at == p->len)
+		return false;
+	while (start && p->path[start - 1] != '.')
+		start--;
+	p->name = p->path + start;
+	p->n = end - start;
+	p->at = start ? p->len - (start - 1) : p->len;
+	/* a dot in front leaves an empty label, which nobody would ask for */
+	p->bad = !p->n || p->n > EG_NAME_MAX || start == 1;
+	return !p->bad;
+}
+
 static inline bool path_names_next(struct path_names *p)
 {
 	size_t end;
 
+	if (p->domain)
+		return domain_names_next(p);
 	if (!p->at && p->len == 1 && p->path[0] == '/')
 		return false;
 	if (p->at && p->at == p->len)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-#include "automaton_int.h"
+#include "automaton_intern.h"
 
 static int compare_u32(const void *a, const void *b)
 {

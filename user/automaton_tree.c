@@ -81,12 +81,19 @@ static int add_pattern_part(struct tree *t, const struct pattern *p, bool none, 
 	return 0;
 }
 
+static uint32_t root_of(enum automaton_space space, bool abstract)
+{
+	if (space >= AUTOMATON_DOMAIN)
+		return ROOT_DOMAIN + (space - AUTOMATON_DOMAIN);
+	if (space == AUTOMATON_PATHS)
+		return ROOT_PATH;
+	return abstract ? ROOT_ABSTRACT : ROOT_UNIX;
+}
+
 static int add_parsed(struct tree *t, const struct pattern *p, const struct automaton_rule *r,
 		      uint32_t index)
 {
-	uint32_t at = r->space == AUTOMATON_PATHS ? ROOT_PATH :
-		      p->abstract		  ? ROOT_ABSTRACT :
-						    ROOT_UNIX;
+	uint32_t at = root_of(r->space, p->abstract);
 	struct node *end;
 
 	for (uint32_t i = 0; i < p->literal; i++) {
@@ -314,7 +321,8 @@ static int decision_name(struct decision *d, const char *name, size_t len)
 
 static int decide(struct decision *d, const char *path, size_t len)
 {
-	struct path_names names = { .path = path, .len = len };
+	struct path_names names = { .path = path, .len = len,
+				    .domain = d->literal >= ROOT_DOMAIN };
 	bool abstract = d->literal == ROOT_ABSTRACT;
 	vec32 was = d->now;
 
@@ -334,11 +342,10 @@ static int decide(struct decision *d, const char *path, size_t len)
 bool tree_rule_for(const struct tree *t, enum automaton_space space, const char *path, size_t len,
 		   uint32_t *id, uint8_t *perm)
 {
-	struct decision d = { .t = t, .perm = t->defaults[space], .literal = ROOT_PATH };
+	struct decision d = { .t = t, .perm = t->defaults[space] };
 	int err;
 
-	if (space == AUTOMATON_UNIX)
-		d.literal = len && path[0] == '@' ? ROOT_ABSTRACT : ROOT_UNIX;
+	d.literal = root_of(space, len && path[0] == '@');
 	err = decide(&d, path, len);
 	vec_free(&d.now);
 	vec_free(&d.next);

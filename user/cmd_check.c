@@ -75,18 +75,17 @@ static void print_error_json(const char *file, const struct diag *d)
 
 static void print_json(const char *file, const struct policy *p, const struct compiled *c)
 {
-	const struct compiled_name *name = compiled_first_name(c);
 	json_t *notices = json_array();
 	json_t *j;
 
 	for (uint32_t i = 0; i < c->nnotices; i++)
 		(void)json_array_append_new(notices, json_string(c->notices[i]));
-	j = json_pack("{s:s, s:b, s:s?, s:s, s:i, s:i, s:i, s:i, s:i, s:i, s:b, s:o}", "policy",
+	j = json_pack("{s:s, s:b, s:s?, s:s, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:o}", "policy",
 		      file, "ok", 1, "description", p->description, "mode",
 		      p->audit.v ? "audit" : "enforce", "path_rules", (int)p->files.n,
 		      "destinations", (int)(p->allow.n + p->deny.n), "names", (int)c->nnames,
 		      "unix_sockets", (int)p->unixes.n, "automaton_slots", (int)c->nslots,
-		      "prefixes", (int)c->nprefixes, "enforceable", name == NULL, "notices",
+		      "classes", (int)c->head.nclasses, "prefixes", (int)c->nprefixes, "notices",
 		      notices);
 	if (j)
 		(void)json_dumpf(j, stdout, JSON_COMPACT);
@@ -96,16 +95,8 @@ static void print_json(const char *file, const struct policy *p, const struct co
 
 static void print_text(const char *file, const struct policy *p, const struct compiled *c)
 {
-	const struct compiled_name *name = compiled_first_name(c);
-
 	for (uint32_t i = 0; i < c->nnotices; i++)
 		(void)fprintf(stderr, "%s\n", c->notices[i]);
-	if (name)
-		(void)fprintf(stderr,
-			      "%s:%u: \"%s\" is a destination by name: this version checks it and "
-			      "does not enforce it, so that `run` refuses the policy\n",
-			      c->rules[name->rule - 1].file, c->rules[name->rule - 1].line,
-			      c->rules[name->rule - 1].text);
 	(void)printf("%s: ok, %zu path rules, %zu destinations (%u by name), %zu unix sockets, "
 		     "%s mode\n", file, p->files.n, p->allow.n + p->deny.n, c->nnames,
 		     p->unixes.n, p->audit.v ? "audit" : "enforce");

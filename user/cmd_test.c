@@ -31,6 +31,9 @@ struct answer {
 	uint32_t rule; /* index + 1; 0: no rule */
 	char what[64]; /* in place of a rule, or beside it */
 	const char *note; /* on stderr; NULL: none */
+	char text[256]; /* where a note can be put together */
+	bool by_name; /* allowed by name: */
+	uint8_t flags; /* EG_CL_* */
 };
 
 static int bad_usage(const char *why, const char *what)
@@ -63,11 +66,66 @@ static int test_address(const struct compiled *c, const struct policy_dest *dest
 	return 0;
 }
 
+/* What holds beside the verdict, when that is not what one would expect. */
+static const char *name_note(const struct answer *a)
+{
+	if (a->flags & EG_CL_PROXY)
+		return "the names that it is asked for are judged by the same rules";
+	if (a->flags & EG_CL_TLS_OFF)
+		return "tls: off: the server's name is not checked, any server at its addresses will "
+		       "do";
+	if (a->flags & EG_CL_TLS_MAYBE)
+		return "the server's name is checked if the connection begins with TLS or HTTP";
+	if (a->flags & EG_CL_PRIVATE)
+		return "it may be at a private address";
+	return NULL;
+}
+
+/* "the name is allowed at 443/tcp, 8000-8999/tcp" */
+static const char *elsewhere(const struct compiled *c, uint32_t classes, struct answer *a)
+{
+	const char *before = "the name is allowed at ";
+	char range[32];
+	size_t n = 0;
+
+	if (!classes)
+		return NULL;
+	for (uint32_t i = 0; i < c->head.nclasses && n < sizeof(a->text); i++) {
+		const struct eg_class *s = &c->head.classes[i];
+
+		if (!(classes >> i & 1))
+			continue;
+		if (s->lo == s->hi)
+			(void)snprintf(range, sizeof(range), "%u", s->lo);
+		else
+			(void)snprintf(range, sizeof(range), "%u-%u", s->lo, s->hi);
+		n += (size_t)snprintf(a->text + n, sizeof(a->text) - n, "%s%s/%s", before, range,
+				      policy_proto_text(s->proto));
+		before = ", ";
+	}
+	return a->text;
+}
+
+static void test_name(const struct compiled *c, const struct policy_dest *dest, struct answer *a)
+{
+	uint32_t classes = verdict_name_classes(c, dest->name);
+	uint8_t proto = dest->ports[0].proto, verdict;
+	uint16_t port = dest->ports[0].lo;
+
+	(void)verdict_name(c, dest->name, port, proto, &verdict, &a->rule);
+	a->allowed = a->by_name = verdict == EG_V_ALLOW;
+	if (a->allowed) {
+		(void)verdict_class_flags(c, classes, port, proto, &a->flags);
+		a->note = name_note(a);
+	} else {
+		a->note = elsewhere(c, classes, a);
+	}
+}
+
 static int test_connect(const struct compiled *c, int argc, char **argv, struct answer *a)
 {
 	struct policy_dest dest;
 	struct diag d = {};
-	uint8_t verdict;
 
 	if (argc != 1)
 		return bad_usage("expected HOST:PORT after", "connect");
@@ -85,11 +143,7 @@ static int test_connect(const struct compiled *c, int argc, char **argv, struct 
 	}
 	(void)snprintf(a->what, sizeof(a->what), "default none");
 	if (dest.name) {
-		(void)verdict_name(c, dest.name, dest.ports[0].lo, dest.ports[0].proto, &verdict,
-				   &a->rule);
-		a->allowed = verdict == EG_V_ALLOW;
-		a->note = "by name: this version does not enforce names, and `run` refuses a policy "
-			  "that has them";
+		test_name(c, &dest, a);
 	} else {
 		(void)test_address(c, &dest, a);
 	}
@@ -155,6 +209,14 @@ static void print_json(const struct compiled *c, const struct answer *a)
 			      r ? r->file : NULL, "line", r ? (int)r->line : 0, "rule",
 			      r ? r->text : NULL, "note", a->note);
 
+	if (a->by_name) {
+		(void)json_object_set_new(j, "tls",
+					  json_string(a->flags & EG_CL_TLS_OFF	 ? "off" :
+						      a->flags & EG_CL_TLS_MAYBE ? "if-any" :
+										   "check"));
+		(void)json_object_set_new(j, "private", json_boolean(a->flags & EG_CL_PRIVATE));
+		(void)json_object_set_new(j, "proxy", json_boolean(a->flags & EG_CL_PROXY));
+	}
 	if (j)
 		(void)json_dumpf(j, stdout, JSON_COMPACT);
 	(void)putchar('\n');

@@ -129,7 +129,11 @@ int policy_compile(const struct policy *p, const struct policy_vars *v, struct c
 	if (!err)
 		err = compile_egress(&k);
 	if (!err)
+		err = compile_names(&k);
+	if (!err)
 		err = compile_paths(&k);
+	free(k.domain);
+	free(k.domain_text);
 	if (err) {
 		compiled_free(k.c);
 		return err;
@@ -150,7 +154,7 @@ void compiled_free(struct compiled *c)
 	free(c->anchors);
 	for (uint32_t i = 0; i < c->nnames; i++) {
 		free(c->names[i].name);
-		free(c->names[i].ports);
+		free(c->names[i].services);
 	}
 	free(c->names);
 	for (uint32_t i = 0; i < c->nrules; i++) {
@@ -167,12 +171,4 @@ void compiled_free(struct compiled *c)
 	strv_free(c->run.env_set);
 	strv_free(c->run.env_only);
 	free(c);
-}
-
-const struct compiled_name *compiled_first_name(const struct compiled *c)
-{
-	for (uint32_t i = 0; i < c->nnames; i++)
-		if (!c->names[i].deny)
-			return &c->names[i];
-	return c->nnames ? &c->names[0] : NULL;
 }

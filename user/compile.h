@@ -46,13 +46,15 @@ struct compiled_anchor {
 	uint32_t rule; /* index in rules[] + 1 */
 };
 
-/* a destination by name, not enforced by address */
+/*
+ * A rule about names. What decides is the automaton, from head.start_domain[]:
+ * these are for naming the rule behind an answer.
+ */
 struct compiled_name {
-	char *name; /* lower case */
-	bool below, self, deny;
-	uint32_t flags; /* POLICY_D_* */
-	struct policy_ports *ports;
-	uint32_t nports;
+	char *name; /* lower case, A-labels, no final dot; "": every name */
+	bool below, self, deny; /* covers names below it, itself */
+	struct eg_class *services; /* deny: protocol 0 is every one; flags 0 */
+	uint32_t nservices;
 	uint32_t rule; /* index in rules[] + 1 */
 };
 
@@ -85,7 +87,7 @@ struct compiled {
 	uint32_t nports;
 	struct compiled_anchor *anchors;
 	uint32_t nanchors;
-	struct compiled_name *names;
+	struct compiled_name *names; /* in compiled_name_order() */
 	uint32_t nnames;
 	struct rule_ref *rules;
 	uint32_t nrules;
@@ -103,11 +105,7 @@ int policy_compile(const struct policy *p, const struct policy_vars *v, struct c
 		   struct diag *d);
 void compiled_free(struct compiled *c);
 
-/*
- * The first destination given by name (in file order), or NULL. Names are
- * checked and answered by `egressctl test`, but not enforced yet: whoever
- * starts a sandbox refuses a policy that has one and names it. See rules[].
- */
-const struct compiled_name *compiled_first_name(const struct compiled *c);
+/* < 0, 0, > 0: names by their last label, then the one before it; not NUL-terminated. */
+int compiled_name_order(const char *a, size_t alen, const char *b, size_t blen);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Destinations: addresses to prefixes, names to a list of their own. */
+/* Destinations: addresses to prefixes; names are compile_names.c. */
 #include <netinet/in.h>
 
 #include "compile_int.h"
@@ -12,7 +12,6 @@ struct build {
 	size_t n, cap;
 	struct policy_dest *own; /* parsed here: built-ins, loopback */
 	size_t nown, own_cap;
-	size_t names_cap;
 };
 
 static const struct policy_ports every_port = { .lo = 0, .hi = 65535 };
@@ -73,21 +72,13 @@ static int add_builtins(struct build *b)
 
 static int add_name(struct build *b, const struct policy_dest *dest, bool deny, uint32_t rule)
 {
-	struct compiled *c = b->k->c;
-	struct compiled_name *n;
+	int err = compile_name_add(b->k, dest, deny, rule);
 
-	if (array_reserve(&c->names, &b->names_cap, c->nnames))
-		return comp_nomem(b->k);
-	n = &c->names[c->nnames];
-	*n = (struct compiled_name){ .below = dest->below, .self = dest->self, .deny = deny,
-				     .flags = dest->flags, .rule = rule, .nports = dest->nports };
-	n->name = strdup(dest->name ? dest->name : dest->text);
-	n->ports = malloc((dest->nports + 1) * sizeof(*n->ports));
-	c->nnames++;
-	if (!n->name || !n->ports)
-		return comp_nomem(b->k);
-	memcpy(n->ports, dest->ports, dest->nports * sizeof(*n->ports));
-	return 0;
+	if (!err && !deny && !*dest->name)
+		err = comp_notice(b->k, &dest->at,
+				  "\"%s\" opens every name, the attacker's too: what the sandbox may "
+				  "read can leave through it", dest->text);
+	return err;
 }
 
 static int add_list(struct build *b, const struct policy_dests *list, bool deny)
@@ -101,8 +92,7 @@ static int add_list(struct build *b, const struct policy_dests *list, bool deny)
 		err = comp_rule(b->k, &dest->at, deny ? RULE_DENY : RULE_ALLOW, dest->text, &rule);
 		if (err)
 			return err;
-		/* a proxy is judged by what is asked of it, like a name */
-		if (dest->name || (dest->flags & POLICY_D_PROXY))
+		if (dest->name)
 			err = add_name(b, dest, deny, rule);
 		else
 			err = add_prefix(b, dest, deny ? EG_V_DENY : EG_V_ALLOW, 0, dest->ports,

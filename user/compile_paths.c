@@ -297,16 +297,27 @@ static int bind_all(struct paths *b)
 
 /* ---- the automaton -------------------------------------------------------------------------- */
 
+static int domain_error(struct comp *k, int err, uint32_t rule, const struct automaton_error *e)
+{
+	const struct rule_ref *r = &k->c->rules[rule - 1];
+
+	return diag_at(k->d, err, r->file, r->line, r->col, "\"%s\": %s%s%s", r->text, e->msg,
+		       e->expected[0] ? ": expected " : "", e->expected);
+}
+
 static int build(struct paths *b, bool with_links, struct automaton **out)
 {
-	_cleanup_free_ struct automaton_rule *rules = calloc(b->n + 1, sizeof(*rules));
+	const struct comp *k = b->k;
+	_cleanup_free_ struct automaton_rule *rules =
+		calloc(b->n + k->ndomain + 1, sizeof(*rules));
 	_cleanup_free_ const struct spelling **from = calloc(b->n + 1, sizeof(*from));
-	const uint8_t defaults[AUTOMATON_SPACES] = { (uint8_t)b->k->p->file_default.v, 0 };
+	uint8_t defaults[AUTOMATON_SPACES] = { (uint8_t)k->p->file_default.v, 0 };
 	const struct policy_path *src;
 	struct automaton_error e = {};
 	size_t n = 0;
 	int err;
 
+	memcpy(defaults + AUTOMATON_DOMAIN, k->domain_default, sizeof(k->domain_default));
 	if (!rules || !from)
 		return comp_nomem(b->k);
 	for (size_t i = 0; i < b->n; i++) {
@@ -318,9 +329,13 @@ static int build(struct paths *b, bool with_links, struct automaton **out)
 		rules[n++] = (struct automaton_rule){ .pattern = s->pattern, .id = s->rule,
 						      .perm = s->perm, .space = s->space };
 	}
-	err = automaton_compile(rules, n, defaults, out, &e);
+	if (k->ndomain)
+		memcpy(rules + n, k->domain, k->ndomain * sizeof(*rules));
+	err = automaton_compile(rules, n + k->ndomain, defaults, out, &e);
 	if (!err)
 		return 0;
+	if (e.rule >= n && e.rule < n + k->ndomain)
+		return domain_error(b->k, err, rules[e.rule].id, &e);
 	if (err == -ENOMEM || e.rule >= n)
 		return diag_set(b->k->d, err, "%s", e.msg[0] ? e.msg : "out of memory");
 	src = from[e.rule]->src;
@@ -484,6 +499,7 @@ static int compile_all(struct paths *b)
 	c->head.start_path = starts->path;
 	c->head.start_unix = starts->unix_path;
 	c->head.start_abstract = starts->abstract;
+	memcpy(c->head.start_domain, starts->domain, sizeof(c->head.start_domain));
 	c->head.names = starts->names;
 	if (!nothing_to_judge(c))
 		c->head.flags |= EG_P_PATHS;

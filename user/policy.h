@@ -84,7 +84,7 @@ struct policy_ports {
 struct policy_dest {
 	char *text; /* as written */
 	struct place at;
-	char *name; /* lower case, no final dot; NULL: an address */
+	char *name; /* lower case, A-labels, no final dot; "": every name; NULL: an address */
 	bool below; /* names below it … */
 	bool self; /* … and the name itself */
 	uint8_t addr[16];

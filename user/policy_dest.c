@@ -10,9 +10,6 @@
 #include "policy.h"
 #include "policy_int.h"
 
-#define NAME_MAX_LEN 253 /* RFC 1035: 255 octets on the wire */
-#define LABEL_MAX_LEN 63
-
 struct dest_parse {
 	const char *text; /* whole, for messages */
 	const struct place *at;
@@ -23,149 +20,6 @@ struct dest_parse {
 
 #define fail(p, ...) \
 	diag_at((p)->d, -EINVAL, (p)->at->file, (p)->at->line, (p)->at->col, __VA_ARGS__)
-
-/* ---- names -------------------------------------------------------------------- */
-
-/*
- * RFC 3492 decoding, only to know that an xn-- label is one: it must decode, and
- * to something that is not plain ASCII (else it is a second spelling of a name).
- */
-static bool punycode_ok(const char *s, size_t n)
-{
-	uint64_t i = 0, code = 128, w, old;
-	size_t basic = 0, out, in;
-	uint32_t bias = 72;
-	bool first = true;
-
-	for (size_t k = 0; k < n; k++)
-		if (s[k] == '-')
-			basic = k;
-	in = basic ? basic + 1 : 0;
-	out = basic;
-	if (in >= n)
-		return false;
-	while (in < n) {
-		old = i;
-		w = 1;
-		for (uint32_t k = 36;; k += 36) {
-			uint32_t t = k <= bias ? 1 : k >= bias + 26 ? 26 : k - bias;
-			uint32_t digit;
-
-			if (in >= n)
-				return false;
-			digit = islower((unsigned char)s[in]) ? (uint32_t)(s[in] - 'a') :
-				isdigit((unsigned char)s[in]) ? (uint32_t)(s[in] - '0') + 26 : 36;
-			in++;
-			if (digit >= 36)
-				return false;
-			i += digit * w;
-			if (i > UINT32_MAX)
-				return false;
-			if (digit < t)
-				break;
-			w *= 36 - t;
-			if (w > UINT32_MAX)
-				return false;
-		}
-		out++;
-		/* adapt() */
-		old = first ? (i - old) / 700 : (i - old) / 2;
-		first = false;
-		old += old / out;
-		for (bias = 0; old > 455; bias += 36)
-			old /= 35;
-		bias += (uint32_t)(36 * old / (old + 38));
-		code += i / out;
-		i = i % out + 1;
-		/* up to U+00A0 there are ASCII, controls and a space */
-		if (code <= 0xa0 || code > 0x10ffff || (code >= 0xd800 && code < 0xe000))
-			return false;
-	}
-	return true;
-}
-
-static int check_label(const struct dest_parse *p, const char *s, size_t n)
-{
-	int len = (int)n;
-
-	if (!n)
-		return fail(p, "bad name \"%s\": an empty label: expected letters, digits or - "
-			    "between dots", p->text);
-	if (n > LABEL_MAX_LEN)
-		return fail(p, "bad name \"%s\": a label of %zu bytes: expected at most %d", p->text,
-			    n, LABEL_MAX_LEN);
-	for (size_t i = 0; i < n; i++) {
-		if ((unsigned char)s[i] >= 0x80)
-			return fail(p, "bad name \"%s\": expected its ASCII form (xn--…)", p->text);
-		if (s[i] == '*')
-			return fail(p, "bad name \"%s\": * stands only at the beginning, before a "
-				    "dot", p->text);
-		if (!isalnum((unsigned char)s[i]) && s[i] != '-' && s[i] != '_')
-			return fail(p, "bad name \"%s\": unexpected character '%c': expected "
-				    "letters, digits, - and dots", p->text, s[i]);
-	}
-	if (s[0] == '-' || s[n - 1] == '-')
-		return fail(p, "bad name \"%s\": label \"%.*s\" begins or ends with -", p->text, len,
-			    s);
-	if (n >= 4 && s[2] == '-' && s[3] == '-' &&
-	    (!str_starts(s, "xn--") || !punycode_ok(s + 4, n - 4)))
-		return fail(p, "bad name \"%s\": label \"%.*s\" is not a valid IDNA label", p->text,
-			    len, s);
-	return 0;
-}
-
-/* 2130706433, 0x7f.1 and 10.1 are addresses to many programs, never names. */
-static bool looks_numeric(const char *label)
-{
-	size_t n = strlen(label);
-
-	if (n > 1 && label[0] == '0' && label[1] == 'x')
-		return strspn(label + 2, "0123456789abcdef") == n - 2;
-	return strspn(label, "0123456789") == n;
-}
-
-static int parse_name(struct dest_parse *p, const char *host, size_t len)
-{
-	struct policy_dest *out = p->out;
-	const char *s, *dot;
-	int err;
-
-	out->self = true;
-	if (len >= 1 && host[0] == '.') {
-		out->below = true;
-		host++;
-		len--;
-	} else if (len >= 2 && host[0] == '*' && host[1] == '.') {
-		out->below = true;
-		out->self = false;
-		host += 2;
-		len -= 2;
-	}
-	if (len && host[len - 1] == '.')
-		len--;
-	if (len == 1 && host[0] == '*')
-		return fail(p, "bad name \"%s\": every name cannot be allowed: name the domains, "
-			    "or an address range", p->text);
-	if (!len || len > NAME_MAX_LEN)
-		return fail(p, "bad name \"%s\": expected 1 to %d characters", p->text, NAME_MAX_LEN);
-	out->name = strndup(host, len);
-	if (!out->name)
-		return diag_set(p->d, -ENOMEM, "out of memory");
-	for (char *c = out->name; *c; c++)
-		*c = (char)tolower((unsigned char)*c);
-	for (s = out->name;; s = dot + 1) {
-		dot = strchrnul(s, '.');
-		err = check_label(p, s, (size_t)(dot - s));
-		if (err)
-			return err;
-		if (!*dot)
-			break;
-	}
-	if (looks_numeric(s))
-		return fail(p, "\"%s\" is neither a name nor an address: expected an address such "
-			    "as 192.0.2.1 or [2001:db8::1]", p->text);
-	return 0;
-}
 
 /* ---- addresses ------------------------------------------------------------------ */
 
@@ -413,7 +267,7 @@ static int parse_host(struct dest_parse *p, const char *s, const char **rest)
 	if (parse_addr(s, len, out->addr, &max))
 		return parse_plen(p, rest, max);
 	memset(out->addr, 0, sizeof(out->addr));
-	return parse_name(p, s, len);
+	return policy_name_parse(s, len, out, p->text, p->d, p->at);
 }
 
 int policy_dest_parse_host(const char *text, bool deny, bool ports_elsewhere,

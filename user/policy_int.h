@@ -9,6 +9,9 @@
 /* policy_dest.c; -EINVAL without a message where no diag is taken */
 int policy_dest_parse_host(const char *text, bool deny, bool ports_elsewhere,
 			   struct policy_dest *out, struct diag *d, const struct place *at);
+/* policy_name.c: out->name, below and self from the len bytes at host */
+int policy_name_parse(const char *host, size_t len, struct policy_dest *out, const char *text,
+		      struct diag *d, const struct place *at);
 int policy_ports_parse(const char *s, struct policy_dest *out);
 int policy_proto_parse(const char *s, uint8_t *proto);
 const char *policy_proto_text(uint8_t proto); /* NULL: no name */

@@ -104,7 +104,7 @@ int pol_files(struct pol *c, struct ynode *n, const struct pol_key *k)
 struct dest_map {
 	struct policy_dest *dest;
 	const struct ynode *host, *ports;
-	const struct ynode *private, *tls;
+	const struct ynode *private, *tls, *proxy;
 };
 
 static int flag_word(struct pol *c, const struct ynode *n, const struct pol_key *k,
@@ -176,6 +176,9 @@ static int dest_map_entry(struct pol *c, const struct ynode *e, struct dest_map 
 		return flag_word(c, e, &keys[i], "off", flags);
 	case POLICY_D_PRIVATE:
 		m->private = e;
+		return flag_word(c, e, &keys[i], "true", flags);
+	case POLICY_D_PROXY:
+		m->proxy = e;
 		/* fall through */
 	default:
 		return flag_word(c, e, &keys[i], "true", flags);
@@ -210,6 +213,33 @@ static int dest_from_map(struct pol *c, const struct ynode *n, bool deny, struct
 			       dest->text);
 	if (!dest->name && m.tls)
 		return pol_bad(c, m.tls, "tls: %s is an address: expected a name", dest->text);
+	if (!dest->name && m.proxy)
+		return pol_bad(c, m.proxy, "proxy: %s is an address, and only what is reached by "
+			       "name is looked at: expected the proxy's name", dest->text);
+	if ((dest->flags & POLICY_D_PROXY) && (dest->flags & POLICY_D_TLS_OFF))
+		return pol_bad(c, m.proxy, "proxy: what is sent is not looked at with tls: off: "
+			       "expected one of them");
+	return 0;
+}
+
+/*
+ * The server's name can only be judged where it is seen: at the beginning of a
+ * TCP connection. Names by UDP would let QUIC hide what TLS is refused for.
+ */
+static int check_judged(struct pol *c, const struct ynode *n, const struct policy_dest *dest)
+{
+	for (uint32_t i = 0; dest->name && !(dest->flags & POLICY_D_TLS_OFF) && i < dest->nports;
+	     i++) {
+		const struct policy_ports *p = &dest->ports[i];
+
+		/* "*" is TCP and UDP; by name it is TCP */
+		if (p->proto == IPPROTO_TCP || (i && p->proto == IPPROTO_UDP && !p->lo && !p[-1].lo &&
+						p[-1].proto == IPPROTO_TCP))
+			continue;
+		return pol_bad(c, n, "\"%s\" by %s: a server's name is only seen on TCP: expected tls: "
+			       "off beside host, which lets any server at its addresses be reached, "
+			       "or an address", dest->text, policy_proto_text(p->proto));
+	}
 	return 0;
 }
 
@@ -257,7 +287,7 @@ static int check_handing_over(struct pol *c, const struct ynode *n, const struct
 			       dest->text);
 	return pol_bad(c, n, "\"%s\" hands the sandbox away: %s: expected %sunsafe: true beside "
 		       "host if that is meant", dest->text, why,
-		       strstr(why, "proxy") ? "proxy: true (names in CONNECT are judged), or " : "");
+		       dest->name && strstr(why, "proxy") ? "proxy: true (names in CONNECT are judged), or " : "");
 }
 
 static int add_dest(struct pol *c, const struct ynode *n, bool deny, struct policy_dests *list)
@@ -277,6 +307,8 @@ static int add_dest(struct pol *c, const struct ynode *n, bool deny, struct poli
 		err = policy_dest_parse(n->text, deny, &dest, c->d, &at);
 	if (!err && !deny)
 		err = check_handing_over(c, n, &dest, false);
+	if (!err && !deny)
+		err = check_judged(c, n, &dest);
 	if (err) {
 		policy_dest_clear(&dest);
 		return err;

@@ -137,16 +137,6 @@ static char *make_key(const struct run_policy *rp, const struct policy_vars *v)
 
 static int refuse_unenforced(struct server *s, const struct compiled *c, struct diag *d)
 {
-	const struct compiled_name *n = compiled_first_name(c);
-	const struct rule_ref *r;
-
-	if (n) {
-		r = &c->rules[n->rule - 1];
-		return diag_at(d, -EINVAL, r->file, r->line, r->col,
-			       "'%s' is a destination by name, which cannot be enforced yet: give "
-			       "its addresses",
-			       r->text);
-	}
 	if ((c->head.privileges & EG_PRIV_MOUNTS) && !(c->head.privileges & EG_PRIV_USERNS))
 		return diag_set(d, -EINVAL,
 				"'privileges: [mounts]' needs 'userns' beside it: mounts are changed "

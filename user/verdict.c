@@ -89,47 +89,135 @@ int verdict_egress(const struct compiled *c, const uint8_t addr[16], uint16_t po
 	return 0;
 }
 
-static bool name_in_rule(const struct compiled_name *n, const char *name, size_t len)
-{
-	size_t m = strlen(n->name);
+/* ---- names ------------------------------------------------------------------------ */
 
-	if (len == m)
-		return n->self && !strncasecmp(name, n->name, m);
-	return n->below && len > m + 1 && name[len - m - 1] == '.' &&
-	       !strncasecmp(name + len - m, n->name, m);
+/* As the automaton and the rules have it; false: no name that could be allowed. */
+static bool canonical(const char *name, char buf[EG_MAX_SERVER_NAME + 1], size_t *len)
+{
+	size_t n = strlen(name);
+
+	if (n && name[n - 1] == '.')
+		n--;
+	if (!n || n > EG_MAX_SERVER_NAME)
+		return false;
+	for (size_t i = 0; i < n; i++)
+		buf[i] = (char)tolower((unsigned char)name[i]);
+	buf[n] = '\0';
+	*len = n;
+	return true;
 }
 
-static bool port_in_rule(const struct compiled_name *n, uint16_t port, uint8_t proto)
+static uint32_t classes_of(const struct compiled *c, const char *name, size_t len)
 {
-	for (uint32_t i = 0; i < n->nports; i++)
-		if ((!n->ports[i].proto || n->ports[i].proto == proto) && n->ports[i].lo <= port &&
-		    port <= n->ports[i].hi)
-			return true;
-	return false;
+	const struct automaton *a = c->automaton;
+	uint32_t mask = 0;
+
+	for (uint32_t g = 0; 4 * g < c->head.nclasses; g++)
+		mask |= (uint32_t)automaton_perm(a, AUTOMATON_DOMAIN + g, name, len) << (4 * g);
+	return mask;
+}
+
+uint32_t verdict_name_classes(const struct compiled *c, const char *name)
+{
+	char buf[EG_MAX_SERVER_NAME + 1];
+	size_t len;
+
+	return canonical(name, buf, &len) ? classes_of(c, buf, len) : 0;
+}
+
+static bool covers(const struct eg_class *s, uint16_t port, uint8_t proto)
+{
+	return (!s->proto || s->proto == proto) && s->lo <= port && port <= s->hi;
+}
+
+bool verdict_class_flags(const struct compiled *c, uint32_t classes, uint16_t port, uint8_t proto,
+			 uint8_t *flags)
+{
+	bool any = false;
+
+	*flags = 0;
+	for (uint32_t i = 0; i < c->head.nclasses; i++) {
+		if (!(classes >> i & 1) || !covers(&c->head.classes[i], port, proto))
+			continue;
+		*flags |= c->head.classes[i].flags;
+		any = true;
+	}
+	return any;
+}
+
+uint32_t verdict_private_classes(const struct compiled *c)
+{
+	uint32_t mask = 0;
+
+	for (uint32_t i = 0; i < c->head.nclasses; i++)
+		if (c->head.classes[i].flags & EG_CL_PRIVATE)
+			mask |= 1u << i;
+	return mask;
+}
+
+/* The first in c->names that is not before `name`. */
+static uint32_t first_of(const struct compiled *c, const char *name, size_t len)
+{
+	uint32_t lo = 0, hi = c->nnames;
+
+	while (lo < hi) {
+		uint32_t mid = lo + (hi - lo) / 2;
+		const char *s = c->names[mid].name;
+
+		if (compiled_name_order(s, strlen(s), name, len) < 0)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
+/* Of the rules that say so about the name, the one that says it about the fewest names. */
+static uint32_t name_rule(const struct compiled *c, const char *name, size_t len, bool deny,
+			  uint16_t port, uint8_t proto)
+{
+	const char *part = name, *dot;
+	bool itself = true;
+
+	for (;; part = dot ? dot + 1 : name + len, itself = false) {
+		size_t n = len - (size_t)(part - name);
+
+		for (uint32_t i = first_of(c, part, n); i < c->nnames; i++) {
+			const struct compiled_name *r = &c->names[i];
+
+			if (strlen(r->name) != n || memcmp(r->name, part, n))
+				break;
+			if (r->deny != deny || !(itself ? r->self : r->below))
+				continue;
+			for (uint32_t k = 0; k < r->nservices; k++)
+				if (covers(&r->services[k], port, proto))
+					return r->rule;
+		}
+		if (!n)
+			return 0;
+		dot = memchr(part, '.', n);
+	}
 }
 
 int verdict_name(const struct compiled *c, const char *name, uint16_t port, uint8_t proto,
 		 uint8_t *verdict, uint32_t *rule)
 {
-	size_t len = strlen(name);
+	char buf[EG_MAX_SERVER_NAME + 1];
+	uint8_t flags;
+	size_t len;
 
 	*verdict = 0;
 	*rule = 0;
-	if (len && name[len - 1] == '.')
-		len--;
-	if (!len)
+	if (!canonical(name, buf, &len))
 		return -EINVAL;
-	for (uint32_t i = 0; i < c->nnames; i++) {
-		const struct compiled_name *n = &c->names[i];
-		uint8_t v = n->deny ? EG_V_DENY : EG_V_ALLOW;
-
-		if (!name_in_rule(n, name, len) || !port_in_rule(n, port, proto))
-			continue;
-		if (!*verdict || v < *verdict) {
-			*verdict = v;
-			*rule = n->rule;
-		}
+	if (verdict_class_flags(c, classes_of(c, buf, len), port, proto, &flags)) {
+		*verdict = EG_V_ALLOW;
+		*rule = name_rule(c, buf, len, false, port, proto);
+		return 0;
 	}
+	*rule = name_rule(c, buf, len, true, port, proto);
+	if (*rule)
+		*verdict = EG_V_DENY;
 	return 0;
 }
 

@@ -27,7 +27,21 @@ int verdict_egress(const struct compiled *c, const uint8_t addr[16], uint16_t po
 int verdict_unix(const struct compiled *c, const char *name, size_t len, uint8_t *perm,
 		 uint32_t *rule);
 
-/* A destination name (any case, final dot allowed) by the name rules; as verdict_egress. */
+/*
+ * Names: any case, a final dot allowed, A-labels. What the kernel and the resolver
+ * decide by: bit i is set when the name may be reached as c->head.classes[i] says.
+ * 0: the name is not allowed at all, or is no name (empty label, over 253 bytes).
+ */
+uint32_t verdict_name_classes(const struct compiled *c, const char *name);
+
+/* Whether one of `classes` opens the port (host byte order); their EG_CL_* together. */
+bool verdict_class_flags(const struct compiled *c, uint32_t classes, uint16_t port, uint8_t proto,
+			 uint8_t *flags);
+
+/* The classes that may be at private addresses: all others are not for those. */
+uint32_t verdict_private_classes(const struct compiled *c);
+
+/* As verdict_egress(), for a name. */
 int verdict_name(const struct compiled *c, const char *name, uint16_t port, uint8_t proto,
 		 uint8_t *verdict, uint32_t *rule);
 

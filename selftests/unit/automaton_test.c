@@ -585,7 +585,7 @@ static void same_patterns_merge(void **state)
 		(void)snprintf(text[i], sizeof(text[i]), "**/*%c%c*", 'a' + i % 26, 'A' + i / 26);
 		rules[i] = (struct automaton_rule){ text[i], i, 0, 0 };
 	}
-	a = compile(rules, N, (const uint8_t[]){ R, 0 });
+	a = compile(rules, N, (const uint8_t[AUTOMATON_SPACES]){ R, 0 });
 	automaton_stats(a, &st);
 	assert_true(st.name_states < 2000);
 	assert_int_equal(st.dir_states, 1); /* all but what is refused for ever */

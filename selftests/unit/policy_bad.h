@@ -228,14 +228,29 @@ static const struct bad_policy {
 	  "digits, - and dots" },
 	{ "version: 1\negress:\n  allow:\n    - a.*.org\n",
 	  "4:7: bad name \"a.*.org\": * stands only at the beginning, before a dot" },
-	{ "version: 1\negress:\n  allow:\n    - \"*\"\n",
-	  "4:7: bad name \"*\": every name cannot be allowed: name the domains, or "
-	  "an address range" },
-	{ "version: 1\negress:\n  allow:\n    - \"*:443\"\n",
-	  "4:7: bad name \"*:443\": every name cannot be allowed: name the domains, "
-	  "or an address range" },
-	{ "version: 1\negress:\n  allow:\n    - m\303\274nchen.de\n",
-	  "4:7: bad name \"m\303\274nchen.de\": expected its ASCII form (xn--\342\200\246)" },
+	{ "version: 1\negress:\n  allow:\n    - \"*.\"\n",
+	  "4:7: bad name \"*.\": expected 1 to 253 characters" },
+	{ "version: 1\negress:\n  allow:\n    - \"*.*\"\n",
+	  "4:7: bad name \"*.*\": * stands only at the beginning, before a dot" },
+	{ "version: 1\negress:\n  allow:\n    - a.org..\n",
+	  "4:7: bad name \"a.org..\": an empty label: expected letters, digits or - "
+	  "between dots" },
+	{ "version: 1\negress:\n  allow:\n    - a\342\235\244.de\n",
+	  "4:7: bad name \"a\342\235\244.de\": string contains a disallowed character: expected "
+	  "a name that IDNA allows, or its ASCII form (xn--\342\200\246)" },
+	{ "version: 1\negress:\n  allow:\n    - a.org:53/udp\n",
+	  "4:7: \"a.org:53/udp\" by udp: a server's name is only seen on TCP: expected tls: "
+	  "off beside host, which lets any server at its addresses be reached, or an "
+	  "address" },
+	{ "version: 1\negress:\n  allow:\n    - {host: a.org, ports: ['*/icmp', 443]}\n",
+	  "4:7: \"a.org\" by icmp: a server's name is only seen on TCP: expected tls: "
+	  "off beside host, which lets any server at its addresses be reached, or an "
+	  "address" },
+	{ "version: 1\negress:\n  allow:\n    - {host: 10.0.0.1, ports: [3128], proxy: true}\n",
+	  "4:46: proxy: 10.0.0.1 is an address, and only what is reached by name is looked "
+	  "at: expected the proxy's name" },
+	{ "version: 1\negress:\n  allow:\n    - {host: a.org, proxy: true, tls: off}\n",
+	  "4:28: proxy: what is sent is not looked at with tls: off: expected one of them" },
 	{ "version: 1\negress:\n  allow:\n    - xn--a.de\n",
 	  "4:7: bad name \"xn--a.de\": label \"xn--a\" is not a valid IDNA label" },
 	{ "version: 1\negress:\n  allow:\n    - xn--.de\n",
@@ -323,8 +338,7 @@ static const struct bad_policy {
 	  "3:25: deny: \"A.org\" is listed twice, first at line 3" },
 	{ "version: 1\negress:\n  allow:\n    - 10.0.0.1:3128\n",
 	  "4:7: \"10.0.0.1:3128\" hands the sandbox away: the proxy behind it reaches "
-	  "everything: expected proxy: true (names in CONNECT are judged), or unsafe: "
-	  "true beside host if that is meant" },
+	  "everything: expected unsafe: true beside host if that is meant" },
 	{ "version: 1\negress:\n  allow:\n    - proxy.example:3128\n",
 	  "4:7: \"proxy.example:3128\" hands the sandbox away: the proxy behind it "
 	  "reaches everything: expected proxy: true (names in CONNECT are judged), "

@@ -372,7 +372,7 @@ static void no_files_section(void **state)
 	compiled_free(c);
 }
 
-/* ---- sockets, names ---------------------------------------- */
+/* ---- sockets ---------------------------------------- */
 
 static bool unix_ok(const struct compiled *c, const char *name)
 {
@@ -429,47 +429,6 @@ static void sockets_that_hand_it_away(void **state)
 	assert_string_equal(help_error(V1 "egress: {unix: [/run/postgresql]}\n", &v), "");
 }
 
-static void names(void **state)
-{
-	static const struct {
-		const char *name;
-		uint16_t port;
-		uint8_t verdict;
-		uint32_t line;
-	} cases[] = {
-		{ "pypi.org", 443, EG_V_ALLOW, 4 },	 { "PyPI.org.", 443, EG_V_ALLOW, 4 },
-		{ "pypi.org", 80, 0, 0 },		 { "files.pypi.org", 443, 0, 0 },
-		{ "a.b.example.com", 443, EG_V_ALLOW, 5 }, { "example.com", 443, 0, 0 },
-		{ "notexample.com", 443, 0, 0 },	 { "example.net", 8443, EG_V_ALLOW, 6 },
-		{ "x.example.net", 8443, EG_V_ALLOW, 6 }, { "bad.example.com", 443, EG_V_DENY, 7 },
-	};
-	struct compiled *c = help_compile(V1 "egress:\n"
-					     "  allow:\n"
-					     "  - pypi.org\n"
-					     "  - \"*.example.com\"\n"
-					     "  - .example.net:8443\n"
-					     "  deny: [bad.example.com]\n", NULL);
-	const struct compiled_name *first = compiled_first_name(c);
-	uint32_t rule;
-	uint8_t verdict;
-
-	(void)state;
-	assert_string_equal(c->rules[first->rule - 1].text, "pypi.org");
-	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		assert_int_equal(verdict_name(c, cases[i].name, cases[i].port, IPPROTO_TCP, &verdict,
-					      &rule), 0);
-		if (verdict != cases[i].verdict ||
-		    (rule ? c->rules[rule - 1].line : 0) != cases[i].line)
-			fail_msg("%s:%u: %u by %u", cases[i].name, cases[i].port, verdict, rule);
-	}
-	compiled_free(c);
-	/* a proxy is judged by names too: it must not pass as a mere address */
-	c = help_compile(V1 "egress: {allow: [{host: 10.0.0.1, ports: [3128], proxy: true}]}\n", NULL);
-	assert_non_null(compiled_first_name(c));
-	assert_string_equal(help_egress(c, "10.0.0.1:3128"), "none");
-	compiled_free(c);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -486,7 +445,6 @@ int main(void)
 		cmocka_unit_test(no_files_section),
 		cmocka_unit_test(unix_sockets),
 		cmocka_unit_test(sockets_that_hand_it_away),
-		cmocka_unit_test(names),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
