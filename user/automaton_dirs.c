@@ -28,6 +28,9 @@ struct set_moves {
 	bool done;
 };
 
+/* what a state costs in all, in positions looked at */
+#define STATE_WORK 256u
+
 struct build {
 	const struct tree *t;
 	const struct names *names;
@@ -242,8 +245,8 @@ static int state_put(struct build *b, uint32_t node, uint8_t perm, uint32_t set,
 	if (*id < b->g.states.n)
 		return 0;
 	if (b->g.states.n >= AUTOMATON_MAX_DIR_STATES)
-		return error_set(b->err, -E2BIG, 0, "fewer patterns with several \"**\" or *",
-				 "the patterns combine to more than %u directory states "
+		return error_set(b->err, -E2BIG, 0, "fewer rules, or simpler patterns",
+				 "the rules combine to more than %u directory states "
 				 "(AUTOMATON_MAX_DIR_STATES)",
 				 AUTOMATON_MAX_DIR_STATES);
 	s = vec_add(&b->g.states);
@@ -427,7 +430,8 @@ int dirs_build(const struct tree *t, const struct names *names, struct dirs *d, 
 		err = graph_merge(&b.g, t, names, d);
 	if (!err)
 		err = graph_rows(&b.g, d, rows);
-	d->work = b.work;
+	/* states cost time too; there is a limit to them, so that this one counts for nothing else */
+	d->work = b.work + (uint64_t)STATE_WORK * b.g.states.n;
 	intern_fini(&b.sets);
 	vec_free(&b.set);
 	vec_free(&b.moves);
