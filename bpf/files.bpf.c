@@ -57,7 +57,8 @@ static __always_inline void scout(struct file *file)
 {
 	struct eg_scouted s = {};
 	__u32 tid = (__u32)bpf_get_current_pid_tgid();
-	struct inode *inode = file->f_inode;
+	/* not f_inode: before 6.6 a layer's file has the visible path, see backing_file */
+	struct inode *inode = file->f_path.dentry->d_inode;
 	struct mount *m = real_mount(file->f_path.mnt);
 
 	if ((__u64)BPF_CORE_READ(m, mnt_ns) == MNT_NS_INTERNAL)

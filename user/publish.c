@@ -74,11 +74,19 @@ static int popcount_perm(uint32_t state)
 	return __builtin_popcount(state >> EG_DFA_PERM_SHIFT & EG_PERM_ALL);
 }
 
-void anchor_set_clear(struct anchor_set *set)
+/* Nobody is judged by it now: mounts need not be kept busy. */
+static void anchor_set_release(struct anchor_set *set)
 {
-	for (uint32_t i = 0; i < set->n; i++)
+	for (uint32_t i = 0; i < set->n; i++) {
 		if (set->a[i].fd >= 0)
 			close(set->a[i].fd);
+		set->a[i].fd = -1;
+	}
+}
+
+void anchor_set_clear(struct anchor_set *set)
+{
+	anchor_set_release(set);
 	free(set->a);
 	*set = (struct anchor_set){};
 }
@@ -413,17 +421,50 @@ static int fill(struct publisher *p, struct entry *e, struct diag *d)
 	return store_head(p, e, &head, d);
 }
 
+static bool same_anchors(const struct anchor_set *a, const struct anchor_set *b)
+{
+	if (a->n != b->n)
+		return false;
+	for (uint32_t i = 0; i < a->n; i++)
+		if (bound_cmp(&a->a[i], &b->a[i]) ||
+		    memcmp(&a->a[i].v, &b->a[i].v, sizeof(a->a[i].v)))
+			return false;
+	return true;
+}
+
+const struct version *publisher_get(struct publisher *p, const char *key, size_t key_len,
+				    struct diag *d)
+{
+	struct entry *e = find_key(p, key, key_len);
+	struct anchor_set now;
+
+	if (!e || publish_bind_anchors(p, e->compiled, &now, d))
+		return NULL;
+	/*
+	 * The kernel remembers what it found out under a serial, anchors included:
+	 * other objects make another version.
+	 */
+	e->stale = !same_anchors(&now, &e->anchors);
+	if (e->stale) {
+		anchor_set_clear(&now);
+		return NULL;
+	}
+	/* the same, and held open afresh */
+	anchor_set_clear(&e->anchors);
+	e->anchors = now;
+	e->v.refs++;
+	return &e->v;
+}
+
 int publisher_put(struct publisher *p, struct compiled *c, const char *key, size_t key_len,
 		  const struct version **out, struct diag *d)
 {
 	struct entry *e;
 	int err;
 
-	e = find_key(p, key, key_len);
-	if (e) {
+	*out = publisher_get(p, key, key_len, d);
+	if (*out) {
 		compiled_free(c);
-		e->v.refs++;
-		*out = &e->v;
 		return 0;
 	}
 	e = publish_new_entry(c, key, key_len);
@@ -450,37 +491,6 @@ int publisher_put(struct publisher *p, struct compiled *c, const char *key, size
 	return 0;
 }
 
-static bool same_anchors(const struct anchor_set *a, const struct anchor_set *b)
-{
-	if (a->n != b->n)
-		return false;
-	for (uint32_t i = 0; i < a->n; i++)
-		if (bound_cmp(&a->a[i], &b->a[i]) ||
-		    memcmp(&a->a[i].v, &b->a[i].v, sizeof(a->a[i].v)))
-			return false;
-	return true;
-}
-
-const struct version *publisher_get(struct publisher *p, const char *key, size_t key_len,
-				    struct diag *d)
-{
-	struct entry *e = find_key(p, key, key_len);
-	struct anchor_set now;
-
-	if (!e || publish_bind_anchors(p, e->compiled, &now, d))
-		return NULL;
-	/*
-	 * The kernel remembers what it found out under a serial, anchors included:
-	 * other objects make another version.
-	 */
-	e->stale = !same_anchors(&now, &e->anchors);
-	anchor_set_clear(&now);
-	if (e->stale)
-		return NULL;
-	e->v.refs++;
-	return &e->v;
-}
-
 void publisher_ref(struct publisher *p, const struct version *v)
 {
 	p->by_slot[v->slot]->v.refs++;
@@ -490,7 +500,8 @@ void publisher_unref(struct publisher *p, const struct version *v)
 {
 	struct entry *e = p->by_slot[v->slot];
 
-	e->v.refs--;
+	if (!--e->v.refs)
+		anchor_set_release(&e->anchors);
 	e->last_used = e->stale ? 0 : ++p->clock;
 }
 

@@ -75,5 +75,6 @@ void files_move(void);
 void files_object(void);
 void files_memo(void);
 void files_guard(void);
+void files_mounts(void);
 
 #endif

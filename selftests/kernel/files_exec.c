@@ -276,5 +276,5 @@ void files_exec(void)
 	refused_files();
 	just_enough();
 	strictly();
-	shell("umount " OVER);
+	shell("umount -l " OVER); /* boxes that live hold anchored objects open */
 }

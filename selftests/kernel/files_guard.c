@@ -168,7 +168,7 @@ static void before_overlay(const void *unused)
 	size_t i;
 
 	(void)unused;
-	(void)umount(OV);
+	(void)umount2(OV, MNT_DETACH);
 	remove_tree(LAYERS);
 	for (i = 0; i < ARRAY_SIZE(dirs); i++) {
 		make_dir(dirs[i]);
@@ -211,7 +211,7 @@ static void overlay(void)
 
 	shell("modprobe overlay");
 	attempts(a, ARRAY_SIZE(a));
-	must(umount(OV));
+	must(umount2(OV, MNT_DETACH)); /* held by the boxes that live */
 }
 
 /* ---- audit mode ---------------------------------------------------------------------- */

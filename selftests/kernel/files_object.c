@@ -359,7 +359,6 @@ static int act_chroot(const void *path)
 	return open_result(path, O_RDONLY);
 }
 
-/* privileges: [mounts] lets it bind; what it binds keeps the rules of where it was */
 static int act_bind_away(const void *from)
 {
 	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
@@ -380,17 +379,9 @@ static void roots(void)
 		.reason = EG_WHY_GUARD, .err = EPERM, .before = fresh, .deny = policy_all(),
 		.only_root = true,
 	};
-	const struct attempt granted = {
-		.name = "privileges: [mounts], a bind mount of a denied directory",
-		.act = act_bind_away, .arg = CLOSED, .op = EG_OP_OPEN, .err = EACCES,
-		.reason = EG_WHY_ANCHOR, .before = fresh, .path = D "/dir/f", .only_root = true,
-		.deny = str("%sprivileges: [mounts]\n", policy_some()),
-		.allow = str("%sprivileges: [mounts]\n", policy_all()),
-	};
 
 	attempt(&a);
 	attempt(&mounts);
-	attempt(&granted);
 }
 
 void files_object(void)

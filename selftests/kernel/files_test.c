@@ -12,5 +12,6 @@ int main(int argc, char **argv)
 	files_object();
 	files_memo();
 	files_guard();
+	files_mounts();
 	return harness_done();
 }

@@ -101,7 +101,7 @@ static int act_userns(const void *unused)
 static int act_mount(const void *unused)
 {
 	(void)unused;
-	if (mount("none", MOUNTPOINT, "tmpfs", 0, NULL))
+	if (unshare(CLONE_NEWUSER | CLONE_NEWNS) || mount("none", MOUNTPOINT, "tmpfs", 0, NULL))
 		return -errno;
 	return umount(MOUNTPOINT) ? -errno : 0;
 }
@@ -218,8 +218,7 @@ static void kernel_doors(void)
 		{ .name = "a user namespace", .act = act_userns, .op = EG_OP_USERNS,
 		  .allow = privileges("userns") },
 		{ .name = "a mount", .act = act_mount, .op = EG_OP_MOUNT,
-		  .deny = privileges("sys_admin"), .allow = privileges("mounts, sys_admin"),
-		  .only_root = true },
+		  .deny = privileges("userns, sys_admin"), .allow = privileges("mounts, userns") },
 		{ .name = "bpf()", .act = act_bpf, .op = EG_OP_BPF,
 		  .deny = privileges("sys_admin"), .allow = privileges("bpf, sys_admin"),
 		  .only_root = true, .more_events = true },
