@@ -95,12 +95,22 @@ int event_time_parse(const char *s, uint64_t *ns);
 const char *event_want_text(uint8_t want, char buf[5]); /* "rw" */
 bool event_addr_v4(const uint8_t addr[16]);
 const char *event_addr_text(const uint8_t addr[16], char buf[46]);
+/* "203.0.113.9:443/tcp", "[2001:db8::1]:53/udp"; protocols without ports: ":*" */
+void event_add_destination(struct text *t, const struct event *ev);
 void event_add_rule_name(struct text *t, const struct rule_ref *by); /* "secrets.yaml:12" */
 
 /* Any bytes as one printable word: see the escapes in egressctl-events(5). */
 void text_add_escaped(struct text *t, const char *p, size_t len);
 /* The same, as a JSON string with its quotes; false: some bytes were replaced. */
 bool text_add_json(struct text *t, const char *p, size_t len);
+/*
+ * The character at s: its length in bytes (1 to 4) and code point, or 0 when the
+ * bytes are not UTF-8. Unsafe are those that move the cursor, reorder what is
+ * beside them or cannot be seen: a file name must not be able to make a line read
+ * as something else.
+ */
+size_t text_char_at(const char *s, size_t len, uint32_t *code);
+bool text_char_unsafe(uint32_t code);
 void text_add(struct text *t, const char *s);
 void text_add_bytes(struct text *t, const char *p, size_t len);
 void text_add_u64(struct text *t, uint64_t v);

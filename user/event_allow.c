@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* What would allow an access: as lines of a policy, and as a command. */
+#include <errno.h>
+#include <inttypes.h>
+#include <linux/types.h>
+#include <string.h>
+
+#include "../bpf/egressctl.h"
+#include "compile.h"
+#include "event_text.h"
+
+/*
+ * A name as a pattern that matches it: pattern characters are escaped, and a
+ * byte that a policy or a terminal cannot carry becomes '?', any one byte.
+ */
+static void add_pattern(struct text *t, struct event_bytes name)
+{
+	for (size_t i = 0; i < name.len;) {
+		uint32_t code = 0;
+		size_t n = text_char_at(name.p + i, name.len - i, &code);
+
+		if (!n || text_char_unsafe(code)) {
+			text_add_bytes(t, "????", n ? n : 1);
+			i += n ? n : 1;
+			continue;
+		}
+		if (code < 0x7f && strchr("*?[]\\${}", (int)code))
+			text_add_bytes(t, "\\", 1);
+		text_add_bytes(t, name.p + i, n);
+		i += n;
+	}
+}
+
+typedef void (*quote_fn)(struct text *t, const char *p, size_t len);
+
+static void add_quoted(struct text *t, struct event_bytes name, quote_fn quote)
+{
+	struct text pattern = { 0 };
+
+	add_pattern(&pattern, name);
+	if (pattern.failed)
+		t->failed = true;
+	else
+		quote(t, pattern.p ? pattern.p : "", pattern.len);
+	text_free(&pattern);
+}
+
+static void quote_yaml(struct text *t, const char *p, size_t len)
+{
+	(void)text_add_json(t, p, len); /* a JSON string is a YAML one; nothing is invalid here */
+}
+
+/* inside single quotes */
+static void quote_shell(struct text *t, const char *p, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		text_add_bytes(t, p[i] == '\'' ? "'\\''" : p + i, p[i] == '\'' ? 4 : 1);
+}
+
+/* The path of a rule to add; one that names it already is replaced by its own spelling. */
+static void add_path(struct text *t, const struct event *ev, quote_fn quote)
+{
+	const char *end = ev->remedy_same ? strrchr(ev->by->text, ':') : NULL;
+
+	if (end)
+		quote(t, ev->by->text, (size_t)(end - ev->by->text));
+	else
+		add_quoted(t, ev->path, quote);
+}
+
+int event_allow_rule(const struct event *ev, struct text *t)
+{
+	char perm[5], perm2[5];
+
+	text_reset(t);
+	switch (ev->remedy) {
+	case EVENT_REMEDY_OPEN:
+		text_add(t, "files: {");
+		if (ev->remedy_perm) {
+			add_path(t, ev, quote_yaml);
+			text_addf(t, ": %s", event_want_text(ev->remedy_perm, perm));
+		}
+		if (ev->remedy_perm2) {
+			text_add(t, ev->remedy_perm ? ", " : "");
+			add_quoted(t, ev->path2, quote_yaml);
+			text_addf(t, ": %s", event_want_text(ev->remedy_perm2, perm2));
+		}
+		text_add(t, "}");
+		break;
+	case EVENT_REMEDY_CONNECT:
+		text_add(t, "egress: {allow: [\"");
+		event_add_destination(t, ev);
+		text_add(t, "\"]}");
+		break;
+	case EVENT_REMEDY_UNIX:
+		text_add(t, "egress: {unix: [");
+		add_quoted(t, ev->path, quote_yaml);
+		text_add(t, "]}");
+		break;
+	case EVENT_REMEDY_SOCKET:
+		text_addf(t, "egress: {sockets: [%s]}", ev->remedy_name);
+		break;
+	case EVENT_REMEDY_LISTEN:
+		text_addf(t, "egress: {listen: {%u: host}}", ev->port);
+		break;
+	case EVENT_REMEDY_PRIVILEGE:
+		text_addf(t, "privileges: [%s]", ev->remedy_name);
+		break;
+	}
+	return t->failed ? -ENOMEM : 0;
+}
+
+static void add_allow_open(struct text *t, const struct event *ev)
+{
+	char letters[5];
+
+	if (ev->remedy_perm) {
+		text_add(t, " --allow 'open ");
+		add_path(t, ev, quote_shell);
+		text_addf(t, " %s'", event_want_text(ev->remedy_perm, letters));
+	}
+	if (ev->remedy_perm2) {
+		text_add(t, " --allow 'open ");
+		add_quoted(t, ev->path2, quote_shell);
+		text_addf(t, " %s'", event_want_text(ev->remedy_perm2, letters));
+	}
+}
+
+int event_allow_command(const struct event *ev, struct text *t)
+{
+	text_reset(t);
+	if (ev->remedy == EVENT_REMEDY_NONE || ev->remedy == EVENT_REMEDY_LISTEN)
+		return 0;
+	text_add(t, "egressctl run");
+	switch (ev->remedy) {
+	case EVENT_REMEDY_OPEN:
+		add_allow_open(t, ev);
+		break;
+	case EVENT_REMEDY_CONNECT:
+		text_add(t, " --allow 'connect ");
+		event_add_destination(t, ev);
+		text_add(t, "'");
+		break;
+	case EVENT_REMEDY_UNIX:
+		text_add(t, " --allow 'unix ");
+		add_quoted(t, ev->path, quote_shell);
+		text_add(t, "'");
+		break;
+	case EVENT_REMEDY_SOCKET:
+		text_addf(t, " --allow 'socket %s'", ev->remedy_name);
+		break;
+	case EVENT_REMEDY_PRIVILEGE:
+		text_addf(t, " --allow 'privilege %s'", ev->remedy_name);
+		break;
+	}
+	text_add(t, " ...");
+	return t->failed ? -ENOMEM : 0;
+}
