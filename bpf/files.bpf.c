@@ -21,9 +21,9 @@
 #include "files.bpf.h"
 
 /*
- * Consoles, serial lines and pseudo terminals, by any name; not /dev/tty (5:0),
- * which is the caller's own, nor ptmx, which makes a new one. Majors:
- * Documentation/admin-guide/devices.txt.
+ * Consoles, what is on their screens, serial lines (USB's too) and pseudo
+ * terminals, by any name; not /dev/tty (5:0), which is the caller's own, nor ptmx,
+ * which makes a new one. Majors: Documentation/admin-guide/devices.txt.
  */
 static __always_inline bool is_terminal(struct inode *inode)
 {
@@ -33,7 +33,8 @@ static __always_inline bool is_terminal(struct inode *inode)
 		return false;
 	if (major == 5)
 		return minor != 0 && minor != 2;
-	return major == 4 || (major >= 136 && major <= 143) || major == 204 || major == 229;
+	return major == 4 || major == 7 || (major >= 136 && major <= 143) || major == 166 ||
+	       major == 188 || major == 204 || major == 229;
 }
 
 /* A terminal is its own when the sandbox was started on it or made it. */
@@ -68,6 +69,22 @@ static __always_inline void scout(struct file *file)
 	bpf_map_update_elem(&scouted, &tid, &s, BPF_ANY);
 }
 
+/*
+ * exec: strict — /proc/PID/mem writes to code where the task itself may not. By the
+ * dentry's name: procfs's own, which nobody chooses.
+ */
+static __always_inline bool writes_code(struct who *w, struct file *file, __u8 want)
+{
+	struct dentry *dentry = file->f_path.dentry;
+	char name[4] = {};
+
+	if (!(w->p->flags & EG_P_STRICT) || !(want & EG_W) ||
+	    dentry->d_sb->s_magic != PROC_SUPER_MAGIC)
+		return false;
+	bpf_probe_read_kernel(name, sizeof(name), dentry->d_name.name);
+	return !__builtin_memcmp(name, "mem", 4);
+}
+
 /* Opened, or received open: op says which. */
 static __always_inline int check_file(struct who *w, __u16 op, struct file *file)
 {
@@ -90,6 +107,9 @@ static __always_inline int check_file(struct who *w, __u16 op, struct file *file
 	}
 	if (((want & EG_W) || (inode->i_mode & S_IFMT) == S_IFBLK) && guarded_write(inode))
 		return refuse(w, op, want, EG_WHY_GUARD, &file->f_path, file->f_path.dentry);
+	if (writes_code(w, file, want))
+		return refuse(w, op, want & EG_W, EG_WHY_GUARD, &file->f_path,
+			      file->f_path.dentry);
 	if (is_terminal(inode) && !own_terminal(w, inode))
 		return refuse(w, op, want, EG_WHY_FOREIGN, &file->f_path, file->f_path.dentry);
 	return check_object(w, op, want, &file->f_path);

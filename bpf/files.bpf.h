@@ -37,6 +37,11 @@
 #define EFIVARFS_MAGIC 0xde5e81e4
 #define PSTOREFS_MAGIC 0x6165676c
 #define SELINUX_MAGIC 0xf97cff8c
+/* fs/fuse/control.c, fs/nfsd/nfsctl.c, include/linux/sunrpc/rpc_pipe_fs.h, uapi/linux/magic.h */
+#define FUSE_CTL_MAGIC 0x65735543
+#define NFSD_MAGIC 0x6e667364
+#define RPC_PIPEFS_MAGIC 0x67596969
+#define RESCTRL_MAGIC 0x7655821
 
 /* include/linux/fs.h: what notify_change() is asked to change */
 #define ATTR_MODE (1 << 0)
@@ -129,6 +134,10 @@ static __always_inline bool guarded_magic(unsigned long magic)
 	case EFIVARFS_MAGIC:
 	case PSTOREFS_MAGIC:
 	case SELINUX_MAGIC:
+	case FUSE_CTL_MAGIC:
+	case NFSD_MAGIC:
+	case RPC_PIPEFS_MAGIC:
+	case RESCTRL_MAGIC:
 		return true;
 	default:
 		return false;

@@ -76,5 +76,7 @@ void files_object(void);
 void files_memo(void);
 void files_guard(void);
 void files_mounts(void);
+void files_attack(void);
+void files_attack_fs(void);
 
 #endif

@@ -13,5 +13,7 @@ int main(int argc, char **argv)
 	files_memo();
 	files_guard();
 	files_mounts();
+	files_attack();
+	files_attack_fs();
 	return harness_done();
 }
