@@ -105,6 +105,9 @@ int policy_compile(const struct policy *p, const struct policy_vars *v, struct c
 		   struct diag *d);
 void compiled_free(struct compiled *c);
 
+/* Whether a rule that names just this port lets pass what is neither TLS nor HTTP. */
+bool compiled_port_may_be_plain(uint16_t port);
+
 /* < 0, 0, > 0: names by their last label, then the one before it; not NUL-terminated. */
 int compiled_name_order(const char *a, size_t alen, const char *b, size_t blen);
 

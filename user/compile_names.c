@@ -403,13 +403,20 @@ static const uint16_t maybe_tls[] = {
 	21, 22, 25, 110, 143, 389, 587, 873, 3306, 5222, 5432, 6379, 9418,
 };
 
+bool compiled_port_may_be_plain(uint16_t port)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(maybe_tls); i++)
+		if (maybe_tls[i] == port)
+			return true;
+	return false;
+}
+
 static bool may_be_plain(const struct policy_ports *p)
 {
-	uint32_t found = 0;
-
-	for (size_t i = 0; i < ARRAY_SIZE(maybe_tls); i++)
-		found += p->lo <= maybe_tls[i] && maybe_tls[i] <= p->hi;
-	return found == p->hi - p->lo + 1u;
+	for (uint32_t port = p->lo; port <= p->hi; port++)
+		if (!compiled_port_may_be_plain((uint16_t)port))
+			return false;
+	return true;
 }
 
 static uint8_t class_flags(const struct policy_dest *dest, const struct policy_ports *p)

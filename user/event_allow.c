@@ -68,6 +68,34 @@ static void add_path(struct text *t, const struct event *ev, quote_fn quote)
 		add_quoted(t, ev->path, quote);
 }
 
+static void add_ports(struct text *t, const struct event *ev)
+{
+	text_addf(t, "%u", ev->remedy_lo);
+	if (ev->remedy_hi != ev->remedy_lo)
+		text_addf(t, "-%u", ev->remedy_hi);
+}
+
+/* "example.com:443": what was checked to be a name needs no quoting */
+static void add_named(struct text *t, const struct event *ev)
+{
+	text_add_bytes(t, ev->remedy_host.p, ev->remedy_host.len);
+	text_add(t, ":");
+	add_ports(t, ev);
+}
+
+/* A question about a name has no port; what would be connected to has that of the rule. */
+static void add_address(struct text *t, const struct event *ev)
+{
+	char addr[46];
+
+	if (ev->op != EG_OP_RESOLVE) {
+		event_add_destination(t, ev);
+		return;
+	}
+	text_addf(t, event_addr_v4(ev->addr) ? "%s:" : "[%s]:", event_addr_text(ev->addr, addr));
+	add_ports(t, ev);
+}
+
 int event_allow_rule(const struct event *ev, struct text *t)
 {
 	char perm[5], perm2[5];
@@ -89,8 +117,20 @@ int event_allow_rule(const struct event *ev, struct text *t)
 		break;
 	case EVENT_REMEDY_CONNECT:
 		text_add(t, "egress: {allow: [\"");
-		event_add_destination(t, ev);
+		add_address(t, ev);
 		text_add(t, "\"]}");
+		break;
+	case EVENT_REMEDY_NAME:
+		text_add(t, "egress: {allow: [\"");
+		add_named(t, ev);
+		text_add(t, "\"]}");
+		break;
+	case EVENT_REMEDY_NAME_OPTION:
+		text_add(t, "egress: {allow: [{host: ");
+		(void)text_add_json(t, ev->remedy_host.p, ev->remedy_host.len);
+		text_add(t, ", ports: [");
+		add_ports(t, ev);
+		text_addf(t, "], %s}]}", ev->remedy_name);
 		break;
 	case EVENT_REMEDY_UNIX:
 		text_add(t, "egress: {unix: [");
@@ -137,8 +177,14 @@ int event_allow_command(const struct event *ev, struct text *t)
 		add_allow_open(t, ev);
 		break;
 	case EVENT_REMEDY_CONNECT:
+	case EVENT_REMEDY_NAME_OPTION: /* the command has no options; the address does as well */
 		text_add(t, " --allow 'connect ");
-		event_add_destination(t, ev);
+		add_address(t, ev);
+		text_add(t, "'");
+		break;
+	case EVENT_REMEDY_NAME:
+		text_add(t, " --allow 'connect ");
+		add_named(t, ev);
 		text_add(t, "'");
 		break;
 	case EVENT_REMEDY_UNIX:

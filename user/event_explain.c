@@ -111,6 +111,115 @@ static bool has_word(uint8_t proto)
 	       proto == IPPROTO_ICMP || proto == IPPROTO_ICMPV6;
 }
 
+/* ---- names ----------------------------------------------------------------------- */
+
+/* Bytes that somebody chose as a name of a policy and of ours, NUL-terminated in buf. */
+static bool policy_name(struct event_bytes b, char buf[EG_MAX_SERVER_NAME + 1])
+{
+	struct policy_dest dest = { 0 };
+	bool ok;
+
+	if (!b.len || b.len > EG_MAX_SERVER_NAME || memchr(b.p, '\0', b.len))
+		return false;
+	memcpy(buf, b.p, b.len);
+	buf[b.len] = '\0';
+	/* no wildcard, port or U-label: just what stands there */
+	if (buf[0] == '.' || buf[b.len - 1] == '.' ||
+	    buf[strspn(buf, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.")])
+		return false;
+	ok = !policy_dest_parse(buf, false, &dest, NULL, NULL) && dest.name;
+	policy_dest_clear(&dest);
+	return ok;
+}
+
+static void remedy_named(struct event *ev, struct event_bytes host, uint16_t lo, uint16_t hi,
+			 const char *option)
+{
+	ev->remedy = option ? EVENT_REMEDY_NAME_OPTION : EVENT_REMEDY_NAME;
+	ev->remedy_host = host;
+	ev->remedy_lo = lo;
+	ev->remedy_hi = hi;
+	ev->remedy_name = option;
+}
+
+/* A destination that a rule for `host` would open; a deny of that name wins over it. */
+static void explain_host(struct event *ev, const struct compiled *c, struct event_bytes host,
+			 uint16_t port)
+{
+	char name[EG_MAX_SERVER_NAME + 1];
+	uint8_t verdict;
+	uint32_t rule;
+
+	if (!policy_name(host, name) ||
+	    verdict_name(c, name, port, IPPROTO_TCP, &verdict, &rule))
+		return;
+	if (!ev->by && verdict == EG_V_DENY)
+		ev->by = rule_at(c, rule);
+	if (!verdict)
+		remedy_named(ev, host, port, port, NULL);
+}
+
+/* An address with a name: false when the name has nothing to do with it. */
+static bool explain_named(struct event *ev, const struct compiled *c)
+{
+	uint8_t verdict = 0;
+	uint32_t rule = 0;
+
+	if (ev->reason != EG_WHY_RULE)
+		return false;
+	/* refused by address whatever the name */
+	if (!verdict_egress(c, ev->addr, ev->port, ev->proto, &verdict, &rule) && verdict)
+		return false;
+	explain_host(ev, c, ev->name, ev->port);
+	return ev->remedy == EVENT_REMEDY_NAME || ev->by;
+}
+
+static void explain_question(struct event *ev, const struct compiled *c)
+{
+	char name[EG_MAX_SERVER_NAME + 1];
+	uint8_t verdict = 0;
+	uint32_t rule = 0, classes;
+
+	if (ev->reason == EG_WHY_RULE)
+		explain_host(ev, c, ev->path, 443); /* nobody said which port it will be */
+	if (ev->reason != EG_WHY_PRIVATE || !policy_name(ev->path, name))
+		return;
+	classes = verdict_name_classes(c, name);
+	ev->remedy_lo = ev->remedy_hi = 443;
+	for (uint32_t i = 0; i < c->head.nclasses; i++) {
+		if (!(classes >> i & 1))
+			continue;
+		ev->remedy_lo = c->head.classes[i].lo;
+		ev->remedy_hi = c->head.classes[i].hi;
+		break;
+	}
+	(void)verdict_egress(c, ev->addr, ev->remedy_lo, IPPROTO_TCP, &verdict, &rule);
+	if (verdict)
+		ev->by = rule_at(c, rule);
+	/* a deny holds for the address; a metadata service only opens to its own */
+	if (verdict == EG_V_DENY_HARD)
+		ev->remedy = EVENT_REMEDY_CONNECT;
+	else if (verdict != EG_V_DENY)
+		remedy_named(ev, ev->path, ev->remedy_lo, ev->remedy_hi, "private: true");
+}
+
+/* What a server was called, or that it was not, at an address that is open by name. */
+static void explain_server_name(struct event *ev, const struct compiled *c)
+{
+	char name[EG_MAX_SERVER_NAME + 1];
+
+	if (ev->reason == EG_WHY_RULE)
+		explain_host(ev, c, ev->path, ev->port);
+	if (ev->reason != EG_WHY_NO_NAME && ev->reason != EG_WHY_NOT_TLS)
+		return;
+	if (!policy_name(ev->name, name))
+		ev->remedy = EVENT_REMEDY_CONNECT;
+	else if (ev->reason == EG_WHY_NOT_TLS && compiled_port_may_be_plain(ev->port))
+		remedy_named(ev, ev->name, ev->port, ev->port, NULL);
+	else
+		remedy_named(ev, ev->name, ev->port, ev->port, "tls: off");
+}
+
 static void explain_address(struct event *ev, const struct compiled *c)
 {
 	uint8_t verdict = 0;
@@ -123,6 +232,8 @@ static void explain_address(struct event *ev, const struct compiled *c)
 		ev->remedy = EVENT_REMEDY_LISTEN;
 		return;
 	}
+	if (ev->name.len && ev->proto == IPPROTO_TCP && explain_named(ev, c))
+		return;
 	if (verdict_egress(c, ev->addr, ev->port, ev->proto, &verdict, &rule))
 		return;
 	if (!ev->by && verdict != EG_V_ALLOW)
@@ -225,8 +336,14 @@ void event_explain(struct event *ev, const struct compiled *c)
 		else
 			explain_paths(ev, c);
 		break;
+	case EVENT_OBJECT_NAME:
+		explain_question(ev, c);
+		break;
 	case EVENT_OBJECT_ADDRESS:
-		explain_address(ev, c);
+		if (ev->op == EG_OP_SERVER_NAME)
+			explain_server_name(ev, c);
+		else
+			explain_address(ev, c);
 		break;
 	case EVENT_OBJECT_UNIX:
 		explain_unix(ev, c);

@@ -44,6 +44,8 @@ static const char *const op_names[EG_OP_MAX] = {
 	[EG_OP_UNIX] = "unix",
 	[EG_OP_NETLINK] = "netlink",
 	[EG_OP_SOCKOPT] = "sockopt",
+	[EG_OP_RESOLVE] = "resolve",
+	[EG_OP_SERVER_NAME] = "server-name",
 	[EG_OP_MOUNT] = "mount",
 	[EG_OP_BPF] = "bpf",
 	[EG_OP_PTRACE] = "ptrace",
@@ -70,6 +72,9 @@ static const char *const reason_names[EG_WHY_MAX] = {
 	[EG_WHY_REVOKED] = "revoked",
 	[EG_WHY_GUARD] = "guard",
 	[EG_WHY_DEAD] = "dead",
+	[EG_WHY_PRIVATE] = "private",
+	[EG_WHY_NO_NAME] = "no-name",
+	[EG_WHY_NOT_TLS] = "not-tls",
 	[EG_WHY_FAILURE] = "failure",
 };
 
@@ -88,6 +93,9 @@ static const char *const reason_words[EG_WHY_MAX] = {
 	[EG_WHY_REVOKED] = "no longer allowed",
 	[EG_WHY_GUARD] = "never allowed in a sandbox",
 	[EG_WHY_DEAD] = "the sandbox is gone",
+	[EG_WHY_PRIVATE] = "the name may not have this address, which is not a public one",
+	[EG_WHY_NO_NAME] = "no server name, or not all of it in one piece",
+	[EG_WHY_NOT_TLS] = "neither TLS nor HTTP, so that no server name can be checked",
 	[EG_WHY_FAILURE] = "internal failure",
 };
 
@@ -173,6 +181,15 @@ static const struct word caps[] = {
 	{ CAP_PERFMON, "perfmon" }, { CAP_BPF, "bpf" }, { 40, "checkpoint" },
 };
 
+/* RFC 1035 3.2.2 and the registry of DNS parameters */
+static const struct word qtypes[] = {
+	{ 1, "A" }, { 2, "NS" }, { 5, "CNAME" }, { 6, "SOA" }, { 12, "PTR" }, { 13, "HINFO" },
+	{ 15, "MX" }, { 16, "TXT" }, { 28, "AAAA" }, { 33, "SRV" }, { 35, "NAPTR" },
+	{ 39, "DNAME" }, { 43, "DS" }, { 44, "SSHFP" }, { 46, "RRSIG" }, { 48, "DNSKEY" },
+	{ 52, "TLSA" }, { 64, "SVCB" }, { 65, "HTTPS" }, { 251, "IXFR" }, { 252, "AXFR" },
+	{ 255, "ANY" }, { 257, "CAA" },
+};
+
 static const struct {
 	const struct word *words;
 	size_t n;
@@ -181,6 +198,7 @@ static const struct {
 	[EVENT_NAMES_FAMILY] = { families, ARRAY_SIZE(families) },
 	[EVENT_NAMES_TYPE] = { types, ARRAY_SIZE(types) },
 	[EVENT_NAMES_CAP] = { caps, ARRAY_SIZE(caps) },
+	[EVENT_NAMES_QTYPE] = { qtypes, ARRAY_SIZE(qtypes) },
 };
 
 /* the C library's own lists, over all the numbers they can have */

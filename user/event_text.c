@@ -73,12 +73,38 @@ static void add_aux(struct text *t, const struct event *ev)
 	}
 }
 
+static void add_beside(struct text *t, const char *p, size_t len)
+{
+	if (!len)
+		return;
+	text_add(t, " (");
+	text_add_escaped(t, p, len);
+	text_add(t, ")");
+}
+
 static void add_object(struct text *t, const struct event *ev)
 {
+	char addr[INET6_ADDRSTRLEN], type[EVENT_NAME_MAX];
+
 	switch (event_object(ev)) {
 	case EVENT_OBJECT_ADDRESS:
+		if (ev->path.len) {
+			text_add(t, " ");
+			text_add_escaped(t, ev->path.p, ev->path.len);
+			text_add(t, " at");
+		}
 		text_add(t, " ");
 		event_add_destination(t, ev);
+		add_beside(t, ev->name.p, ev->name.len);
+		break;
+	case EVENT_OBJECT_NAME:
+		text_add(t, " ");
+		text_add_escaped(t, ev->path.p, ev->path.len);
+		text_addf(t, " %s", event_name(EVENT_NAMES_QTYPE, (uint32_t)ev->aux, type));
+		if (ev->reason == EG_WHY_PRIVATE) {
+			(void)event_addr_text(ev->addr, addr);
+			add_beside(t, addr, strlen(addr));
+		}
 		break;
 	case EVENT_OBJECT_SOCKET:
 		text_add(t, " ");

@@ -78,6 +78,7 @@ enum event_names {
 	EVENT_NAMES_FAMILY, /* AF_* */
 	EVENT_NAMES_TYPE, /* SOCK_* */
 	EVENT_NAMES_CAP, /* CAP_* */
+	EVENT_NAMES_QTYPE, /* of a DNS question */
 	EVENT_NAMES_SIGNAL,
 	EVENT_NAMES_ERRNO,
 };

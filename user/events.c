@@ -13,6 +13,14 @@
 
 #define MAX_ERRNO 4095 /* include/linux/err.h */
 
+static uint64_t now(clockid_t clock)
+{
+	struct timespec ts = { 0 };
+
+	(void)clock_gettime(clock, &ts); /* cannot fail for these clocks */
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
 /* ---- one record ------------------------------------------------------------------ */
 
 /* A record with a number that JSON readers could not hold is not one of ours. */
@@ -96,10 +104,39 @@ enum event_object event_object(const struct event *ev)
 		return ev->path.len ? EVENT_OBJECT_UNIX : EVENT_OBJECT_ADDRESS;
 	case EG_OP_UNIX:
 		return EVENT_OBJECT_UNIX;
+	case EG_OP_RESOLVE:
+		return EVENT_OBJECT_NAME;
+	case EG_OP_SERVER_NAME:
+		return EVENT_OBJECT_ADDRESS;
 	default:
 		/* a guard names an object only when its program found one */
 		return ev->path.len ? EVENT_OBJECT_PATH : EVENT_OBJECT_NONE;
 	}
+}
+
+size_t event_make_resolve(const struct event_resolve *r, char buf[EVENT_RESOLVE_MAX])
+{
+	struct eg_event h = {
+		.time = now(CLOCK_BOOTTIME),
+		.seq = r->seq,
+		.sandbox = r->sandbox,
+		.aux = r->qtype,
+		.suppressed = r->suppressed,
+		.lost = r->lost,
+		.uid = r->uid,
+		.serial = r->serial,
+		.op = EG_OP_RESOLVE,
+		.reason = r->addr ? EG_WHY_PRIVATE : EG_WHY_RULE,
+		.verdict = r->audit ? EG_VERDICT_AUDIT : EG_VERDICT_DENIED,
+		.path_len = (__u16)strnlen(r->name, EVENT_RESOLVE_NAME),
+	};
+
+	_Static_assert(EVENT_RESOLVE_MAX == sizeof(h) + EVENT_RESOLVE_NAME, "a record and a name");
+	if (r->addr)
+		memcpy(h.addr, r->addr, sizeof(h.addr));
+	memcpy(buf, &h, sizeof(h));
+	memcpy(buf + sizeof(h), r->name, h.path_len);
+	return sizeof(h) + h.path_len;
 }
 
 /* ---- sequence numbers ------------------------------------------------------------- */
@@ -197,14 +234,6 @@ static void account(struct events *e, struct event *ev)
 
 /* ---- the consumer ------------------------------------------------------------------- */
 
-static uint64_t now(clockid_t clock)
-{
-	struct timespec ts = { 0 };
-
-	(void)clock_gettime(clock, &ts); /* cannot fail for these clocks */
-	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-}
-
 static void set_clock(struct events *e)
 {
 	e->boot_to_real = (int64_t)(now(CLOCK_REALTIME) - now(CLOCK_BOOTTIME));
@@ -218,7 +247,17 @@ static void deliver(struct events *e, struct event *ev)
 	e->ops.sink(e->ops.ctx, ev);
 }
 
-void events_feed(struct events *e, const void *record, size_t len)
+static void add_name(const struct events *e, struct event *ev)
+{
+	const char *name = NULL;
+
+	if (e->ops.name_of && event_object(ev) == EVENT_OBJECT_ADDRESS)
+		name = e->ops.name_of(e->ops.ctx, ev->sandbox, ev->addr);
+	if (name)
+		ev->name = (struct event_bytes){ name, strlen(name) };
+}
+
+static void feed(struct events *e, const void *record, size_t len)
 {
 	struct event ev;
 
@@ -228,15 +267,22 @@ void events_feed(struct events *e, const void *record, size_t len)
 	}
 	e->stats.consumed++;
 	account(e, &ev);
+	add_name(e, &ev);
 	event_explain(&ev, e->ops.find(e->ops.ctx, ev.serial));
 	deliver(e, &ev);
+}
+
+void events_feed(struct events *e, const void *record, size_t len)
+{
+	set_clock(e);
+	feed(e, record, len);
 }
 
 static int consume_one(void *ctx, void *record, size_t len)
 {
 	struct events *e = ctx;
 
-	events_feed(e, record, len);
+	feed(e, record, len);
 	e->taken++;
 	/* libbpf frees the record first, then stops and returns this error */
 	return --e->budget ? 0 : -ECANCELED;

@@ -33,7 +33,8 @@ struct event_bytes {
 enum event_object {
 	EVENT_OBJECT_NONE, /* a guard: op and aux say it all */
 	EVENT_OBJECT_PATH, /* path, and path2 for rename and link */
-	EVENT_OBJECT_ADDRESS, /* addr, port, proto */
+	EVENT_OBJECT_ADDRESS, /* addr, port, proto, name; path: the server name presented there */
+	EVENT_OBJECT_NAME, /* path: the name asked for, aux: query type; addr: see EG_WHY_PRIVATE */
 	EVENT_OBJECT_UNIX, /* path: a path, or '@' and an abstract name */
 	EVENT_OBJECT_SOCKET, /* family, type, protocol in aux */
 };
@@ -43,6 +44,9 @@ enum event_remedy {
 	EVENT_REMEDY_NONE, /* no rule can allow it */
 	EVENT_REMEDY_OPEN, /* files: {PATH: PERM} */
 	EVENT_REMEDY_CONNECT, /* egress: {allow: [ADDRESS:PORT/PROTO]} */
+	EVENT_REMEDY_NAME, /* egress: {allow: [HOST:PORT]} */
+	/* egress: {allow: [{host: HOST, ports: [PORT], OPTION}]}, or the address */
+	EVENT_REMEDY_NAME_OPTION,
 	EVENT_REMEDY_UNIX, /* egress: {unix: [NAME]} */
 	EVENT_REMEDY_SOCKET, /* egress: {sockets: [KIND]} */
 	EVENT_REMEDY_LISTEN, /* egress: {listen: {PORT: host}} */
@@ -78,6 +82,7 @@ struct event {
 	uint16_t port; /* HOST byte order */
 	uint8_t addr[16]; /* network byte order, IPv4 mapped */
 	struct event_bytes comm, path, path2, exe; /* point into the record */
+	struct event_bytes name; /* addresses: that sandbox resolved it from; empty: not known */
 
 	/* set by event_explain(); `by` belongs to the version */
 	bool explained; /* the version was found: by == NULL means the default decided */
@@ -86,7 +91,9 @@ struct event {
 	uint8_t remedy_perm; /* EG_R …: for EVENT_REMEDY_OPEN, what path must get */
 	uint8_t remedy_perm2; /* the same for path2; 0: path2 is in order */
 	bool remedy_same; /* `by` names path itself: it is to be replaced, spelt the same */
-	const char *remedy_name; /* static: socket kind or privilege */
+	const char *remedy_name; /* static: socket kind, privilege, or option of a destination */
+	struct event_bytes remedy_host; /* name or path */
+	uint16_t remedy_lo, remedy_hi; /* host byte order: ports of remedy_host */
 };
 
 /*
@@ -113,6 +120,11 @@ struct events_ops {
 	const struct compiled *(*find)(void *ctx, uint32_t serial);
 	/* The uid who asked for a sandbox, or -1. May be NULL. */
 	int64_t (*owner)(void *ctx, uint64_t sandbox);
+	/*
+	 * The name that a sandbox resolved an address from, or NULL; valid until the
+	 * sink returns. May be NULL.
+	 */
+	const char *(*name_of)(void *ctx, uint64_t sandbox, const uint8_t addr[16]);
 	/* Called once an event, in ring order; must not block or keep pointers. */
 	void (*sink)(void *ctx, const struct event *ev);
 	void *ctx;
@@ -133,8 +145,32 @@ struct events_stats {
 int events_new(int ring_fd, const struct events_ops *ops, struct events **out);
 void events_free(struct events *e);
 
-/* One record, as events_consume() does for each: for tests and measurements. */
+/*
+ * One record, as events_consume() does for each. For those made in user space:
+ * consume what is in the ring before, or its sequence numbers come late.
+ */
 void events_feed(struct events *e, const void *record, size_t len);
+
+/*
+ * The record of a refused name (EG_OP_RESOLVE), which the kernel has no part in.
+ * What counts events in the sandbox's slot is the caller's: seq is ev_seq after
+ * it was raised by one, and `denied` is to be raised too.
+ */
+struct event_resolve {
+	uint64_t seq, sandbox;
+	uint64_t suppressed, lost; /* of the slot */
+	uint32_t serial; /* version that judged */
+	uint32_t uid; /* who asked for the sandbox */
+	bool audit;
+	const char *name; /* as text; cut when over EVENT_RESOLVE_NAME bytes */
+	uint16_t qtype;
+	const uint8_t *addr; /* the private address in its answer; NULL: the name is refused */
+};
+#define EVENT_RESOLVE_NAME 1024u
+#define EVENT_RESOLVE_MAX (120 + EVENT_RESOLVE_NAME)
+
+/* The length of the record in buf, for events_feed(). */
+size_t event_make_resolve(const struct event_resolve *r, char buf[EVENT_RESOLVE_MAX]);
 
 /* Readable (level-triggered) while records wait; for sd_event_add_io() or poll(). */
 int events_fd(const struct events *e);

@@ -16,7 +16,9 @@
 #include "eventlog.h"
 
 static const char policy_text[] = "version: 1\n"
-				  "egress: {allow: [\"192.0.2.0/24:443\"], deny: [198.51.100.0/24]}\n"
+				  "egress:\n"
+				  "  allow: [\"192.0.2.0/24:443\", \"*.example.com\", in.test:8443]\n"
+				  "  deny: [198.51.100.0/24, .evil.test]\n"
 				  "files: {/usr: rx, /work: rwxc, \"**/.env\": none}\n";
 static struct compiled *compiled;
 
@@ -63,6 +65,8 @@ static void check_back(const struct event *ev, const struct text *json)
 	must(here.len == there.len && memcmp(here.p, there.p, here.len) == 0);
 	must(event_object(ev) == EVENT_OBJECT_SOCKET || parsed.ev.path.len == ev->path.len);
 	must(!parsed.ev.path.len || memcmp(parsed.ev.path.p, ev->path.p, ev->path.len) == 0);
+	must(!ev->name.len || (parsed.ev.name.len == ev->name.len &&
+			       !memcmp(parsed.ev.name.p, ev->name.p, ev->name.len)));
 	event_parsed_free(&parsed);
 	text_free(&here);
 	text_free(&there);
@@ -93,6 +97,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	}
 	ev.time_ns = ev.boot_ns;
+	/* as a consumer that knows names would */
+	if (event_object(&ev) == EVENT_OBJECT_ADDRESS && ev.serial % 4 < 2)
+		ev.name = ev.exe;
 	event_explain(&ev, ev.serial % 2 ? compiled : NULL);
 	must(!event_to_json(&ev, &json));
 	check_printable(&json);
