@@ -13,7 +13,7 @@ static const struct verb {
 	const char *usage;
 } verbs[] = {
 	{ "open ", "files:\n", "open PATH PERM" },
-	{ "connect ", "egress:\n  allow:\n", "connect ADDRESS:PORT[/tcp|/udp]" },
+	{ "connect ", "egress:\n  allow:\n", "connect HOST:PORT[/tcp|/udp]" },
 	{ "unix ", "  unix:\n", "unix PATH or unix @NAME" },
 	{ "socket ", "  sockets:\n", "socket KIND" },
 	{ "privilege ", "privileges:\n", "privilege NAME" },

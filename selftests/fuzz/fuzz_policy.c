@@ -81,6 +81,8 @@ static void ask(const struct compiled *c)
 	static const char *const paths[] = { "/", "/usr/bin/sh", "/proc/12/mem", "/w/.env",
 					     "/data/u/.ssh/id", "/a/b/c/d/e/f" };
 	static const char *const sockets[] = { "@", "@x", "/run/x", "/run/docker.sock" };
+	static const char *const names[] = { "example.org", "www.example.org", "a.b.test", "test",
+					     "xn--mnchen-3ya.test" };
 	uint8_t addr[16] = { [10] = 0xff, [11] = 0xff, [12] = 10 }, out;
 	char text[1024];
 	uint32_t rule;
@@ -97,7 +99,14 @@ static void ask(const struct compiled *c)
 		(void)verdict_egress(c, addr, (uint16_t)(i * 1021), i & 1 ? 6 : 17, &out, &rule);
 		require(out <= EG_V_ALLOW && rule <= c->nrules, "a wrong verdict");
 	}
-	(void)verdict_name(c, "www.example.org", 443, 6, &out, &rule);
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		bool open = verdict_class_flags(c, verdict_name_classes(c, names[i]), 443, 6, &out);
+
+		require(!verdict_name(c, names[i], 443, 6, &out, &rule), "no answer about a name");
+		require(open == (out == EG_V_ALLOW) && !rule == !out && rule <= c->nrules,
+			"names and classes disagree");
+	}
+	require(c->head.nclasses <= EG_MAX_CLASSES, "too many classes");
 	for (uint32_t i = 0; i < c->nprefixes; i++)
 		require((uint64_t)c->prefixes[i].first + c->prefixes[i].count <= c->nports,
 			"ports out of bounds");
