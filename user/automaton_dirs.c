@@ -430,7 +430,7 @@ int dirs_build(const struct tree *t, const struct names *names, struct dirs *d, 
 		err = graph_merge(&b.g, t, names, d);
 	if (!err)
 		err = graph_rows(&b.g, d, rows);
-	/* states cost time too; there is a limit to them, so that this one counts for nothing else */
+	/* states cost time too: only for the search, since they have a limit of their own */
 	d->work = b.work + (uint64_t)STATE_WORK * b.g.states.n;
 	intern_fini(&b.sets);
 	vec_free(&b.set);

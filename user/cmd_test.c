@@ -72,8 +72,8 @@ static const char *name_note(const struct answer *a)
 	if (a->flags & EG_CL_PROXY)
 		return "the names that it is asked for are judged by the same rules";
 	if (a->flags & EG_CL_TLS_OFF)
-		return "tls: off: the server's name is not checked, any server at its addresses will "
-		       "do";
+		return "tls: off: the server's name is not checked, any server at its addresses "
+		       "will do";
 	if (a->flags & EG_CL_TLS_MAYBE)
 		return "the server's name is checked if the connection begins with TLS or HTTP";
 	if (a->flags & EG_CL_PRIVATE)

@@ -76,8 +76,8 @@ static int add_name(struct build *b, const struct policy_dest *dest, bool deny, 
 
 	if (!err && !deny && !*dest->name)
 		err = comp_notice(b->k, &dest->at,
-				  "\"%s\" opens every name, the attacker's too: what the sandbox may "
-				  "read can leave through it", dest->text);
+				  "\"%s\" opens every name, the attacker's too: what the sandbox "
+				  "may read can leave through it", dest->text);
 	return err;
 }
 

@@ -92,8 +92,8 @@ static int name_error(struct build *b, int code, uint32_t rule, const char *fmt,
 static int too_many_classes(struct build *b, uint32_t rule)
 {
 	return name_error(b, -E2BIG, rule,
-			  "with it names need more than %u different ranges of ports (each with its "
-			  "tls, private and proxy): expected the same ports at more names",
+			  "with it names need more than %u different ranges of ports (each with "
+			  "its tls, private and proxy): expected the same ports at more names",
 			  EG_MAX_CLASSES);
 }
 

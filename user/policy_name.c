@@ -86,8 +86,8 @@ static int check_label(const struct name_parse *p, const char *s, size_t n)
 		return fail(p, "bad name \"%s\": an empty label: expected letters, digits or - "
 			    "between dots", p->text);
 	if (n > LABEL_MAX_LEN)
-		return fail(p, "bad name \"%s\": a label of %zu bytes: expected at most %d", p->text,
-			    n, LABEL_MAX_LEN);
+		return fail(p, "bad name \"%s\": a label of %zu bytes: expected at most %d",
+			    p->text, n, LABEL_MAX_LEN);
 	for (size_t i = 0; i < n; i++) {
 		if (s[i] == '*')
 			return fail(p, "bad name \"%s\": * stands only at the beginning, before a "
@@ -97,8 +97,8 @@ static int check_label(const struct name_parse *p, const char *s, size_t n)
 				    "letters, digits, - and dots", p->text, s[i]);
 	}
 	if (s[0] == '-' || s[n - 1] == '-')
-		return fail(p, "bad name \"%s\": label \"%.*s\" begins or ends with -", p->text, len,
-			    s);
+		return fail(p, "bad name \"%s\": label \"%.*s\" begins or ends with -", p->text,
+			    len, s);
 	if (n >= 4 && s[2] == '-' && s[3] == '-' &&
 	    (!str_starts(s, "xn--") || !punycode_ok(s + 4, n - 4)))
 		return fail(p, "bad name \"%s\": label \"%.*s\" is not a valid IDNA label", p->text,
@@ -137,8 +137,8 @@ static int to_ascii(const struct name_parse *p, char *name, char **out)
 	if (err == IDN2_MALLOC)
 		return diag_set(p->d, -ENOMEM, "out of memory");
 	if (err)
-		return fail(p, "bad name \"%s\": %s: expected a name that IDNA allows, or its ASCII "
-			    "form (xn--…)", p->text, idn2_strerror(err));
+		return fail(p, "bad name \"%s\": %s: expected a name that IDNA allows, or its "
+			    "ASCII form (xn--…)", p->text, idn2_strerror(err));
 	*out = strdup((char *)ascii);
 	idn2_free(ascii);
 	return *out ? 0 : diag_set(p->d, -ENOMEM, "out of memory");

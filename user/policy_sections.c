@@ -285,9 +285,12 @@ static int check_handing_over(struct pol *c, const struct ynode *n, const struct
 		return pol_bad(c, n, "loopback port %s hands the sandbox away: %s: expected "
 			       "{port: %s, unsafe: true} if that is meant", dest->text, why,
 			       dest->text);
+	/* an address cannot be marked as a proxy: see dest_from_map() */
 	return pol_bad(c, n, "\"%s\" hands the sandbox away: %s: expected %sunsafe: true beside "
 		       "host if that is meant", dest->text, why,
-		       dest->name && strstr(why, "proxy") ? "proxy: true (names in CONNECT are judged), or " : "");
+		       dest->name && strstr(why, "proxy") ?
+			       "proxy: true (names in CONNECT are judged), or " :
+			       "");
 }
 
 static int add_dest(struct pol *c, const struct ynode *n, bool deny, struct policy_dests *list)

@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../user/automaton.h"
+#include "automaton_help.h"
 
 #include "../../bpf/dfa.h"
 #include "gen_rules.h"
@@ -24,19 +24,6 @@
 #define ALL EG_PERM_ALL
 
 static const uint8_t no_default[AUTOMATON_SPACES];
-
-static struct automaton *compile(const struct automaton_rule *rules, size_t n,
-				 const uint8_t defaults[AUTOMATON_SPACES])
-{
-	struct automaton_error err = {};
-	struct automaton *a = NULL;
-	int ret = automaton_compile(rules, n, defaults, &a, &err);
-
-	if (ret)
-		fail_msg("rule %zu, byte %zu: %s (expected %s)", err.rule, err.offset, err.msg,
-			 err.expected);
-	return a;
-}
 
 /* ---- states ---------------------------------------------------------------------------- */
 
@@ -56,7 +43,7 @@ static void same_rules_same_state(void **state)
 		{ "/w/also/ro", 3, R, 0 }, { "/w/more", 4, ALL, 0 }, { "/w/s", 5, 0, 0 },
 		{ "/v", 6, ALL, 0 },	   { "/v/x", 7, ALL, 0 },
 	};
-	struct automaton *a = compile(rules, 8, no_default);
+	struct automaton *a = automaton_help(rules, 8, no_default);
 	uint32_t anywhere = path_state(a, "/w/node_modules/x");
 
 	(void)state;
@@ -77,7 +64,7 @@ static void same_rules_same_state(void **state)
 static void dead_states_stay_dead(void **state)
 {
 	static const struct automaton_rule rules[] = { { "/a/b", 0, R, 0 }, { "/c", 1, 0, 0 } };
-	struct automaton *a = compile(rules, 2, no_default);
+	struct automaton *a = automaton_help(rules, 2, no_default);
 
 	(void)state;
 	assert_int_not_equal(path_state(a, "/a"), 0); /* perm 0, but something below */
@@ -232,7 +219,7 @@ static void bounds_and_minimality(void **state)
 
 		gen_set(&g, &set);
 		set.n = set.n % 9;
-		a = compile(set.rules, set.n, set.defaults);
+		a = automaton_help(set.rules, set.n, set.defaults);
 		w.set = &set;
 		w.dfa = (const struct eg_dfa *)(const void *)automaton_image(a, &n);
 		w.names = automaton_starts(a)->names;
@@ -264,7 +251,7 @@ static void relocation(void **state)
 		char path[GEN_PATH_MAX];
 
 		gen_set(&g, &set);
-		a = compile(set.rules, set.n, set.defaults);
+		a = automaton_help(set.rules, set.n, set.defaults);
 		image = automaton_image(a, &n);
 		s = automaton_starts(a);
 		if (!at)
@@ -300,7 +287,7 @@ static void large_policy(void **state)
 
 	(void)state;
 	assert_non_null(rules);
-	a = compile(rules, N, no_default);
+	a = automaton_help(rules, N, no_default);
 	automaton_stats(a, &st);
 	assert_true(st.slots < AUTOMATON_MAX_SLOTS);
 	for (int i = 0; i < 200; i++) {

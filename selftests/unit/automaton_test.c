@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../user/automaton.h"
+#include "automaton_help.h"
 
 #define R EG_R
 #define W EG_W
@@ -24,19 +24,6 @@
 #define ALL EG_PERM_ALL
 
 static const uint8_t no_default[AUTOMATON_SPACES];
-
-static struct automaton *compile(const struct automaton_rule *rules, size_t n,
-				 const uint8_t defaults[AUTOMATON_SPACES])
-{
-	struct automaton_error err = {};
-	struct automaton *a = NULL;
-	int ret = automaton_compile(rules, n, defaults, &a, &err);
-
-	if (ret)
-		fail_msg("rule %zu, byte %zu: %s (expected %s)", err.rule, err.offset, err.msg,
-			 err.expected);
-	return a;
-}
 
 /* ---- which permission is in force -------------------------------------------------- */
 
@@ -320,7 +307,7 @@ static void check_semantics(const struct semantics *s, enum automaton_space spac
 	for (; n < 8 && s->rule[n].pattern; n++)
 		rules[n] = (struct automaton_rule){ s->rule[n].pattern, (uint32_t)n,
 						    s->rule[n].perm, (uint8_t)space };
-	a = compile(rules, n, defaults);
+	a = automaton_help(rules, n, defaults);
 	check_asks(a, s, 12, space);
 	automaton_free(a);
 }
@@ -345,7 +332,7 @@ static void unix_paths(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
 		check_semantics(&table[i], AUTOMATON_UNIX);
-	a = compile(rules, 3, no_default);
+	a = automaton_help(rules, 3, no_default);
 	assert_int_equal(automaton_perm(a, AUTOMATON_UNIX, "/run/a", 6), W);
 	assert_int_equal(automaton_perm(a, AUTOMATON_PATHS, "/run/a", 6), R);
 	assert_int_equal(automaton_perm(a, AUTOMATON_UNIX, "/run/b", 6), 0);
@@ -382,7 +369,7 @@ static void abstract_names(void **state)
 
 	(void)state;
 	check_semantics(&s, AUTOMATON_UNIX);
-	a = compile(&zero, 1, no_default);
+	a = automaton_help(&zero, 1, no_default);
 	assert_int_equal(automaton_perm(a, AUTOMATON_UNIX, "@b\0c", 4), W);
 	memset(max, 'b', sizeof(max));
 	max[0] = '@';
@@ -400,7 +387,7 @@ static void long_names(void **state)
 
 	(void)state;
 	memset(pattern + 1, 'n', 255);
-	a = compile(rules, 2, no_default);
+	a = automaton_help(rules, 2, no_default);
 	memset(path + 1, 'n', 256);
 	assert_int_equal(automaton_perm(a, 0, path, 256), R);
 	assert_int_equal(automaton_perm(a, 0, path, 255), 0);
@@ -417,7 +404,7 @@ static void deep_paths(void **state)
 	static const struct automaton_rule rules[] = { { "**/x", 0, R, 0 },
 						       { "/a/**/b/**/c", 1, W, 0 } };
 	char path[EG_PATH_MAX];
-	struct automaton *a = compile(rules, 2, no_default);
+	struct automaton *a = automaton_help(rules, 2, no_default);
 	size_t n = 0;
 
 	(void)state;
@@ -435,7 +422,7 @@ static void deep_paths(void **state)
 static void no_rules(void **state)
 {
 	static const uint8_t defaults[AUTOMATON_SPACES] = { R, W };
-	struct automaton *a = compile(NULL, 0, defaults);
+	struct automaton *a = automaton_help(NULL, 0, defaults);
 	uint32_t id, n;
 	uint8_t perm;
 
@@ -445,150 +432,10 @@ static void no_rules(void **state)
 	assert_int_equal(automaton_perm(a, AUTOMATON_UNIX, "@a", 2), W);
 	assert_false(automaton_rule_for(a, AUTOMATON_PATHS, "/", 1, &id, &perm));
 	automaton_free(a);
-	a = compile(NULL, 0, no_default);
+	a = automaton_help(NULL, 0, no_default);
 	assert_int_equal(automaton_starts(a)->path, 0);
 	(void)automaton_image(a, &n);
 	assert_true(n < 1024);
-	automaton_free(a);
-}
-
-/* ---- what is refused ------------------------------------------------------------------ */
-
-static void refusals(void **state)
-{
-	static const struct {
-		const char *pattern;
-		size_t offset;
-		const char *says;
-		uint8_t space;
-	} bad[] = {
-		{ "", 0, "absolute", 0 },
-		{ "a/b", 0, "absolute", 0 },
-		{ "*/b", 0, "absolute", 0 },
-		{ "**b/c", 0, "absolute", 0 },
-		{ "/a//b", 3, "no name", 0 },
-		{ "//", 1, "no name", 0 },
-		{ "/a//", 3, "no name", 0 },
-		{ "/a/./b", 3, "\".\"", 0 },
-		{ "/..", 1, "\"..\"", 0 },
-		{ "/a/\\../b", 3, "\"..\"", 0 },
-		{ "/a**", 2, "whole names", 0 },
-		{ "/**a", 1, "whole names", 0 },
-		{ "/a/[a-z", 3, "no end", 0 },
-		{ "/a/[]", 3, "no end", 0 },
-		{ "/a/[", 3, "no end", 0 },
-		{ "/a/[!", 3, "no end", 0 },
-		{ "/a/[a\\", 3, "no end", 0 },
-		{ "/a/[z-a]", 4, "wrong way", 0 },
-		{ "/a/[a/b]", 3, "never '/'", 0 },
-		{ "/a/[\xc3\xa4]", 4, "several", 0 },
-		{ "/a/[[:alpha:]]", 4, "named classes", 0 },
-		{ "/a\\", 2, "escapes nothing", 0 },
-		{ "/a\\/b", 2, "no escape", 0 },
-		{ "@a", 0, "absolute", AUTOMATON_PATHS },
-		{ "@", 1, "empty", AUTOMATON_UNIX },
-		{ "@a**", 2, "whole names", AUTOMATON_UNIX },
-	};
-
-	(void)state;
-	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-		struct automaton_rule rules[] = { { "/ok", 0, R, 0 },
-						  { bad[i].pattern, 1, R, bad[i].space } };
-		struct automaton *a = (void *)1;
-		struct automaton_error err = {};
-
-		assert_int_equal(automaton_compile(rules, 2, no_default, &a, &err), -EINVAL);
-		assert_ptr_equal(a, (void *)1);
-		if (err.rule != 1 || err.offset != bad[i].offset || !strstr(err.msg, bad[i].says) ||
-		    !err.expected[0])
-			fail_msg("%s: rule %zu, byte %zu: %s (expected %s)", bad[i].pattern,
-				 err.rule, err.offset, err.msg, err.expected);
-		assert_int_equal(automaton_compile(rules, 2, no_default, &a, NULL), -EINVAL);
-	}
-}
-
-static void too_long(void **state)
-{
-	char pattern[EG_PATH_MAX + 2] = "/";
-	struct automaton_rule rule = { pattern, 0, R, 0 };
-	struct automaton_error err = {};
-	struct automaton *a;
-
-	(void)state;
-	memset(pattern + 1, 'n', 256);
-	assert_int_equal(automaton_compile(&rule, 1, no_default, &a, &err), -EINVAL);
-	assert_non_null(strstr(err.msg, "256 bytes"));
-	memset(pattern, '/', EG_PATH_MAX);
-	for (size_t i = 1; i < EG_PATH_MAX; i += 2)
-		pattern[i] = 'a';
-	assert_int_equal(automaton_compile(&rule, 1, no_default, &a, &err), -EINVAL);
-	assert_non_null(strstr(err.msg, "4096 bytes"));
-	memset(pattern, 'n', 200);
-	strcpy(pattern + 200, "");
-	memcpy(pattern, "@n", 2);
-	rule.space = AUTOMATON_UNIX;
-	assert_int_equal(automaton_compile(&rule, 1, no_default, &a, &err), -EINVAL);
-	rule = (struct automaton_rule){ "/a", 0, 16, 0 };
-	assert_int_equal(automaton_compile(&rule, 1, no_default, &a, &err), -EINVAL);
-	rule = (struct automaton_rule){ "/a", 0, R, AUTOMATON_SPACES };
-	assert_int_equal(automaton_compile(&rule, 1, no_default, &a, &err), -EINVAL);
-}
-
-/* Wildcards that multiply are refused with the limit, and with the rule that was one too many. */
-static void limits(void **state)
-{
-	enum { N = 40 };
-	struct automaton_rule rules[N + 1];
-	char text[N][64];
-	struct automaton_error err = {};
-	struct automaton *a = NULL;
-
-	(void)state;
-	for (uint32_t i = 0; i < N; i++) {
-		(void)snprintf(text[i], sizeof(text[i]), "/d%u/*%c%c*", i, 'a' + i % 26,
-			       'A' + i / 26);
-		rules[i] = (struct automaton_rule){ text[i], i, R, 0 };
-	}
-	rules[N] = (struct automaton_rule){ "/last", N, R, 0 };
-	assert_int_equal(automaton_compile(rules, N + 1, no_default, &a, &err), -E2BIG);
-	assert_null(a);
-	assert_non_null(strstr(err.msg, "AUTOMATON_MAX_"));
-	assert_in_range(err.rule, 8, N - 1);
-	/* and it really is that one */
-	a = compile(rules, err.rule, no_default);
-	automaton_free(a);
-	assert_int_equal(automaton_compile(rules, err.rule + 1, no_default, &a, NULL), -E2BIG);
-}
-
-static void star_and_questions(void **state)
-{
-	static const struct automaton_rule rule = { "/*a????????????????????????", 0, R, 0 };
-	struct automaton_error err = {};
-	struct automaton *a = NULL;
-
-	(void)state;
-	assert_int_equal(automaton_compile(&rule, 1, no_default, &a, &err), -E2BIG);
-	assert_int_equal(err.rule, 0);
-}
-
-/* Patterns that all mean the same do not multiply. */
-static void same_patterns_merge(void **state)
-{
-	enum { N = 60 };
-	struct automaton_rule rules[N];
-	struct automaton_stats st;
-	struct automaton *a;
-	char text[N][64];
-
-	(void)state;
-	for (uint32_t i = 0; i < N; i++) {
-		(void)snprintf(text[i], sizeof(text[i]), "**/*%c%c*", 'a' + i % 26, 'A' + i / 26);
-		rules[i] = (struct automaton_rule){ text[i], i, 0, 0 };
-	}
-	a = compile(rules, N, (const uint8_t[AUTOMATON_SPACES]){ R, 0 });
-	automaton_stats(a, &st);
-	assert_true(st.name_states < 2000);
-	assert_int_equal(st.dir_states, 1); /* all but what is refused for ever */
 	automaton_free(a);
 }
 
@@ -601,11 +448,6 @@ int main(void)
 		cmocka_unit_test(long_names),
 		cmocka_unit_test(deep_paths),
 		cmocka_unit_test(no_rules),
-		cmocka_unit_test(refusals),
-		cmocka_unit_test(too_long),
-		cmocka_unit_test(limits),
-		cmocka_unit_test(star_and_questions),
-		cmocka_unit_test(same_patterns_merge),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

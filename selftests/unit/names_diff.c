@@ -40,7 +40,8 @@ struct set {
 };
 
 /* few, so that they meet; some begin or end like others */
-static const char *const labels[] = { "a", "b", "ab", "ba", "a-b", "x", "xn--p1ai", "_s", "0", "com" };
+static const char *const labels[] = { "a", "b", "ab", "ba", "a-b", "x", "xn--p1ai",
+				     "_s", "0", "com" };
 static const uint16_t ports[] = { 1, 22, 79, 80, 81, 442, 443, 444, 8000, 8080, 9000, 65535 };
 
 static void make_name(struct gen *g, char *out, uint32_t depth)
@@ -148,8 +149,7 @@ static bool covers_port(const struct rule *r, uint16_t port)
 /* 22 on its own has a default of its own: see compile_names.c */
 static uint8_t rule_flags(const struct rule *r, uint16_t port)
 {
-	uint8_t flags = (r->off ? EG_CL_TLS_OFF : 0) | (r->private ? EG_CL_PRIVATE : 0), wide = flags;
-	uint8_t all = 0;
+	uint8_t flags = (r->off ? EG_CL_TLS_OFF : 0) | (r->private ? EG_CL_PRIVATE : 0), all = 0;
 
 	if (!r->nranges)
 		return flags;
@@ -159,7 +159,7 @@ static uint8_t rule_flags(const struct rule *r, uint16_t port)
 		if (!r->off && r->range[i].lo == 22 && r->range[i].hi == 22)
 			all |= flags | EG_CL_TLS_MAYBE;
 		else
-			all |= wide;
+			all |= flags;
 	}
 	return all;
 }
@@ -312,7 +312,8 @@ int main(int argc, char **argv)
 {
 	static struct set set;
 	struct gen g = { .state = argc > 1 ? strtoull(argv[1], NULL, 0) : 1 };
-	unsigned long n = argc > 2 ? strtoul(argv[2], NULL, 0) : DEFAULT_QUESTIONS, sets = 0, big = 0;
+	unsigned long n = argc > 2 ? strtoul(argv[2], NULL, 0) : DEFAULT_QUESTIONS;
+	unsigned long sets = 0, big = 0;
 	struct eg_dfa *dfa = calloc(1, sizeof(*dfa));
 	int ret = dfa ? 0 : -1;
 
