@@ -10,10 +10,10 @@
 #ifndef EGRESSCTL_DNS_BIND_H
 #define EGRESSCTL_DNS_BIND_H
 
-#include <ldns/ldns.h>
 #include <sys/queue.h>
 
 #include "dns.h"
+#include "dns_ldns.h"
 #include "dns_name.h"
 
 #define DNS_FOREVER UINT64_MAX /* the end of pinned names */

@@ -7,11 +7,11 @@
 #ifndef EGRESSCTL_DNS_CONF_H
 #define EGRESSCTL_DNS_CONF_H
 
-#include <ldns/ldns.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
+#include "dns_ldns.h"
 #include "dns_name.h"
 
 #define DNS_MAX_SERVERS 8u

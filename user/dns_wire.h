@@ -7,8 +7,8 @@
 #ifndef EGRESSCTL_DNS_WIRE_H
 #define EGRESSCTL_DNS_WIRE_H
 
-#include <ldns/ldns.h>
 
+#include "dns_ldns.h"
 #include "dns_name.h"
 
 #define DNS_HEADER 12u

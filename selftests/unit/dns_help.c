@@ -1,0 +1,594 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "dns_help.h"
+#include "util.h"
+
+/* ---- messages ------------------------------------------------------------------------------ */
+
+void msg_bytes(struct msg *m, const void *p, size_t len)
+{
+	assert_true(m->len + len <= sizeof(m->p));
+	if (len)
+		memcpy(m->p + m->len, p, len);
+	m->len += len;
+}
+
+void msg_u16(struct msg *m, uint16_t v)
+{
+	v = htons(v);
+	msg_bytes(m, &v, 2);
+}
+
+void msg_u32(struct msg *m, uint32_t v)
+{
+	v = htonl(v);
+	msg_bytes(m, &v, 4);
+}
+
+void msg_header(struct msg *m, uint16_t id, uint16_t flags, uint16_t qd, uint16_t an, uint16_t ns,
+		uint16_t ar)
+{
+	m->len = 0;
+	msg_u16(m, id);
+	msg_u16(m, flags);
+	msg_u16(m, qd);
+	msg_u16(m, an);
+	msg_u16(m, ns);
+	msg_u16(m, ar);
+}
+
+void msg_name(struct msg *m, const char *name)
+{
+	while (*name) {
+		uint8_t n = (uint8_t)strcspn(name, ".");
+
+		msg_bytes(m, &n, 1);
+		msg_bytes(m, name, n);
+		name += n + (name[n] == '.');
+	}
+	msg_bytes(m, "", 1);
+}
+
+void msg_question(struct msg *m, const char *name, uint16_t qtype)
+{
+	msg_name(m, name);
+	msg_u16(m, qtype);
+	msg_u16(m, 1);
+}
+
+void msg_rr(struct msg *m, const char *name, uint16_t type, uint32_t ttl, const void *rdata,
+	    size_t len)
+{
+	msg_name(m, name);
+	msg_u16(m, type);
+	msg_u16(m, 1);
+	msg_u32(m, ttl);
+	msg_u16(m, (uint16_t)len);
+	msg_bytes(m, rdata, len);
+}
+
+void msg_a(struct msg *m, const char *name, uint32_t ttl, const char *addr)
+{
+	uint8_t v4[4], v6[16];
+
+	if (inet_pton(AF_INET, addr, v4) == 1) {
+		msg_rr(m, name, LDNS_RR_TYPE_A, ttl, v4, 4);
+	} else {
+		assert_int_equal(inet_pton(AF_INET6, addr, v6), 1);
+		msg_rr(m, name, LDNS_RR_TYPE_AAAA, ttl, v6, 16);
+	}
+}
+
+void msg_target(struct msg *m, const char *name, uint16_t type, uint32_t ttl, const char *target)
+{
+	struct msg data = { 0 };
+
+	msg_name(&data, target);
+	msg_rr(m, name, type, ttl, data.p, data.len);
+}
+
+void msg_soa(struct msg *m, const char *zone, uint32_t ttl, uint32_t minimum)
+{
+	struct msg data = { 0 };
+
+	msg_name(&data, "ns.test");
+	msg_name(&data, "admin.test");
+	for (int i = 0; i < 4; i++)
+		msg_u32(&data, 1);
+	msg_u32(&data, minimum);
+	msg_rr(m, zone, LDNS_RR_TYPE_SOA, ttl, data.p, data.len);
+}
+
+void msg_answer(struct msg *m, const struct msg *q, uint16_t flags, uint16_t an, uint16_t ns)
+{
+	size_t end = 12;
+
+	while (q->p[end])
+		end += 1u + q->p[end];
+	msg_header(m, ldns_read_uint16(q->p), flags, 1, an, ns, 0);
+	msg_bytes(m, q->p + 12, end + 5 - 12);
+}
+
+static void put(char *out, size_t size, const char *fmt, ...) __printf_like(3, 4);
+static void put(char *out, size_t size, const char *fmt, ...)
+{
+	size_t n = strlen(out);
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(out + n, size - n, fmt, ap);
+	va_end(ap);
+}
+
+static void put_records(char *out, size_t size, const char *prefix, const ldns_rr_list *list)
+{
+	for (size_t i = 0; i < ldns_rr_list_rr_count(list); i++) {
+		ldns_rr *rr = ldns_rr_list_rr(list, i);
+		char *owner = ldns_rdf2str(ldns_rr_owner(rr));
+		char *type = ldns_rr_type2str(ldns_rr_get_type(rr));
+
+		put(out, size, "%s%s %u %s", prefix, owner, ldns_rr_ttl(rr), type);
+		for (size_t n = 0; n < ldns_rr_rd_count(rr); n++) {
+			const ldns_rdf *rdf = ldns_rr_rdf(rr, n);
+			char *text = ldns_rdf_get_type(rdf) == LDNS_RDF_TYPE_SVCPARAMS ?
+					     NULL : ldns_rdf2str(rdf);
+
+			if (text)
+				put(out, size, " %s", text);
+			for (size_t b = 0; !text && b < ldns_rdf_size(rdf); b++)
+				put(out, size, "%s%02x", b ? "" : " ", ldns_rdf_data(rdf)[b]);
+			free(text);
+		}
+		put(out, size, "\n");
+		free(owner);
+		free(type);
+	}
+}
+
+const char *msg_text(const uint8_t *p, size_t len)
+{
+	static char out[65536];
+	ldns_edns_option_list *options;
+	ldns_pkt *pkt = NULL;
+	char *rcode;
+
+	out[0] = '\0';
+	if (ldns_wire2pkt(&pkt, p, len) != LDNS_STATUS_OK)
+		return "malformed\n";
+	rcode = ldns_pkt_rcode2str(ldns_pkt_get_rcode(pkt));
+	assert_true(ldns_pkt_qr(pkt) && ldns_pkt_ra(pkt) && !ldns_pkt_aa(pkt) && !ldns_pkt_ad(pkt));
+	put(out, sizeof(out), "%s%s", rcode, ldns_pkt_tc(pkt) ? " truncated" : "");
+	free(rcode);
+	options = ldns_pkt_edns_get_option_list(pkt);
+	for (size_t i = 0; options && i < ldns_edns_option_list_get_count(options); i++) {
+		const ldns_edns_option *o = ldns_edns_option_list_get_option(options, i);
+
+		if (ldns_edns_get_code(o) == LDNS_EDNS_EDE)
+			put(out, sizeof(out), " ede%u", ldns_read_uint16(ldns_edns_get_data(o)));
+	}
+	put(out, sizeof(out), "\n");
+	put_records(out, sizeof(out), "", ldns_pkt_answer(pkt));
+	put_records(out, sizeof(out), "authority ", ldns_pkt_authority(pkt));
+	ldns_pkt_free(pkt);
+	return out;
+}
+
+uint8_t *addr_of(const char *text, uint8_t addr[16])
+{
+	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
+
+	memcpy(addr, mapped, 12);
+	if (inet_pton(AF_INET, text, addr + 12) != 1)
+		assert_int_equal(inet_pton(AF_INET6, text, addr), 1);
+	return addr;
+}
+
+/* ---- upstream -------------------------------------------------------------------------------- */
+
+static bool answer_default(struct upstream *u, unsigned int nth, const struct msg *q, bool tcp,
+			   struct msg *a)
+{
+	struct msg name = { 0 };
+	uint16_t qtype;
+
+	(void)nth;
+	(void)tcp;
+	msg_answer(a, q, ANSWER, 0, 0);
+	qtype = ldns_read_uint16(a->p + a->len - 4);
+	if (qtype != (strchr(u->addr, ':') ? LDNS_RR_TYPE_AAAA : LDNS_RR_TYPE_A))
+		return false;
+	a->p[7] = 1;
+	msg_bytes(&name, a->p + 12, a->len - 4 - 12);
+	msg_bytes(a, "\xc0\x0c", 2);
+	msg_u16(a, qtype);
+	msg_u16(a, 1);
+	msg_u32(a, u->ttl);
+	if (qtype == LDNS_RR_TYPE_A) {
+		msg_u16(a, 4);
+		a->len += 4;
+		(void)inet_pton(AF_INET, u->addr, a->p + a->len - 4);
+	} else {
+		msg_u16(a, 16);
+		a->len += 16;
+		(void)inet_pton(AF_INET6, u->addr, a->p + a->len - 16);
+	}
+	return false;
+}
+
+static int on_udp(sd_event_source *src, int fd, uint32_t revents, void *ctx)
+{
+	static struct msg a;
+	struct upstream *u = ctx;
+	struct sockaddr_storage peer;
+	socklen_t len = sizeof(peer);
+	ssize_t n = recvfrom(fd, u->last.p, sizeof(u->last.p), 0, (struct sockaddr *)&peer, &len);
+	bool more = n >= 0;
+
+	(void)src;
+	(void)revents;
+	if (n < 0)
+		return 0;
+	u->last.len = (size_t)n;
+	u->asked++;
+	for (unsigned int nth = 0; more; nth++) {
+		a.len = 0;
+		more = u->answer(u, nth, &u->last, false, &a);
+		if (a.len)
+			(void)sendto(fd, a.p, a.len, 0, (struct sockaddr *)&peer, len);
+	}
+	return 0;
+}
+
+/* One question of a connection, read as it comes, and the end. */
+static int on_tcp(sd_event_source *src, int fd, uint32_t revents, void *ctx)
+{
+	static struct msg a;
+	struct upstream *u = ctx;
+	int c = accept(fd, NULL, NULL);
+	uint8_t len[2];
+
+	(void)src;
+	(void)revents;
+	if (c < 0)
+		return 0;
+	/* blocks for what the resolver sends in one piece, when the connection is there */
+	u->asked_tcp++;
+	if (recv(c, len, 2, MSG_WAITALL) == 2) {
+		u->last.len = ldns_read_uint16(len);
+		assert_int_equal(recv(c, u->last.p, u->last.len, MSG_WAITALL), u->last.len);
+		a.len = 0;
+		(void)u->answer(u, 0, &u->last, true, &a);
+		ldns_write_uint16(len, (uint16_t)a.len);
+		if (a.len) {
+			(void)send(c, len, 2, MSG_NOSIGNAL);
+			(void)send(c, a.p, a.len, MSG_NOSIGNAL);
+		}
+	}
+	close(c);
+	return 0;
+}
+
+/*
+ * The connection comes before its question does: the loop must run in between.
+ * TCP_DEFER_ACCEPT shows it when the question is there.
+ */
+static void defer_accept(int fd)
+{
+	const int on = 1;
+
+	assert_return_code(setsockopt(fd, IPPROTO_TCP, 9 /* TCP_DEFER_ACCEPT */, &on, sizeof(on)), 0);
+}
+
+void upstream_open(struct upstream *u, sd_event *loop, const char *ip, uint16_t port)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons(port) };
+	socklen_t len = sizeof(a);
+
+	*u = (struct upstream){ .loop = loop, .answer = answer_default, .addr = "203.0.113.5",
+				.ttl = 60 };
+	assert_int_equal(inet_pton(AF_INET, ip, &a.sin_addr), 1);
+	for (int tries = 0;; tries++) {
+		u->udp = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+		u->tcp = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		assert_return_code(bind(u->udp, (struct sockaddr *)&a, len), errno);
+		assert_return_code(getsockname(u->udp, (struct sockaddr *)&a, &len), errno);
+		if (!bind(u->tcp, (struct sockaddr *)&a, len))
+			break;
+		assert_true(!port && tries < 10);
+		close(u->udp);
+		close(u->tcp);
+		a.sin_port = 0;
+	}
+	u->port = ntohs(a.sin_port);
+	assert_return_code(listen(u->tcp, 16), errno);
+	defer_accept(u->tcp);
+	assert_return_code(sd_event_add_io(loop, &u->io[0], u->udp, EPOLLIN, on_udp, u), 0);
+	assert_return_code(sd_event_add_io(loop, &u->io[1], u->tcp, EPOLLIN, on_tcp, u), 0);
+}
+
+void upstream_close(struct upstream *u)
+{
+	for (int i = 0; i < 2; i++)
+		u->io[i] = sd_event_source_disable_unref(u->io[i]);
+	if (u->udp >= 0)
+		close(steal_fd(&u->udp));
+	if (u->tcp >= 0)
+		close(steal_fd(&u->tcp));
+}
+
+/* ---- sandboxes ---------------------------------------------------------------------------------- */
+
+static struct bound *find_bound(struct box *b, const uint8_t addr[16])
+{
+	for (size_t i = 0; i < b->nbound; i++)
+		if (memcmp(b->bound[i].addr, addr, 16) == 0)
+			return &b->bound[i];
+	return NULL;
+}
+
+struct bound *box_bound(struct box *b, const char *addr)
+{
+	uint8_t a[16];
+
+	return find_bound(b, addr_of(addr, a));
+}
+
+static uint32_t box_classes(void *ctx, const char *name)
+{
+	struct box *b = ctx;
+
+	for (const struct rule *r = b->rules; r && r->name[0]; r++)
+		if (str_eq(r->name, name) || (r->name[0] == '.' && str_ends(name, r->name)))
+			return r->classes;
+	return 0;
+}
+
+static bool box_address_ok(void *ctx, const uint8_t addr[16], uint32_t classes)
+{
+	struct box *b = ctx;
+	uint8_t a[16];
+
+	assert_true(classes);
+	return b->private_ok && memcmp(addr_of(b->private_ok, a), addr, 16) == 0;
+}
+
+static int box_bind(void *ctx, const uint8_t addr[16], uint32_t classes, uint64_t expires)
+{
+	struct box *b = ctx;
+	struct bound *e = find_bound(b, addr);
+
+	assert_true(classes);
+	if (!e) {
+		if (b->bind_error)
+			return b->bind_error;
+		assert_return_code(array_reserve(&b->bound, &b->cap, b->nbound), 0);
+		e = &b->bound[b->nbound++];
+		memset(e, 0, sizeof(*e));
+		memcpy(e->addr, addr, 16);
+	}
+	e->classes = classes;
+	e->expires = expires;
+	return 0;
+}
+
+static int box_unbind(void *ctx, const uint8_t addr[16])
+{
+	struct box *b = ctx;
+	struct bound *e = find_bound(b, addr);
+
+	assert_non_null(e);
+	*e = b->bound[--b->nbound];
+	return 0;
+}
+
+static uint64_t box_last_used(void *ctx, const uint8_t addr[16])
+{
+	return find_bound(ctx, addr)->used;
+}
+
+static bool box_in_use(void *ctx, const uint8_t addr[16])
+{
+	return find_bound(ctx, addr)->in_use;
+}
+
+static void box_refused(void *ctx, const char *name, uint16_t qtype, const uint8_t addr[16])
+{
+	struct box *b = ctx;
+	char text[INET6_ADDRSTRLEN] = "";
+	char *type = ldns_rr_type2str(qtype);
+
+	if (addr && memcmp(addr, "\0\0\0\0\0\0\0\0\0\0\xff\xff", 12) == 0)
+		(void)inet_ntop(AF_INET, addr + 12, text, sizeof(text));
+	else if (addr)
+		(void)inet_ntop(AF_INET6, addr, text, sizeof(text));
+	put(b->refused, sizeof(b->refused), "%s %s%s%s\n", name, type, addr ? " " : "", text);
+	free(type);
+}
+
+const struct dns_ops box_ops = {
+	.classes = box_classes,
+	.address_ok = box_address_ok,
+	.bind = box_bind,
+	.unbind = box_unbind,
+	.last_used = box_last_used,
+	.in_use = box_in_use,
+	.refused = box_refused,
+};
+
+/* ---- all ------------------------------------------------------------------------------------------- */
+
+uint64_t test_clock = 1000 * SEC;
+
+static uint64_t read_clock(void)
+{
+	return test_clock;
+}
+
+void rig_write(struct rig *r, const char *path, const char *text)
+{
+	char tmp[sizeof(r->dir) + 8];
+	FILE *f;
+
+	(void)snprintf(tmp, sizeof(tmp), "%s/new", r->dir);
+	f = fopen(tmp, "we");
+	assert_non_null(f);
+	assert_true(fputs(text, f) >= 0 && !fclose(f));
+	assert_return_code(rename(tmp, path), errno);
+}
+
+void rig_open(struct rig *r, const char *resolv_conf, const char *hosts)
+{
+	struct diag d = { 0 };
+
+	memset(r, 0, sizeof(*r));
+	assert_return_code(sd_event_new(&r->loop), 0);
+	upstream_open(&r->up, r->loop, "127.0.0.1", 0);
+	strcpy(r->dir, "/tmp/dns-test-XXXXXX");
+	assert_non_null(mkdtemp(r->dir));
+	(void)snprintf(r->resolv_conf, sizeof(r->resolv_conf), "%s/resolv.conf", r->dir);
+	(void)snprintf(r->hosts, sizeof(r->hosts), "%s/hosts", r->dir);
+	rig_write(r, r->resolv_conf, resolv_conf ? resolv_conf : "nameserver 127.0.0.1\n");
+	rig_write(r, r->hosts, hosts ? hosts : "");
+	r->o = (struct dns_options){ r->resolv_conf, r->hosts, r->up.port, 20, read_clock };
+	if (dns_new(r->loop, &r->o, &r->dns, &d))
+		fail_msg("%s", d.msg);
+}
+
+void rig_close(struct rig *r)
+{
+	dns_free(r->dns);
+	upstream_close(&r->up);
+	(void)unlink(r->resolv_conf);
+	(void)unlink(r->hosts);
+	assert_return_code(rmdir(r->dir), errno);
+	sd_event_unref(r->loop);
+}
+
+void rig_serve(struct rig *r, struct box *b, const struct rule *rules)
+{
+	struct diag d = { 0 };
+
+	memset(b, 0, sizeof(*b));
+	b->rules = rules;
+	if (dns_serve(r->dns, -1, &box_ops, b, &b->c, &d))
+		fail_msg("%s", d.msg);
+}
+
+void asker_open(struct asker *a, const struct box *b, bool v6, bool tcp)
+{
+	struct sockaddr_in6 in6 = { .sin6_family = AF_INET6, .sin6_addr = in6addr_loopback,
+				    .sin6_port = htons(dns_client_port(b->c)) };
+	struct sockaddr_in in = { .sin_family = AF_INET, .sin_port = in6.sin6_port,
+				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+
+	a->fd = socket(v6 ? AF_INET6 : AF_INET, (tcp ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC, 0);
+	assert_return_code(a->fd, errno);
+	assert_return_code(connect(a->fd, v6 ? (struct sockaddr *)&in6 : (struct sockaddr *)&in,
+				   v6 ? sizeof(in6) : sizeof(in)), errno);
+}
+
+void asker_close(struct asker *a)
+{
+	close(a->fd);
+}
+
+void asker_send(struct asker *a, const struct msg *m, bool tcp)
+{
+	uint16_t len = htons((uint16_t)m->len);
+
+	if (tcp)
+		assert_int_equal(send(a->fd, &len, 2, MSG_NOSIGNAL), 2);
+	assert_int_equal(send(a->fd, m->p, m->len, MSG_NOSIGNAL), m->len);
+}
+
+struct wait {
+	struct asker *a;
+	bool tcp, done, ended;
+	size_t got; /* with TCP's length */
+	uint8_t len[2];
+};
+
+static int on_answer(sd_event_source *src, int fd, uint32_t revents, void *ctx)
+{
+	struct wait *w = ctx;
+	ssize_t n;
+
+	(void)src;
+	(void)revents;
+	if (!w->tcp) {
+		n = recv(fd, w->a->in.p, sizeof(w->a->in.p), 0);
+		assert_true(n > 0);
+		w->a->in.len = (size_t)n;
+		w->done = true;
+		return 0;
+	}
+	if (w->got < 2)
+		n = recv(fd, w->len + w->got, 2 - w->got, 0);
+	else
+		n = recv(fd, w->a->in.p + w->got - 2,
+			 ldns_read_uint16(w->len) - (w->got - 2), 0);
+	w->ended = n <= 0;
+	w->got += (size_t)MAX(n, 0);
+	if (w->got > 2 && w->got == 2u + ldns_read_uint16(w->len)) {
+		w->a->in.len = w->got - 2;
+		w->done = true;
+	}
+	return 0;
+}
+
+bool asker_wait(struct rig *r, struct asker *a, bool tcp)
+{
+	struct wait w = { .a = a, .tcp = tcp };
+	sd_event_source *src;
+
+	assert_return_code(sd_event_add_io(r->loop, &src, a->fd, EPOLLIN, on_answer, &w), 0);
+	while (!w.done && !w.ended)
+		assert_return_code(sd_event_run(r->loop, UINT64_MAX), 0);
+	sd_event_source_disable_unref(src);
+	return w.done;
+}
+
+void query_msg(struct msg *m, const char *name, uint16_t qtype, bool edns)
+{
+	msg_header(m, 0x4711, 0x0100, 1, 0, 0, edns);
+	msg_question(m, name, qtype);
+	if (edns)
+		msg_bytes(m, "\0\0\x29\x04\xd0\0\0\0\0\0\0", 11);
+}
+
+const char *ask_msg(struct rig *r, struct box *b, const struct msg *m, bool tcp)
+{
+	static struct asker a;
+	bool ok;
+
+	asker_open(&a, b, false, tcp);
+	asker_send(&a, m, tcp);
+	ok = asker_wait(r, &a, tcp);
+	asker_close(&a);
+	if (!ok)
+		return "closed\n";
+	assert_memory_equal(a.in.p, m->p, 2);
+	return msg_text(a.in.p, a.in.len);
+}
+
+const char *ask(struct rig *r, struct box *b, const char *name, uint16_t qtype)
+{
+	static struct msg m;
+
+	query_msg(&m, name, qtype, true);
+	return ask_msg(r, b, &m, false);
+}
