@@ -199,7 +199,7 @@ uint8_t *addr_of(const char *text, uint8_t addr[16])
 
 /* ---- upstream -------------------------------------------------------------------------------- */
 
-static bool answer_default(struct upstream *u, unsigned int nth, const struct msg *q, bool tcp,
+bool upstream_answer(struct upstream *u, unsigned int nth, const struct msg *q, bool tcp,
 			   struct msg *a)
 {
 	struct msg name = { 0 };
@@ -293,12 +293,23 @@ static void defer_accept(int fd)
 	assert_return_code(setsockopt(fd, IPPROTO_TCP, 9 /* TCP_DEFER_ACCEPT */, &on, sizeof(on)), 0);
 }
 
+bool upstream_silent(struct upstream *u, unsigned int nth, const struct msg *q, bool tcp,
+		     struct msg *a)
+{
+	(void)u;
+	(void)nth;
+	(void)q;
+	(void)tcp;
+	(void)a;
+	return false;
+}
+
 void upstream_open(struct upstream *u, sd_event *loop, const char *ip, uint16_t port)
 {
 	struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons(port) };
 	socklen_t len = sizeof(a);
 
-	*u = (struct upstream){ .loop = loop, .answer = answer_default, .addr = "203.0.113.5",
+	*u = (struct upstream){ .loop = loop, .answer = upstream_answer, .addr = "203.0.113.5",
 				.ttl = 60 };
 	assert_int_equal(inet_pton(AF_INET, ip, &a.sin_addr), 1);
 	for (int tries = 0;; tries++) {
@@ -591,4 +602,31 @@ const char *ask(struct rig *r, struct box *b, const char *name, uint16_t qtype)
 
 	query_msg(&m, name, qtype, true);
 	return ask_msg(r, b, &m, false);
+}
+
+/* ---- as most tests need it ------------------------------------------------------------------------- */
+
+static const struct rule rules[] = {
+	{ "www.allowed.test", 1 }, { "other.allowed.test", 2 }, { ".wild.test", 4 }, { "", 0 },
+};
+
+struct rig r;
+struct box box, second;
+
+int rig_setup(void **state)
+{
+	(void)state;
+	rig_open(&r, "search corp.test lab.test\nnameserver 127.0.0.1\n", NULL);
+	rig_serve(&r, &box, rules);
+	rig_serve(&r, &second, rules);
+	return 0;
+}
+
+int rig_teardown(void **state)
+{
+	(void)state;
+	rig_close(&r);
+	free(box.bound);
+	free(second.bound);
+	return 0;
 }

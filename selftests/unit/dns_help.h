@@ -64,6 +64,11 @@ struct upstream {
 /* `port` 0: any; `ip` e.g. "127.0.0.1". Answers A with `addr` unless told otherwise. */
 void upstream_open(struct upstream *u, sd_event *loop, const char *ip, uint16_t port);
 void upstream_close(struct upstream *u);
+/* what it answers unless told otherwise, and nothing */
+bool upstream_answer(struct upstream *u, unsigned int nth, const struct msg *q, bool tcp,
+		     struct msg *a);
+bool upstream_silent(struct upstream *u, unsigned int nth, const struct msg *q, bool tcp,
+		     struct msg *a);
 
 /* ---- sandboxes ------------------------------------------------------------------------------ */
 
@@ -128,5 +133,17 @@ const char *ask(struct rig *r, struct box *b, const char *name, uint16_t qtype);
 /* With the message as it is. */
 const char *ask_msg(struct rig *r, struct box *b, const struct msg *m, bool tcp);
 void query_msg(struct msg *m, const char *name, uint16_t qtype, bool edns);
+
+/*
+ * As most tests need it: a fixture. Both sandboxes allow www.allowed.test (class
+ * 1), other.allowed.test (2) and what is below wild.test (4).
+ */
+extern struct rig r;
+extern struct box box, second;
+int rig_setup(void **state);
+int rig_teardown(void **state);
+
+#define REFUSED_TEXT "NXDOMAIN ede15\n"
+#define ANSWERED "NOERROR\nwww.allowed.test. 60 A 203.0.113.5\n"
 
 #endif
