@@ -15,6 +15,9 @@
 
 #define PORT_TRIES 16
 #define BACKLOG 32
+#ifndef IPV6_FREEBIND
+#define IPV6_FREEBIND 78 /* Linux 4.15; in no libc header */
+#endif
 #define RECEIVE_BUFFER (1 << 20) /* a burst of one sandbox; beyond it datagrams are lost */
 
 /* ---- opening ---------------------------------------------------------------------------- */
@@ -53,6 +56,10 @@ static int open_socket(bool v6, int type, uint16_t port)
 	if (fd < 0)
 		return -errno;
 	if (v6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)))
+		return -errno;
+	/* a new namespace's loopback interface may be brought up later */
+	if (v6 ? setsockopt(fd, IPPROTO_IPV6, IPV6_FREEBIND, &on, sizeof(on)) :
+		 setsockopt(fd, IPPROTO_IP, IP_FREEBIND, &on, sizeof(on)))
 		return -errno;
 	/* as much as the host lets us have */
 	if (type == SOCK_DGRAM)
