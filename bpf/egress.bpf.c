@@ -3,18 +3,14 @@
  * Egress by socket: cgroup programs. They need no trampolines, so they hold when
  * LSM programs do not run, and they see what really leaves.
  *
- *   connect4, connect6   TCP (Fast Open too), UDP, ping, an MPTCP subflow: the
- *                        refusal that the program sees
  *   cgroup_skb/egress    every packet of every kind: the guarantee; here routing
- *                        headers, source routes and DNAT show
+ *                        headers, source routes and DNAT show, and server names
  *   cgroup_skb/ingress   who may talk to a listener, and to a UDP socket
- *
- * There is no sendmsg4/6: a datagram that cgroup_skb/egress refuses is EPERM to
- * its sender as well, and every datagram would pay for both.
+ *   connect.bpf.c        the refusal that the program sees, and DNS
  *
  * Failures inside refuse; a socket that no sandbox made is left alone.
  */
-#include "egress.bpf.h"
+#include "hello.bpf.h"
 
 /* include/uapi/linux/in6.h, in an enum that no type refers to */
 #define IPPROTO_HOPOPTS 0
@@ -23,9 +19,6 @@
 #define IPPROTO_ICMPV6 58
 #define IPPROTO_DSTOPTS 60
 #define IPPROTO_MH 135
-
-#define PASS 1
-#define DROP 0
 
 /* ---- the packet ----------------------------------------------------------- */
 
@@ -94,12 +87,18 @@ static __always_inline int read_flow(struct __sk_buff *skb, struct eg_flow *f, b
 	f->port = out ? ports.dest : ports.source;
 	f->lport = out ? ports.source : ports.dest;
 	if (f->proto == IPPROTO_TCP) {
-		__u8 offset_flags[2];
+		struct {
+			__be32 seq, ack;
+			__u8 offset, flags;
+		} tcp; /* from byte 4 of the header */
 
-		if (bpf_skb_load_bytes(skb, l4 + 12, offset_flags, sizeof(offset_flags)))
+		if (bpf_skb_load_bytes(skb, l4 + 4, &tcp, 10))
 			return EG_WHY_HEADERS;
-		f->syn = (offset_flags[1] & 0x12) == 0x02; /* SYN without ACK */
-		f->data = skb->len > l4 + (offset_flags[0] >> 4) * 4;
+		f->syn = (tcp.flags & 0x12) == 0x02; /* SYN without ACK */
+		f->urgent = !!(tcp.flags & 0x20);
+		f->payload = l4 + (tcp.offset >> 4) * 4;
+		f->data = skb->len > f->payload;
+		f->seq = bpf_ntohl(tcp.seq) + f->syn;
 	}
 	return 0;
 }
@@ -108,18 +107,18 @@ static __always_inline int read_flow(struct __sk_buff *skb, struct eg_flow *f, b
  * Reports a refused packet. Its sender is known when a task sends by itself;
  * TCP sends on timers and on arrivals too, when anybody is running.
  */
-static __always_inline void emit_packet(struct eg_sandbox *sb, __u32 serial, __u16 op,
-					__u8 reason, const struct eg_flow *f, __u32 rule,
-					__u8 verdict)
+static __noinline int emit_packet(struct eg_sandbox *sb, __u32 serial, const struct eg_flow *f,
+				  const struct verdict *v, __u16 op)
 {
 	struct eg_event ev = {};
 	struct task_struct *task;
 	struct eg_id id;
 
 	if (!event_begin(sb))
-		return;
-	fill_event(&ev, sb, serial, op, reason, EPERM, verdict, false);
-	ev.rule = rule;
+		return 0;
+	fill_event(&ev, sb, serial, op, v->reason, EPERM,
+		   v->audit ? EG_VERDICT_AUDIT : EG_VERDICT_DENIED, false);
+	ev.rule = v->rule;
 	ev.proto = f->proto;
 	ev.port = f->port;
 	__builtin_memcpy(ev.addr, f->addr.byte, sizeof(ev.addr));
@@ -135,49 +134,10 @@ static __always_inline void emit_packet(struct eg_sandbox *sb, __u32 serial, __u
 	}
 	if (bpf_ringbuf_output(&events, &ev, sizeof(ev), 0))
 		event_lost(sb);
+	return 0;
 }
 
 /* ---- verdicts --------------------------------------------------------------- */
-
-struct verdict {
-	__u32 rule;
-	__u8 reason; /* enum eg_reason, when refused */
-	__u8 pass;
-	__u8 keep; /* the answer holds for the socket's next packets to there */
-	__u8 own; /* … but not for its next connection */
-};
-
-static __always_inline void refuse(struct verdict *v, __u8 reason)
-{
-	v->pass = 0;
-	v->reason = reason;
-}
-
-/*
- * The part of the order that needs no look-up of sockets. true: it is decided.
- * Grants and names go where the static rules are silent.
- */
-static __always_inline bool judge_dest(const struct eg_policy *p, const struct eg_flow *f,
-				       struct verdict *v)
-{
-	switch (match_egress(p->serial, f, &v->rule)) {
-	case EG_V_ALLOW:
-		v->pass = 1;
-		v->keep = 1;
-		return true;
-	case EG_V_DENY:
-		refuse(v, EG_WHY_RULE);
-		return true;
-	case EG_V_DENY_HARD:
-		refuse(v, EG_WHY_METADATA);
-		return true;
-	case 0:
-		return false;
-	default:
-		refuse(v, EG_WHY_FAILURE);
-		return true;
-	}
-}
 
 /*
  * A packet that stays on this host, to a destination no rule knows: only to the
@@ -207,12 +167,12 @@ static __always_inline void judge_loopback(struct __sk_buff *skb, const struct e
 }
 
 static __always_inline void judge_packet(struct __sk_buff *skb, struct eg_sock *es,
-					 const struct eg_policy *p, const struct eg_flow *f,
+					 const struct eg_sandbox *sb, struct eg_policy *p, const struct eg_flow *f,
 					 struct verdict *v)
 {
 	bool lo = skb->ifindex == LOOPBACK_IFINDEX;
 
-	if (judge_dest(p, f, v))
+	if (judge_dest(sb, p, f, v))
 		return;
 	if ((es->flags & EG_SK_ACCEPTED) && f->proto == IPPROTO_TCP && !f->syn &&
 	    judge_client(skb, p, f, es->sandbox, lo)) {
@@ -273,32 +233,69 @@ static __always_inline bool is_reported(struct eg_sock *es, const struct eg_flow
 	return false;
 }
 
+/*
+ * The first data of a flow that is allowed by name. A piece of a hello is dropped
+ * and not reported: the kernel sends it again together with what the program
+ * writes next.
+ */
+static __always_inline struct eg_named *judge_first(struct __sk_buff *skb, struct bpf_sock *sk,
+						    struct eg_policy *p, const struct eg_flow *f,
+						    struct verdict *v)
+{
+	struct eg_named *n = bpf_sk_storage_get(&hellos, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
+	struct eg_hello *h;
+	__u64 now;
+	int said;
+
+	if (!n) {
+		count_stat(EG_ST_FAIL_STORAGE);
+		refuse(v, EG_WHY_FAILURE);
+		return NULL;
+	}
+	h = &n->hello;
+	h->at = f->payload;
+	h->end = skb->len;
+	h->seq = f->seq;
+	h->want = v->want;
+	h->mode = v->mode;
+	/* the server reads the stream without the urgent byte, or with it */
+	said = f->urgent ? HELLO_REFUSE + EG_WHY_NOT_TLS : eg_judge_hello(skb, h, p);
+	switch (said) {
+	case HELLO_PASS:
+		break;
+	case HELLO_KEEP:
+		v->keep = 1;
+		break;
+	case HELLO_WAIT:
+		now = bpf_ktime_get_boot_ns();
+		if (!h->since)
+			h->since = now;
+		refuse(v, EG_WHY_NO_NAME);
+		v->wait = now - h->since < HELLO_PATIENCE_NS;
+		break;
+	default:
+		refuse(v, said - HELLO_REFUSE);
+	}
+	return n;
+}
+
 /* ---- egress ------------------------------------------------------------------- */
 
 SEC("cgroup_skb/egress")
 int skb_egress(struct __sk_buff *skb)
 {
 	struct bpf_sock *sk = skb->sk;
+	struct eg_named *n = NULL;
 	struct verdict v = {};
 	struct eg_flow f = {};
 	struct eg_sandbox *sb;
 	struct eg_policy *p;
 	struct eg_sock *es;
 	__u32 generation;
-	int reason;
+	int reason, done;
 
-	if (!sk)
-		return PASS;
-	es = bpf_sk_storage_get(&sockets, sk, NULL, 0);
-	if (!es) {
-		int err = adopt_sock(sk, &es);
-
-		if (err <= 0 || !es)
-			return err ? DROP : PASS;
-	}
-	sb = sandbox_get(es->sandbox, es->slot);
-	if (!sb)
-		return DROP;
+	if (!sock_sandbox(sk, &es, &sb, &done))
+		return done;
 	generation = *(volatile __u32 *)&sb->generation; /* before judging, not after */
 	if (is_known_packet(skb, es, generation))
 		return PASS;
@@ -314,22 +311,32 @@ int skb_egress(struct __sk_buff *skb)
 	} else {
 		if (is_remembered(es, &f, generation, false))
 			return PASS;
-		judge_packet(skb, es, p, &f, &v);
+		judge_packet(skb, es, sb, p, &f, &v);
 	}
 	count_stat(EG_ST_EGRESS_JUDGED);
+	if (v.named && is_remembered(es, &f, generation, true))
+		v.keep = 1; /* its hello was judged in an earlier generation */
+	else if (v.named && f.data)
+		n = judge_first(skb, sk, p, &f, &v);
+	if (v.wait)
+		return DROP;
 	if (!v.pass) {
 		__u16 op = reason || f.proto == IPPROTO_TCP ? EG_OP_PACKET : EG_OP_SEND;
-		bool audit = p->flags & EG_P_AUDIT;
-
+		v.audit = !!(p->flags & EG_P_AUDIT);
 		if (!reason && v.reason == EG_WHY_RULE && is_remembered(es, &f, generation, true))
 			v.reason = EG_WHY_REVOKED;
-		if (!is_reported(es, &f, generation))
-			emit_packet(sb, p->serial, op, v.reason, &f, v.rule,
-				    audit ? EG_VERDICT_AUDIT : EG_VERDICT_DENIED);
-		if (!audit)
+		if (is_reported(es, &f, generation))
+			;
+		else if (n)
+			emit_server_name(n, sb, p->serial, &f, &v);
+		else
+			emit_packet(sb, p->serial, &f, &v, op);
+		if (!v.audit)
 			return DROP;
 		v.keep = !reason;
 	}
+	if (n && v.keep)
+		bpf_sk_storage_delete(&hellos, sk);
 	if (v.keep && sk->state != TCP_LISTEN)
 		remember_dest(es, &f, generation, v.own);
 	return PASS;
@@ -343,11 +350,11 @@ int skb_egress(struct __sk_buff *skb)
  * hear nobody but its peer.
  */
 static __always_inline void judge_arrival(struct __sk_buff *skb, struct eg_sock *es,
-					  const struct eg_policy *p, const struct eg_flow *f,
+					  const struct eg_sandbox *sb, struct eg_policy *p, const struct eg_flow *f,
 					  struct verdict *v)
 {
 	bool lo = skb->ifindex == LOOPBACK_IFINDEX;
-	bool known = judge_dest(p, f, v);
+	bool known = judge_dest(sb, p, f, v);
 
 	if (known && !v->pass)
 		return;
@@ -378,19 +385,13 @@ int skb_ingress(struct __sk_buff *skb)
 	struct eg_policy *p;
 	struct eg_sock *es;
 	__u32 generation;
-	int reason;
+	int reason, done;
 
 	if (!sk || (sk->state != TCP_LISTEN && sk->state != TCP_CLOSE))
 		return PASS;
-	es = bpf_sk_storage_get(&sockets, sk, NULL, 0);
-	if (!es) {
-		int err = adopt_sock(sk, &es);
-
-		if (err <= 0 || !es)
-			return err ? DROP : PASS;
-	}
-	sb = sandbox_get(es->sandbox, es->slot);
-	p = sb ? policy_of(sb) : NULL;
+	if (!sock_sandbox(sk, &es, &sb, &done))
+		return done;
+	p = policy_of(sb);
 	if (!p)
 		return DROP;
 	if (!(p->flags & EG_P_EGRESS))
@@ -402,16 +403,14 @@ int skb_ingress(struct __sk_buff *skb)
 	} else {
 		if (f.proto != IPPROTO_TCP && is_remembered(es, &f, generation, false))
 			return PASS;
-		judge_arrival(skb, es, p, &f, &v);
+		judge_arrival(skb, es, sb, p, &f, &v);
 	}
 	if (!v.pass) {
-		bool audit = p->flags & EG_P_AUDIT;
-
+		v.audit = !!(p->flags & EG_P_AUDIT);
 		/* raw sockets hear a copy of everything: no news */
 		if (f.proto == IPPROTO_TCP || f.proto == IPPROTO_UDP)
-			emit_packet(sb, p->serial, EG_OP_ACCEPT, v.reason, &f, v.rule,
-				    audit ? EG_VERDICT_AUDIT : EG_VERDICT_DENIED);
-		if (!audit)
+			emit_packet(sb, p->serial, &f, &v, EG_OP_ACCEPT);
+		if (!v.audit)
 			return DROP;
 	}
 	if (f.proto == IPPROTO_TCP) {
@@ -422,103 +421,4 @@ int skb_ingress(struct __sk_buff *skb)
 		remember_dest(es, &f, generation, false);
 	}
 	return PASS;
-}
-
-/* ---- connect --------------------------------------------------------------------- */
-
-/*
- * Where nobody may listen yet or the address may not be this host's, the packet
- * itself decides: here only what is certain is refused.
- */
-static __always_inline void judge_listener(struct bpf_sock_addr *ctx, const struct eg_flow *f,
-					   __u64 sandbox, struct verdict *v)
-{
-	bool loopback = is_loopback(&f->addr);
-
-	refuse(v, loopback ? EG_WHY_LOOPBACK : EG_WHY_RULE);
-	switch (find_peer(ctx, f, sandbox)) {
-	case PEER_OWN:
-		v->pass = 1;
-		break;
-	case PEER_NONE:
-		v->pass = loopback && f->proto == IPPROTO_TCP;
-		break;
-	default:
-		break;
-	}
-}
-
-static __always_inline int judge_connect(struct bpf_sock_addr *ctx, struct eg_flow *f)
-{
-	struct bpf_sock *sk = ctx->sk;
-	struct verdict v = {};
-	struct eg_sandbox *sb;
-	struct eg_policy *p;
-	struct eg_sock *es;
-	__u32 generation;
-
-	if (!sk)
-		return PASS;
-	es = bpf_sk_storage_get(&sockets, sk, NULL, 0);
-	if (!es) {
-		int err = adopt_sock(sk, &es);
-
-		if (err <= 0 || !es)
-			return err ? DROP : PASS;
-	}
-	sb = sandbox_get(es->sandbox, es->slot);
-	p = sb ? policy_of(sb) : NULL;
-	if (!p)
-		return DROP;
-	if (!(p->flags & EG_P_EGRESS))
-		return PASS;
-	generation = *(volatile __u32 *)&sb->generation;
-	/* a listener that was shut down and now connects is a client */
-	if (es->flags & EG_SK_ACCEPTED)
-		__sync_fetch_and_and(&es->flags, ~EG_SK_ACCEPTED);
-	f->port = ctx->user_port;
-	f->proto = ctx->protocol;
-	if (ctx->type == SOCK_STREAM && f->proto != IPPROTO_SCTP)
-		f->proto = IPPROTO_TCP; /* MPTCP too: its subflows are TCP */
-	f->syn = 1;
-	normalise_any(&f->addr);
-	f->v4 = is_v4(&f->addr);
-	f->local = f->addr;
-
-	if (!judge_dest(p, f, &v)) {
-		refuse(&v, is_loopback(&f->addr) ? EG_WHY_LOOPBACK : EG_WHY_RULE);
-		if (p->flags & EG_P_LOOPBACK_OWN)
-			judge_listener(ctx, f, es->sandbox, &v);
-	}
-	if (!v.pass) {
-		bool audit = p->flags & EG_P_AUDIT;
-
-		emit_net(sb, p->serial, EG_OP_CONNECT, v.reason, f->proto, f->addr.byte, f->port,
-			 0, v.rule, EPERM, audit ? EG_VERDICT_AUDIT : EG_VERDICT_DENIED);
-		return audit ? PASS : DROP;
-	}
-	if (v.keep)
-		remember_dest(es, f, generation, false);
-	return PASS;
-}
-
-SEC("cgroup/connect4")
-int connect4(struct bpf_sock_addr *ctx)
-{
-	struct eg_flow f = {};
-
-	set_v4(&f.addr, ctx->user_ip4);
-	return judge_connect(ctx, &f);
-}
-
-SEC("cgroup/connect6")
-int connect6(struct bpf_sock_addr *ctx)
-{
-	struct eg_flow f = {};
-
-	f.addr.word[0] = ctx->user_ip6[0];
-	f.addr.word[1] = ctx->user_ip6[1];
-	f.addr.word[2] = ctx->user_ip6[2];
-	f.addr.word[3] = ctx->user_ip6[3];
-	return judge_connect(ctx, &f);
 }

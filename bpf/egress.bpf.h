@@ -3,10 +3,10 @@
  * Judging a destination. One representation (128 bits, IPv4 mapped) and one
  * order for every hook:
  *
- *   hard deny > deny > allow > listener of the same sandbox > default: refuse
+ *   hard deny > deny > allow > name > listener of the same sandbox > default: refuse
  *
- * match_egress() is the static rules; what the next ways to allow something are
- * (grants, names) goes between its `allow` and the loopback rule, see judge_dest().
+ * match_egress() is the static rules, judge_dest() (dest.bpf.h) asks the names where
+ * they are silent.
  */
 #ifndef EGRESS_BPF_H
 #define EGRESS_BPF_H
@@ -34,8 +34,13 @@ struct eg_flow {
 	__be16 lport;
 	__u8 proto; /* IPPROTO_* */
 	__u8 v4;
-	__u8 syn; /* TCP: opens a connection */
-	__u8 data; /* TCP: carries data */
+	/* TCP: */
+	__u8 syn; /* opens a connection */
+	__u8 data; /* carries data */
+	__u8 urgent;
+	__u8 pad;
+	__u32 payload; /* offset of the data */
+	__u32 seq; /* of its first byte */
 };
 
 enum peer { PEER_NONE, PEER_OWN, PEER_FOREIGN };
@@ -126,6 +131,15 @@ static __always_inline bool peer_is_chosen(struct sock *raw)
 }
 
 /*
+ * sock_id_raw() for a socket that is held by a look-up: a global function, or the
+ * verifier follows the list of storages for every path that leads here.
+ */
+__weak __noinline int eg_sock_id(__u64 sk, struct eg_id *id)
+{
+	return id ? sock_id_raw((struct sock *)sk, id) : -EAGAIN;
+}
+
+/*
  * Whose socket on this host is at the flow's other end. Finds connected sockets
  * before listeners, so it is exact for a packet of a connection; for a new one
  * it is the listener that the packet would choose.
@@ -164,9 +178,9 @@ static __always_inline enum peer find_peer(void *ctx, const struct eg_flow *f, _
 	state = BPF_CORE_READ(raw, __sk_common.skc_state);
 	if (state == TCP_NEW_SYN_RECV)
 		raw = BPF_CORE_READ((struct request_sock *)raw, __req_common.skc_listener);
-	id.sandbox = 0;
+	id.sandbox = id.slot = id.flags = 0;
 	if (state != TCP_TIME_WAIT && !peer_is_chosen(raw))
-		(void)sock_id_raw(raw, &id); /* 0 when it cannot be told: foreign */
+		(void)eg_sock_id((__u64)raw, &id); /* 0 when it cannot be told: foreign */
 	bpf_sk_release(sk);
 	if (state == TCP_TIME_WAIT)
 		return PEER_NONE; /* nobody reads there any more */

@@ -345,7 +345,9 @@ struct eg_sock {
 #else
 	__u32 lock;
 #endif
-	__u32 pad;
+	__u16 dns_port; /* network byte order; 0: never sent to the resolver */
+	__u16 pad;
+	__u8 asked[16]; /* the server it meant to ask last, IPv4 mapped */
 };
 #define EG_SK_ACCEPTED (1u << 0) /* listens, or came in through a listener: `listen` decides */
 #define EG_SK_REFUSED (1u << 1) /* `refused` is set */
@@ -492,7 +494,7 @@ _Static_assert(sizeof(struct eg_binding) == 24, "eg_binding");
 _Static_assert(sizeof(struct eg_anchor_key) == 24, "eg_anchor_key");
 _Static_assert(sizeof(struct eg_sandbox) == 120, "eg_sandbox");
 _Static_assert(sizeof(struct eg_task) == 376, "eg_task");
-_Static_assert(sizeof(struct eg_sock) == 64, "eg_sock");
+_Static_assert(sizeof(struct eg_sock) == 80, "eg_sock");
 _Static_assert(sizeof(struct eg_cgroup) == 16, "eg_cgroup");
 _Static_assert(sizeof(struct eg_event) == 120, "eg_event");
 

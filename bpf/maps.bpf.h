@@ -127,6 +127,13 @@ struct {
 	__type(value, __u64);
 } stats SEC(".maps") __weak;
 
+static __always_inline struct eg_dfa *the_dfa(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&dfa, &zero);
+}
+
 /* Counts one of enum eg_stat. */
 static __always_inline void count_stat(__u32 which)
 {

@@ -110,13 +110,6 @@ struct {
 	__type(value, __u64);
 } ptys SEC(".maps") __weak;
 
-static __always_inline struct eg_dfa *the_dfa(void)
-{
-	__u32 zero = 0;
-
-	return bpf_map_lookup_elem(&dfa, &zero);
-}
-
 static __always_inline __u64 dir_moves(void)
 {
 	__u32 zero = 0;

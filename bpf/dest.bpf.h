@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Whether a destination is allowed, by address or by name. A name's address was
+ * bound to it by the resolver; many names share one, so that the address alone is
+ * not enough: what is said to it first must carry such a name again (hello.bpf.h).
+ */
+#ifndef EGRESSCTL_DEST_BPF_H
+#define EGRESSCTL_DEST_BPF_H
+
+#include "egress.bpf.h"
+
+static __always_inline int hello_load(void *skb, __u32 at, void *to, __u32 bytes)
+{
+	return bpf_skb_load_bytes(skb, at, to, bytes);
+}
+
+#include "hello.h"
+
+/* what a cgroup program returns */
+#define PASS 1
+#define DROP 0
+
+struct eg_named { /* of a flow by name, until its hello was judged */
+	struct eg_hello hello;
+	/* a struct eg_event and the name */
+	__u8 event[sizeof(struct eg_event) + HELLO_NAME_MAX] __attribute__((aligned(8)));
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct eg_named);
+} hellos SEC(".maps") __weak;
+
+/*
+ * The classes of `among` that hold this port, and shifted by EG_MAX_CLASSES the
+ * flags of them all. Without branches, which the verifier would follow into 65536
+ * results; a global function is looked at once.
+ */
+__weak __noinline __u32 eg_classes_for(struct eg_policy *p, __u32 among, __u32 port, __u32 proto)
+{
+	__u64 found = 0, flags = 0;
+
+	if (!p)
+		return 0;
+	for (__u32 i = 0; i < EG_MAX_CLASSES; i++) {
+		const struct eg_class *c = &p->classes[i];
+		/* 0 when everything fits, else something above it */
+		__u64 other = (__u64)(c->proto ^ proto) | (((__u64)port - c->lo) >> 63) |
+			      (((__u64)c->hi - port) >> 63) | (~among >> i & 1);
+		__u64 fits = (other - 1) >> 63;
+
+		barrier_var(fits);
+		found |= fits << i;
+		flags |= c->flags & -fits;
+	}
+	return found | flags << EG_MAX_CLASSES;
+}
+
+static __always_inline __u32 classes_for(struct eg_policy *p, __u32 among, __u16 port, __u8 proto,
+					 __u32 *flags)
+{
+	__u32 r = eg_classes_for(p, among, port, proto);
+
+	*flags = r >> EG_MAX_CLASSES;
+	return r & ((1u << EG_MAX_CLASSES) - 1);
+}
+
+/*
+ * Whether a name of the sandbox opens this destination; classes, or 0. An address
+ * whose time is over is good for the packets of flows that began before.
+ */
+static __always_inline __u32 named_dest(struct eg_policy *p, __u64 sandbox,
+					const struct eg_flow *f, __u32 *flags)
+{
+	struct eg_binding_key key = { .sandbox = sandbox };
+	struct eg_binding *b;
+	__u64 now;
+
+	*flags = 0;
+	if (!p->nclasses)
+		return 0;
+	__builtin_memcpy(key.addr, f->addr.byte, sizeof(key.addr));
+	b = bpf_map_lookup_elem(&bindings, &key);
+	if (!b)
+		return 0;
+	now = bpf_ktime_get_boot_ns();
+	if (b->expires < now && (f->syn || f->proto != IPPROTO_TCP))
+		return 0;
+	b->used = now;
+	return classes_for(p, b->classes, bpf_ntohs(f->port), f->proto, flags);
+}
+
+struct verdict {
+	__u32 rule;
+	__u8 reason; /* enum eg_reason, when refused */
+	__u8 pass;
+	__u8 keep; /* the answer holds for the socket's next packets to there */
+	__u8 own; /* … but not for its next connection */
+	__u8 named; /* allowed by name: what is said first is judged, too */
+	__u8 audit; /* refused in words only */
+	__u8 wait; /* refused for now, and no news */
+	__u32 want; /* the classes that open it */
+	__u32 mode; /* EG_CL_* of them */
+};
+
+static __always_inline void refuse(struct verdict *v, __u8 reason)
+{
+	v->pass = 0;
+	v->reason = reason;
+}
+
+/* The sandbox's resolver, which has a port of its own on localhost. */
+static __always_inline bool is_resolver(const struct eg_sandbox *sb, const struct eg_flow *f)
+{
+	return sb->dns_port && f->port == sb->dns_port && is_loopback(&f->addr) &&
+	       (f->proto == IPPROTO_UDP || f->proto == IPPROTO_TCP);
+}
+
+static __always_inline bool judge_named(struct eg_policy *p, __u64 sandbox,
+					const struct eg_flow *f, struct verdict *v)
+{
+	v->want = named_dest(p, sandbox, f, &v->mode);
+	if (!v->want)
+		return false;
+	v->pass = 1;
+	/* one of its names may say what it likes, and nobody knows which is meant */
+	v->keep = (v->mode & EG_CL_TLS_OFF) || f->proto != IPPROTO_TCP;
+	v->named = !v->keep;
+	return true;
+}
+
+/*
+ * The part of the order that needs no look-up of sockets. true: it is decided.
+ * Names (and grants) come where the static rules are silent.
+ */
+static __always_inline bool judge_dest(const struct eg_sandbox *sb, struct eg_policy *p,
+				       const struct eg_flow *f, struct verdict *v)
+{
+	if (is_resolver(sb, f)) {
+		v->pass = 1;
+		v->keep = 1;
+		return true;
+	}
+	switch (match_egress(p->serial, f, &v->rule)) {
+	case EG_V_ALLOW:
+		v->pass = 1;
+		v->keep = 1;
+		return true;
+	case EG_V_DENY:
+		refuse(v, EG_WHY_RULE);
+		return true;
+	case EG_V_DENY_HARD:
+		refuse(v, EG_WHY_METADATA);
+		return true;
+	case 0:
+		return judge_named(p, sb->id, f, v);
+	default:
+		refuse(v, EG_WHY_FAILURE);
+		return true;
+	}
+}
+
+/* 1: a sandbox's, *es and *sb are its. Else what to return: PASS it is nobody's, DROP. */
+static __always_inline int sock_sandbox(struct bpf_sock *sk, struct eg_sock **es,
+					struct eg_sandbox **sb, int *done)
+{
+	*es = NULL;
+	if (sk)
+		*es = bpf_sk_storage_get(&sockets, sk, NULL, 0);
+	if (sk && !*es) {
+		int err = adopt_sock(sk, es);
+
+		*done = err && err != 1 ? DROP : PASS;
+	} else {
+		*done = PASS;
+	}
+	if (!*es)
+		return 0;
+	*sb = sandbox_get((*es)->sandbox, (*es)->slot);
+	*done = DROP;
+	return *sb != NULL;
+}
+
+#endif

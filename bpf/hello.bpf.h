@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What is said first on a flow that was allowed by name.
+ *
+ * The flow is judged until its ClientHello was; then it is remembered like any
+ * other. A request over plain HTTP is followed by others on the same flow, so
+ * that those flows are never remembered: each request is judged.
+ */
+#ifndef EGRESSCTL_HELLO_BPF_H
+#define EGRESSCTL_HELLO_BPF_H
+
+#include "dest.bpf.h"
+#include "dfa.h"
+
+/* Pieces of a hello are dropped this long, so that the kernel sends them again in one. */
+#define HELLO_PATIENCE_NS 1000000000ull
+
+enum hello_verdict {
+	HELLO_PASS = 0, /* this packet */
+	HELLO_KEEP, /* the flow */
+	HELLO_WAIT, /* drop it, more has to come */
+	HELLO_REFUSE, /* + enum eg_reason */
+};
+
+/* ---- a name's classes ---------------------------------------------------------- */
+
+struct name_ctx {
+	struct eg_hello *h;
+	struct eg_policy *p;
+	struct eg_dfa *d;
+	const __u8 *name;
+	__u32 len;
+};
+
+/* One byte of the name, or its end. */
+static long name_byte(__u32 i, struct name_ctx *c)
+{
+	struct eg_hello *h = c->h;
+	__u32 at = h->feed, n = h->nlabels;
+	__u8 b = at < c->len ? c->name[at & (HELLO_NAME_MAX - 1)] : '.';
+
+	h->feed = at + 1;
+	if (b != '.') {
+		b = hello_lower(b);
+		if (!hello_is_name(b)) {
+			h->bad = 1;
+			return 1;
+		}
+		h->state = eg_dfa_byte(c->d, h->state, b);
+		h->digits = 1; /* the label has a byte */
+		return 0;
+	}
+	if (!h->digits || n >= HELLO_LABELS) {
+		h->bad = 1;
+		return 1;
+	}
+	h->labels[n & (HELLO_LABELS - 1)] = h->state;
+	h->nlabels = n + 1;
+	h->state = c->p->names;
+	h->digits = 0;
+	return at >= c->len;
+}
+
+/* One label from the name's end, for one group of classes after the other. */
+static long name_label(__u32 i, struct name_ctx *c)
+{
+	struct eg_hello *h = c->h;
+	__u32 n = h->feed, g = h->group & (EG_DOMAIN_GROUPS - 1);
+
+	if (n == h->nlabels)
+		h->state = c->p->start_domain[g];
+	if (n) {
+		n--;
+		h->state = eg_dfa_child(c->d, h->state, h->labels[n & (HELLO_LABELS - 1)]);
+		h->feed = n;
+	}
+	if (n)
+		return 0;
+	h->classes |= (__u32)eg_dfa_perm(h->state) << (4 * g);
+	h->feed = h->nlabels;
+	h->group = g + 1;
+	return 4 * (g + 1) >= c->p->nclasses || g + 1 == EG_DOMAIN_GROUPS;
+}
+
+/* The classes of the name in h->name or h->host, without a final dot; 0: not allowed. */
+__weak __noinline int eg_name_classes(struct eg_hello *h, struct eg_policy *p, __u32 host)
+{
+	struct name_ctx c = { .h = h, .p = p, .d = the_dfa() };
+
+	if (!h || !p || !c.d)
+		return 0;
+	c.name = host ? h->host : h->name;
+	c.len = host ? h->host_len : h->name_len;
+	if (c.len > EG_MAX_SERVER_NAME || !c.len || !p->nclasses)
+		return 0;
+	if (c.name[(c.len - 1) & (HELLO_NAME_MAX - 1)] == '.')
+		c.len--;
+	h->feed = 0;
+	h->nlabels = 0;
+	h->bad = 0;
+	h->digits = 0;
+	h->state = p->names;
+	bpf_loop(EG_MAX_SERVER_NAME + 1, name_byte, &c, 0);
+	if (h->bad || !h->nlabels)
+		return 0;
+	h->feed = h->nlabels;
+	h->group = 0;
+	h->classes = 0;
+	bpf_loop(HELLO_LABELS * EG_DOMAIN_GROUPS, name_label, &c, 0);
+	return h->classes;
+}
+
+/* ---- the hello ------------------------------------------------------------------ */
+
+struct hello_ctx {
+	struct eg_hello *h;
+	struct __sk_buff *skb;
+};
+
+static long tls_step(__u32 i, struct hello_ctx *c)
+{
+	return hello_tls_step(c->h, c->skb);
+}
+
+static __always_inline int judge_tls(struct __sk_buff *skb, struct eg_hello *h,
+				     struct eg_policy *p)
+{
+	struct hello_ctx c = { .h = h, .skb = skb };
+
+	hello_tls_begin(h, skb);
+	if (h->result == HELLO_NO_NAME)
+		bpf_loop(HELLO_EXTENSIONS + 1, tls_step, &c, 0);
+	hello_tls_end(h);
+	switch (h->result) {
+	case HELLO_OK:
+		if (eg_name_classes(h, p, 0) & h->want)
+			return HELLO_KEEP;
+		return HELLO_REFUSE + EG_WHY_RULE;
+	case HELLO_MORE:
+		return HELLO_WAIT;
+	case HELLO_NO_NAME:
+		return HELLO_REFUSE + EG_WHY_NO_NAME;
+	default:
+		return HELLO_REFUSE + EG_WHY_NOT_TLS;
+	}
+}
+
+static long http_step(__u32 i, struct hello_ctx *c)
+{
+	struct eg_hello *h = c->h;
+	__u8 b;
+
+	if (bpf_skb_load_bytes(c->skb, h->at, &b, 1))
+		return 1;
+	h->at++;
+	return hello_http_step(h, b);
+}
+
+/* Whether a proxy may be asked for the name of the target at its port. */
+static __always_inline bool proxy_target(struct eg_hello *h, struct eg_policy *p)
+{
+	__u32 port = h->target_port ? h->target_port : 80, flags;
+
+	return port <= 65535 && classes_for(p, eg_name_classes(h, p, 0), port, IPPROTO_TCP, &flags);
+}
+
+static __always_inline int judge_names(struct eg_hello *h, struct eg_policy *p)
+{
+	if (h->kind == HELLO_HTTP_CONNECT) {
+		if (!(h->mode & EG_CL_PROXY))
+			return HELLO_REFUSE + EG_WHY_NOT_TLS;
+		return proxy_target(h, p) ? HELLO_KEEP : HELLO_REFUSE + EG_WHY_RULE;
+	}
+	/* how long its body is must be told, and the next one must be HTTP again */
+	if (h->seen & (HELLO_F_ENCODING | HELLO_F_UPGRADE))
+		return HELLO_REFUSE + EG_WHY_NOT_TLS;
+	if (h->kind == HELLO_HTTP_ABSOLUTE) {
+		if (h->mode & EG_CL_PROXY)
+			return proxy_target(h, p) ? HELLO_PASS : HELLO_REFUSE + EG_WHY_RULE;
+		if (!(eg_name_classes(h, p, 0) & h->want))
+			return HELLO_REFUSE + EG_WHY_RULE;
+	}
+	if (!h->host_len)
+		return HELLO_REFUSE + EG_WHY_NO_NAME;
+	/* the event's name is the one that was refused */
+	h->name_len = 0;
+	return eg_name_classes(h, p, 1) & h->want ? HELLO_PASS : HELLO_REFUSE + EG_WHY_RULE;
+}
+
+static __always_inline int judge_http(struct __sk_buff *skb, struct eg_hello *h,
+				      struct eg_policy *p)
+{
+	struct hello_ctx c = { .h = h, .skb = skb };
+	__u32 begin = h->at;
+	__u64 length;
+	int v;
+
+	hello_reset(h);
+	bpf_loop(HELLO_HTTP_MAX, http_step, &c, 0);
+	if (h->result == HELLO_MORE && h->at - begin < HELLO_HTTP_MAX)
+		return HELLO_WAIT;
+	if (h->result != HELLO_OK)
+		return HELLO_REFUSE + EG_WHY_NOT_TLS;
+	v = judge_names(h, p);
+	if (v != HELLO_PASS)
+		return v;
+	length = h->at - begin + h->length;
+	/* of two requests in one packet the second would have to be judged now, too */
+	if (length > 0x7fffffff || length < h->end - begin)
+		return HELLO_REFUSE + EG_WHY_NOT_TLS;
+	h->until = h->seq + (__u32)length;
+	h->requests++;
+	return HELLO_PASS;
+}
+
+/*
+ * The data of a packet (h->at … h->end, from sequence number h->seq) of a flow that
+ * h->want opens: enum hello_verdict. A global function: see eg_feed_name().
+ */
+__weak __noinline int eg_judge_hello(struct __sk_buff *skb, struct eg_hello *h,
+				     struct eg_policy *p)
+{
+	__u8 first;
+
+	if (!h || !p)
+		return HELLO_REFUSE + EG_WHY_FAILURE;
+	if (h->requests) {
+		__s32 known = h->until - h->seq;
+
+		if (known < 0)
+			return HELLO_WAIT; /* what came before it was dropped */
+		if ((__u32)known >= h->end - h->at)
+			return HELLO_PASS; /* a body, or sent again */
+		h->at += known;
+		h->seq += known;
+	}
+	if (bpf_skb_load_bytes(skb, h->at, &first, 1))
+		return HELLO_REFUSE + EG_WHY_FAILURE;
+	h->name_len = 0;
+	h->host_len = 0;
+	if (first == TLS_HANDSHAKE && !h->requests && !(h->mode & EG_CL_PROXY))
+		return judge_tls(skb, h, p);
+	if (h->mode & EG_CL_TLS_MAYBE)
+		return HELLO_KEEP;
+	return judge_http(skb, h, p);
+}
+
+/* ---- in a program ------------------------------------------------------------------ */
+
+static __noinline int emit_server_name(struct eg_named *n, struct eg_sandbox *sb, __u32 serial,
+				       const struct eg_flow *f, const struct verdict *v)
+{
+	struct eg_event *ev = (struct eg_event *)n->event;
+	__u32 len;
+
+	if (!event_begin(sb))
+		return 0;
+	__builtin_memset(ev, 0, sizeof(*ev));
+	fill_event(ev, sb, serial, EG_OP_SERVER_NAME, v->reason, EPERM,
+		   v->audit ? EG_VERDICT_AUDIT : EG_VERDICT_DENIED, false);
+	ev->proto = f->proto;
+	ev->port = f->port;
+	ev->aux = bpf_ntohs(f->lport);
+	__builtin_memcpy(ev->addr, f->addr.byte, sizeof(ev->addr));
+	len = n->hello.name_len ? n->hello.name_len : n->hello.host_len;
+	if (len > EG_MAX_SERVER_NAME)
+		len = EG_MAX_SERVER_NAME;
+	__builtin_memcpy(n->event + sizeof(*ev), n->hello.name_len ? n->hello.name : n->hello.host,
+			 HELLO_NAME_MAX);
+	ev->path_len = len;
+	if (bpf_ringbuf_output(&events, ev, sizeof(*ev) + len, 0))
+		event_lost(sb);
+	return 0;
+}
+
+#endif
