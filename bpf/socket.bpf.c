@@ -172,7 +172,7 @@ static __always_inline int stamp_sock(struct sock *sk, __u64 sandbox, __u32 slot
 /*
  * Sockets that the kernel makes on a task's behalf are stamped too: MPTCP's first
  * subflow is one. Not the control sockets of a new network namespace, which send
- * its resets and echo replies: those are raw.
+ * its resets and echo replies: those are raw. Its netlink sockets have no sock yet.
  */
 SEC("lsm/socket_post_create")
 int BPF_PROG(socket_post_create, struct socket *sock, int family, int type, int protocol,
@@ -186,7 +186,7 @@ int BPF_PROG(socket_post_create, struct socket *sock, int family, int type, int 
 	who = current_id(&id);
 	if (who <= 0)
 		return who;
-	if (kern && type == SOCK_RAW)
+	if (kern && (type == SOCK_RAW || !sock->sk))
 		return 0;
 	return stamp_sock(sock->sk, id.sandbox, id.slot, 0);
 }
