@@ -96,6 +96,20 @@ static int names_ok(const struct judge *j, const struct record *r, size_t skip, 
 	return strange;
 }
 
+/* One string or more, each behind its length. */
+static bool strings_ok(const uint8_t *p, size_t len)
+{
+	if (!len)
+		return false;
+	while (len && len > p[0]) {
+		size_t n = 1u + p[0];
+
+		p += n;
+		len -= n;
+	}
+	return !len;
+}
+
 /* 0: as its type says; 1: names that no program needs, leave it out; or -EBADMSG. */
 static int rdata_ok(const struct judge *j, const struct record *r)
 {
@@ -117,6 +131,8 @@ static int rdata_ok(const struct judge *j, const struct record *r)
 		return names_ok(j, r, 6, 1, 0);
 	case LDNS_RR_TYPE_SOA:
 		return names_ok(j, r, 0, 2, 20);
+	case LDNS_RR_TYPE_TXT:
+		return strings_ok(j->msg + r->rdata, r->rdlen) ? 0 : -EBADMSG;
 	case LDNS_RR_TYPE_SVCB:
 	case LDNS_RR_TYPE_HTTPS:
 		if (r->rdlen < 3 || read_plain(j, &pos, text) < 0 || pos > r->rdata + r->rdlen)

@@ -515,6 +515,8 @@ static void test_malformed(void **state)
 		{ "CNAME to itself by pointer", CNAME, B("\xc0\x3e") },
 		{ "CNAME forwards", CNAME, B("\xc0\xff") },
 		{ "short HTTPS", HTTPS, B("\0\1") },
+		{ "no string", LDNS_RR_TYPE_TXT, B("") },
+		{ "a string cut short", LDNS_RR_TYPE_TXT, B("\1a\2b") },
 	};
 
 	(void)state;
