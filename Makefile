@@ -161,6 +161,7 @@ unit-progs := $(UNIT:%=$(O)/selftests/unit/%)
 fuzz-progs := $(FUZZ:%=$(O)/selftests/fuzz/fuzz_%)
 ktest-progs := $(KTEST:%=$(O)/selftests/%)
 bench-prog := $(if $(wildcard selftests/bench/*.c),$(O)/selftests/bench/bench)
+dns-bench := $(O)/selftests/bench/dns_bench
 tests-vm = $(if $(ktest-progs)$(VM_SCRIPTS),$(MAINS:%=$(O)/%) $(ktest-progs))
 run = FUZZ_SECONDS=$(FUZZ_SECONDS) $(PYTHON) selftests/run --output $(O) $(RUN_FLAGS)
 
@@ -200,13 +201,19 @@ $(ktest-progs): $(O)/selftests/%: $(O)/main/selftests/%.o $(O)/main/libktest.a $
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(cflags-main) $(ldflags) -o $@ $^ $(ldlibs)
 
-$(bench-prog): $(patsubst %.c,$(O)/main/%.o,$(sort $(wildcard selftests/bench/*.c))) \
+$(bench-prog): $(patsubst %.c,$(O)/main/%.o,\
+		$(sort $(filter-out %/dns_bench.c,$(wildcard selftests/bench/*.c)))) \
 		$(O)/main/libktest.a $(O)/libegress.a
 	$(call say,LINK,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(cflags-main) $(ldflags) -o $@ $^ $(ldlibs)
 
-tests: all $(unit-progs) $(fuzz-progs) $(ktest-progs) $(bench-prog)
+$(dns-bench): $(O)/main/selftests/bench/dns_bench.o $(O)/libegress.a
+	$(call say,LINK,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(cflags-main) $(ldflags) -o $@ $^ $(ldlibs)
+
+tests: all $(unit-progs) $(fuzz-progs) $(ktest-progs) $(bench-prog) $(dns-bench)
 
 check: tests
 	$(Q)$(run) $(KERNELS:%=--kernel %) $(HOST_SCRIPTS) $(unit-progs) $(fuzz-progs) \
@@ -223,6 +230,10 @@ vmtest: $(tests-vm)
 
 bench: $(bench-prog)
 	$(Q)tools/vm --kernel 6.12 --count-instructions --timeout 1200 -- $(abspath $<)
+
+# Times of this machine, where the other one counts instructions.
+bench-dns: $(dns-bench)
+	$(Q)$<
 
 demo: all
 	$(Q)EGRESSCTL_BUILD=$(O) tools/demo/run
@@ -250,6 +261,7 @@ help:
 	@echo 'make fuzz          fuzzers, FUZZ_SECONDS=$(FUZZ_SECONDS) each  (FUZZ="policy ...")'
 	@echo 'make vmtest        kernel tests in VMs           (KERNELS="$(KERNELS)" KTEST="kernel/files_test ...")'
 	@echo 'make bench         instruction counts on Linux 6.12, beside their targets'
+	@echo 'make bench-dns     times of the resolver on this machine, beside their targets'
 	@echo 'make demo          a real build under a policy, with an attack inside'
 	@echo 'make install       DESTDIR=$(DESTDIR) PREFIX=$(PREFIX)'
 	@echo 'make vmlinux       rewrite vmlinux/vmlinux.h from the stock kernels; vmlinux-check compares'
@@ -259,6 +271,6 @@ help:
 	@echo '           and the lists of sources at the top of the Makefile.'
 
 FORCE:
-.PHONY: all bpf install tests check unit fuzz vmtest bench demo vmlinux vmlinux-check lint clean help FORCE
+.PHONY: all bpf install tests check unit fuzz vmtest bench bench-dns demo vmlinux vmlinux-check lint clean help FORCE
 
 -include $(shell find $(O) -name '*.d' 2>/dev/null)
