@@ -72,9 +72,10 @@ int dns_new(sd_event *loop, const struct dns_options *o, struct dns **out, struc
 void dns_free(struct dns *dns);
 
 /*
- * What the resolver needs of a sandbox; called from the loop, must not block.
- * Names are lower case, without a final dot; addresses are 16 bytes, network
- * byte order, IPv4 mapped; times are nanoseconds of CLOCK_BOOTTIME.
+ * What the resolver needs of a sandbox; called from the loop, must not block, nor
+ * call the resolver, but for dns_client_name_of(). Names are lower case, without a
+ * final dot; addresses are 16 bytes, network byte order, IPv4 mapped; times are
+ * nanoseconds of CLOCK_BOOTTIME.
  */
 struct dns_ops {
 	/* Mask of the policy's classes for a name; 0: no rule allows it. */

@@ -14,6 +14,8 @@
 
 #define EDNS_RCODE_BADVERS 16
 
+_Static_assert(LDNS_EDE_BLOCKED == 017, "in the options below");
+
 enum dns_kind dns_kind(uint16_t qtype)
 {
 	switch (qtype) {
@@ -264,7 +266,11 @@ static bool push_records(ldns_pkt *pkt, ldns_pkt_section section, const ldns_rr_
 
 static bool set_edns(ldns_pkt *pkt, unsigned int rcode, bool blocked)
 {
-	static const uint8_t code[2] = { 0, LDNS_EDE_BLOCKED };
+	/* the code, and words for people: `dig` shows them */
+	static const char name[] = "\0\017no rule of the sandbox's policy allows this name";
+	static const char address[] = "\0\017no rule allows this name a private address";
+	const char *data = rcode == LDNS_RCODE_NXDOMAIN ? name : address;
+	size_t len = rcode == LDNS_RCODE_NXDOMAIN ? sizeof(name) - 1 : sizeof(address) - 1;
 	ldns_edns_option_list *list;
 	ldns_edns_option *option;
 
@@ -273,9 +279,9 @@ static bool set_edns(ldns_pkt *pkt, unsigned int rcode, bool blocked)
 	if (!blocked)
 		return true;
 	list = ldns_edns_option_list_new();
-	option = ldns_edns_new_from_data(LDNS_EDNS_EDE, sizeof(code), code);
+	option = ldns_edns_new_from_data(LDNS_EDNS_EDE, len, data);
 	if (!list || !option || !ldns_edns_option_list_push(list, option)) {
-		ldns_edns_option_list_free(list);
+		ldns_edns_option_list_deep_free(list);
 		ldns_edns_deep_free(option);
 		return false;
 	}

@@ -15,7 +15,6 @@
 
 static const struct rule all[] = { { "a.test", 1 }, { "b.test", 2 }, { "c.test", 1 }, { "", 0 } };
 static struct dns_bindings table;
-static struct box box;
 static uint64_t now;
 
 static int setup(void **state)

@@ -377,12 +377,17 @@ static bool box_address_ok(void *ctx, const uint8_t addr[16], uint32_t classes)
 	return b->private_ok && memcmp(addr_of(b->private_ok, a), addr, 16) == 0;
 }
 
+static int asking = -1; /* the socket of ask(), while it waits */
+
 static int box_bind(void *ctx, const uint8_t addr[16], uint32_t classes, uint64_t expires)
 {
 	struct box *b = ctx;
 	struct bound *e = find_bound(b, addr);
+	char byte;
 
 	assert_true(classes);
+	/* the program must not see the address before it is bound */
+	assert_int_equal(asking < 0 ? -1 : recv(asking, &byte, 1, MSG_PEEK | MSG_DONTWAIT), -1);
 	if (!e) {
 		if (b->bind_error)
 			return b->bind_error;
@@ -588,7 +593,9 @@ const char *ask_msg(struct rig *r, struct box *b, const struct msg *m, bool tcp)
 
 	asker_open(&a, b, false, tcp);
 	asker_send(&a, m, tcp);
+	asking = a.fd;
 	ok = asker_wait(r, &a, tcp);
+	asking = -1;
 	asker_close(&a);
 	if (!ok)
 		return "closed\n";
