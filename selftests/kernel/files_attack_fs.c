@@ -16,6 +16,7 @@
 
 #define BINFMT "/proc/sys/fs/binfmt_misc"
 #define CONFIGFS "/sys/kernel/config"
+#define DEBUGFS "/sys/kernel/debug"
 #define NETCONSOLE CONFIGFS "/netconsole/egtest"
 #define FUSE D "/fuse"
 #define FUSECTL "/sys/fs/fuse/connections"
@@ -117,9 +118,10 @@ static void guarded(void)
 		G("the kernel's log over the network", act_open_write, NETCONSOLE "/enabled", OPEN,
 		  netconsole),
 		G("chmod in configfs", act_chmod, CONFIGFS, CHMOD, NULL),
-		G("write to debugfs", act_open_write, "/sys/kernel/debug/fault_around_bytes", OPEN, NULL),
-		G("chmod in debugfs", act_chmod, "/sys/kernel/debug/bdi", CHMOD, NULL),
-		G("truncate in tracefs", act_truncate_open, "/sys/kernel/tracing/trace", OPEN, NULL),
+		G("write to debugfs", act_open_write, DEBUGFS "/fault_around_bytes", OPEN, NULL),
+		G("chmod in debugfs", act_chmod, DEBUGFS "/bdi", CHMOD, NULL),
+		G("truncate in tracefs", act_truncate_open, "/sys/kernel/tracing/trace", OPEN,
+		  NULL),
 		G("chown in tracefs", act_chown, "/sys/kernel/tracing/trace", CHOWN, NULL),
 		G("write to sysfs", act_open_write, "/sys/kernel/mm/ksm/run", OPEN, NULL),
 		G("chmod in sysfs", act_chmod, "/sys/kernel/mm/ksm/run", CHMOD, NULL),
@@ -155,11 +157,13 @@ static void guarded(void)
 static void read_allowed(void)
 {
 	static const char *const files[] = {
-		BINFMT "/status", "/sys/kernel/debug/fault_around_bytes", "/sys/kernel/tracing/trace",
-		"/sys/kernel/security/lsm", "/sys/fs/cgroup/cgroup.procs", "/proc/sys/kernel/pid_max",
+		BINFMT "/status", DEBUGFS "/fault_around_bytes", "/sys/kernel/tracing/trace",
+		"/sys/kernel/security/lsm", "/sys/fs/cgroup/cgroup.procs",
+		"/proc/sys/kernel/pid_max",
 		"/sys/kernel/mm/ksm/run",
 	};
-	static const char *const dirs[] = { CONFIGFS, "/sys/fs/bpf", "/proc/sys", "/sys/fs/cgroup" };
+	static const char *const dirs[] = { CONFIGFS, "/sys/fs/bpf", "/proc/sys",
+					    "/sys/fs/cgroup" };
 	struct box *b = box_shared(policy_all());
 	size_t i;
 	int r;

@@ -156,7 +156,7 @@ static void test_moved(void)
 	case_end();
 }
 
-/* ---- survivors ---------------------------------------------------------------------------- */
+/* ---- survivors ----------------------------------------------------------------------- */
 
 static int act_survive(const void *unused)
 {
@@ -223,7 +223,7 @@ static void test_survivor(void)
 	case_end();
 }
 
-/* ---- sockets that somebody outside uses ------------------------------------------------------ */
+/* ---- sockets that somebody outside uses ---------------------------------------------- */
 
 static int act_lend(const void *unused)
 {
@@ -264,7 +264,7 @@ static void test_lent(void)
 	case_end();
 }
 
-/* ---- a port that is another's by now ----------------------------------------------------------- */
+/* ---- a port that is another's by now ------------------------------------------------- */
 
 #define PORT 7301
 
@@ -367,7 +367,7 @@ static void test_late(act_fn act, const struct late *l, const char *name)
 	case_end();
 }
 
-/* ---- other ways to send, after a rule is gone --------------------------------------------------- */
+/* ---- other ways to send, after a rule is gone ---------------------------------------- */
 
 static int nonce_file(void)
 {
