@@ -24,7 +24,7 @@ uint64_t dns_now(const struct dns *dns)
 	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
-/* ---- hosts -------------------------------------------------------------------------------- */
+/* ---- hosts ------------------------------------------------------------------------- */
 
 /* Loopback is judged by whose listener is there; 0.0.0.0 is how lists block names. */
 static bool needs_binding(const uint8_t addr[16])
@@ -101,7 +101,8 @@ static void watch(struct dns *dns, const char *path, sd_event_source **out)
 	_cleanup_free_ char *copy = strdup(path);
 
 	/* without a watch the file is looked at when it is needed, once a second */
-	if (copy && sd_event_add_inotify(dns->loop, out, dirname(copy), CHANGES, on_watch, dns) >= 0)
+	if (copy &&
+	    sd_event_add_inotify(dns->loop, out, dirname(copy), CHANGES, on_watch, dns) >= 0)
 		(void)sd_event_source_set_priority(*out, SD_EVENT_PRIORITY_IMPORTANT);
 }
 
@@ -114,7 +115,7 @@ static void watch_hosts(struct dns *dns)
 		watch(dns, real, &dns->watches[1]);
 }
 
-/* ---- all --------------------------------------------------------------------------------------- */
+/* ---- all --------------------------------------------------------------------------- */
 
 static int on_sweep(sd_event_source *src, uint64_t usec, void *ctx)
 {
@@ -149,13 +150,14 @@ static int start(struct dns *dns, const struct dns_options *o)
 	dns->refusal = dns_answer_new(LDNS_RCODE_NXDOMAIN, true);
 	dns->failure = dns_answer_new(LDNS_RCODE_SERVFAIL, false);
 	dns->nothing = dns_answer_new(LDNS_RCODE_NOERROR, false);
-	if (!dns->resolv_conf || !dns->hosts_path || !dns->refusal || !dns->failure || !dns->nothing)
+	if (!dns->resolv_conf || !dns->hosts_path || !dns->refusal || !dns->failure ||
+	    !dns->nothing)
 		return -ENOMEM;
 	err = dns_upstream_new(dns->loop, &dns->o, &dns->upstream);
 	if (err)
 		return err;
-	err = sd_event_add_time_relative(dns->loop, &dns->sweep, CLOCK_BOOTTIME, DNS_SWEEP_MS * 1000u,
-					 SWEEP_ACCURACY_US, on_sweep, dns);
+	err = sd_event_add_time_relative(dns->loop, &dns->sweep, CLOCK_BOOTTIME,
+					 DNS_SWEEP_MS * 1000u, SWEEP_ACCURACY_US, on_sweep, dns);
 	if (err < 0)
 		return err;
 	dns->hosts_file.path = dns->hosts_path;
@@ -206,7 +208,7 @@ void dns_free(struct dns *dns)
 	free(dns);
 }
 
-/* ---- one sandbox --------------------------------------------------------------------------------- */
+/* ---- one sandbox ------------------------------------------------------------------- */
 
 int dns_serve(struct dns *dns, int netns_fd, const struct dns_ops *ops, void *ctx,
 	      struct dns_client **out, struct diag *d)

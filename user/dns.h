@@ -21,7 +21,7 @@
 
 #include "diag.h"
 
-/* ---- limits of one sandbox ---------------------------------------------------------- */
+/* ---- limits of one sandbox --------------------------------------------------------- */
 
 #define DNS_MAX_BINDINGS 4096u /* addresses */
 #define DNS_MAX_NAMES_PER_ADDRESS 16u
@@ -34,12 +34,12 @@
 #define DNS_MAX_TCP_PENDING 16u /* queries not answered yet of one connection */
 #define DNS_TCP_IDLE_MS 10000u /* a connection with nothing pending is closed */
 
-/* ---- limits of all together ----------------------------------------------------------- */
+/* ---- limits of all together -------------------------------------------------------- */
 
 #define DNS_MAX_ASKED_ALL 512u /* queries at the host's resolvers at once: a descriptor each */
 #define DNS_BATCH 16u /* datagrams of one socket before others have their turn */
 
-/* ---- answers --------------------------------------------------------------------------- */
+/* ---- answers ----------------------------------------------------------------------- */
 
 #define DNS_TTL_MIN 5u /* seconds; what is shown and cached lies between the two */
 #define DNS_TTL_MAX 3600u

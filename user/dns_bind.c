@@ -10,7 +10,7 @@
 #define NS_PER_S 1000000000ull
 #define LOOK_AGAIN (30 * NS_PER_S) /* at an ended address that is used */
 
-/* ---- places --------------------------------------------------------------------------------- */
+/* ---- places ------------------------------------------------------------------------ */
 
 static int compare_addr(const void *a, const void *b)
 {
@@ -101,7 +101,7 @@ void dns_bind_clear(struct dns_bindings *b)
 		forget(b, (struct dns_binding *)node->data);
 }
 
-/* ---- giving up ------------------------------------------------------------------------------- */
+/* ---- giving up --------------------------------------------------------------------- */
 
 static bool used(struct dns_bindings *b, struct dns_binding *e)
 {
@@ -166,7 +166,7 @@ void dns_bind_sweep(struct dns_bindings *b, uint64_t now)
 	}
 }
 
-/* ---- binding ---------------------------------------------------------------------------------- */
+/* ---- binding ----------------------------------------------------------------------- */
 
 static uint32_t classes_of(const struct dns_binding *e)
 {
@@ -251,7 +251,8 @@ static void drop_name(struct dns_bindings *b, struct dns_binding *e, uint32_t cl
 				    !((*at)->classes & ~classes) ? 2 :
 								   1;
 
-		if (rank > worst_rank || (rank == worst_rank && (*at)->expires < (*worst)->expires)) {
+		if (rank > worst_rank ||
+		    (rank == worst_rank && (*at)->expires < (*worst)->expires)) {
 			worst = at;
 			worst_rank = rank;
 		}
@@ -340,7 +341,7 @@ const char *dns_bind_name_of(struct dns_bindings *b, const uint8_t addr[16])
 	return e ? e->names->name : NULL;
 }
 
-/* ---- all of them -------------------------------------------------------------------------------- */
+/* ---- all of them ------------------------------------------------------------------- */
 
 void dns_bind_repin_begin(struct dns_bindings *b)
 {

@@ -34,7 +34,7 @@ struct dns_binding {
 	ldns_rbnode_t by_addr;
 	struct dns_end {
 		ldns_rbnode_t node;
-		uint64_t look; /* when to see whether it can go: its end, or later while it is used */
+		uint64_t look; /* when to see whether it can go: its end, later if it is used */
 	} by_end;
 	TAILQ_ENTRY(dns_binding) list;
 	uint8_t addr[16];

@@ -15,7 +15,7 @@
 #define MAX_TIMEOUT 30u /* RES_MAXRETRANS */
 #define MAX_ATTEMPTS 5u /* RES_MAXRETRY */
 
-/* ---- files ------------------------------------------------------------------------------- */
+/* ---- files ------------------------------------------------------------------------- */
 
 static bool same_time(const struct timespec *a, const struct timespec *b)
 {
@@ -63,7 +63,7 @@ char *dns_file_read(const struct dns_file *f)
 	return text;
 }
 
-/* ---- resolv.conf ---------------------------------------------------------------------------- */
+/* ---- resolv.conf ------------------------------------------------------------------- */
 
 socklen_t dns_server_len(const union dns_server *s)
 {
@@ -181,7 +181,7 @@ void dns_resolv_parse(const char *text, uint16_t port, struct dns_resolv *out)
 	}
 }
 
-/* ---- hosts -------------------------------------------------------------------------------------- */
+/* ---- hosts ------------------------------------------------------------------------- */
 
 int dns_name_cmp(const void *a, const void *b)
 {

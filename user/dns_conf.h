@@ -18,7 +18,7 @@
 #define DNS_MAX_SEARCH 16u
 #define DNS_MAX_FILE (16u << 20) /* bytes read of a file */
 
-/* ---- a file that may change -------------------------------------------------------------- */
+/* ---- a file that may change -------------------------------------------------------- */
 
 struct dns_file {
 	const char *path; /* not owned */
@@ -34,7 +34,7 @@ bool dns_file_changed(struct dns_file *f);
 /* All of it, NUL-terminated; "" if it is not there. NULL: no memory. */
 char *dns_file_read(const struct dns_file *f);
 
-/* ---- resolv.conf --------------------------------------------------------------------------- */
+/* ---- resolv.conf ------------------------------------------------------------------- */
 
 struct dns_resolv {
 	union dns_server {
@@ -53,7 +53,7 @@ struct dns_resolv {
 void dns_resolv_parse(const char *text, uint16_t port, struct dns_resolv *out);
 socklen_t dns_server_len(const union dns_server *s);
 
-/* ---- hosts ------------------------------------------------------------------------------------ */
+/* ---- hosts ------------------------------------------------------------------------- */
 
 struct dns_host {
 	ldns_rbnode_t node;

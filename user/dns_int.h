@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Shared by dns.c (life), dns_query.c (questions), dns_listen.c and dns_tcp.c (sockets). */
+/* Shared by dns.c, dns_query.c, dns_job.c, dns_listen.c and dns_tcp.c. */
 #ifndef EGRESSCTL_DNS_INT_H
 #define EGRESSCTL_DNS_INT_H
 
@@ -107,6 +107,17 @@ void dns_check_hosts(struct dns *dns, bool watched);
 
 /* dns_query.c */
 void dns_query(struct dns_client *c, const struct dns_from *from, const uint8_t *msg, size_t len);
+void dns_reply_to(struct dns_client *c, const struct dns_from *from, const struct dns_query *q,
+		  const struct dns_answer *a);
+void dns_report_removed(struct dns_client *c, const char *name, uint16_t qtype,
+			const struct dns_answer *a);
+/* Every address of an answer, before it is sent. A negative errno: it must not be. */
+int dns_bind_all(struct dns_client *c, const char *name, uint32_t classes,
+		 const struct dns_answer *a, uint64_t now);
+
+/* dns_job.c: ask, or wait for a place; the asker hears of it in any case */
+void dns_ask(struct dns_client *c, const struct dns_from *from, const struct dns_query *q,
+	     uint32_t classes);
 int dns_job_compare(const void *a, const void *b);
 void dns_jobs_clear(struct dns_client *c);
 /* Its asker is gone; the job goes on, for the cache. */

@@ -20,7 +20,7 @@
 #endif
 #define RECEIVE_BUFFER (1 << 20) /* a burst of one sandbox; beyond it datagrams are lost */
 
-/* ---- opening ---------------------------------------------------------------------------- */
+/* ---- opening ----------------------------------------------------------------------- */
 
 struct opening {
 	int netns_fd;
@@ -155,7 +155,7 @@ int dns_sockets_open(int netns_fd, struct dns_sockets *s, struct diag *d)
 	return 0;
 }
 
-/* ---- datagrams ------------------------------------------------------------------------------ */
+/* ---- datagrams --------------------------------------------------------------------- */
 
 static int on_datagrams(sd_event_source *src, int fd, uint32_t revents, void *ctx)
 {
@@ -194,14 +194,15 @@ void dns_send(const struct dns_from *from, uint8_t *msg, size_t len)
 int dns_listen(struct dns_client *c)
 {
 	struct dns_sockets *s = &c->sockets;
+	sd_event *loop = c->dns->loop;
 	int err = 0;
 
 	for (int i = 0; i < 2 && err >= 0; i++) {
 		if (s->udp[i] < 0)
 			continue;
-		err = sd_event_add_io(c->dns->loop, &c->io[2 * i], s->udp[i], EPOLLIN, on_datagrams, c);
+		err = sd_event_add_io(loop, &c->io[2 * i], s->udp[i], EPOLLIN, on_datagrams, c);
 		if (err >= 0)
-			err = sd_event_add_io(c->dns->loop, &c->io[2 * i + 1], s->tcp[i], EPOLLIN,
+			err = sd_event_add_io(loop, &c->io[2 * i + 1], s->tcp[i], EPOLLIN,
 					      dns_on_connection, c);
 	}
 	return MIN(err, 0);

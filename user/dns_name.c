@@ -163,7 +163,7 @@ int dns_name_reverse(const char *name, uint8_t addr[16])
 	return 0;
 }
 
-/* ---- addresses ----------------------------------------------------------------------- */
+/* ---- addresses --------------------------------------------------------------------- */
 
 void dns_address_map(const uint8_t v4[4], uint8_t addr[16])
 {

@@ -18,9 +18,9 @@
 /*
  * Read the name at `*pos` of a message. Without `compressed`, a pointer is
  * -EBADMSG; with it, each must point before all that was read of the name, and
- * there may be 32: neither loops nor long chains. `*pos` is moved behind the name. Returns 0 and lower case text,
- * 1 if the name holds bytes that no allowed name has (`text` is then escaped;
- * it may be longer), or -EBADMSG. The root is "".
+ * there may be 32: neither loops nor long chains. `*pos` is moved behind the name.
+ * Returns 0 and lower case text, 1 if the name holds bytes that no allowed name
+ * has (`text` is then escaped, and may be longer), or -EBADMSG. The root is "".
  */
 int dns_name_read(const uint8_t *msg, size_t len, size_t *pos, bool compressed,
 		  char text[DNS_NAME_ESCAPED]);

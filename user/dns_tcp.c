@@ -84,7 +84,7 @@ static void set_events(struct dns_conn *conn)
 							      (reads ? EPOLLIN : 0u));
 }
 
-/* ---- answers ---------------------------------------------------------------------------------- */
+/* ---- answers ----------------------------------------------------------------------- */
 
 static int keep_for_later(struct dns_conn *conn, const uint8_t *p, size_t len)
 {
@@ -134,7 +134,7 @@ static void flush(struct dns_conn *conn)
 	set_events(conn);
 }
 
-/* ---- questions --------------------------------------------------------------------------------- */
+/* ---- questions --------------------------------------------------------------------- */
 
 /* Those that are complete in the buffer, while few are pending. */
 static void take_questions(struct dns_conn *conn)
@@ -205,7 +205,7 @@ static int on_io(sd_event_source *src, int fd, uint32_t revents, void *ctx)
 	return 0;
 }
 
-/* ---- connections --------------------------------------------------------------------------------- */
+/* ---- connections ------------------------------------------------------------------- */
 
 /* Room for one more: the longest idle one goes. */
 static bool make_room(struct dns_client *c)
@@ -257,8 +257,9 @@ int dns_on_connection(sd_event_source *src, int fd, uint32_t revents, void *ctx)
 		_cleanup_close_ int got = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 		if (got < 0) {
-			/* no descriptors: it would be called again and again; the sweep tries anew */
-			if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+			/* no descriptors: not again and again, but when the sweep turns it on */
+			if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||
+			    errno == ENOMEM)
 				(void)sd_event_source_set_enabled(src, SD_EVENT_OFF);
 			return 0;
 		}

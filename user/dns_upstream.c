@@ -62,7 +62,7 @@ static uint64_t now_ms(void)
 	return (uint64_t)t.tv_sec * 1000u + (uint64_t)t.tv_nsec / 1000000u;
 }
 
-/* ---- configuration ------------------------------------------------------------------------ */
+/* ---- configuration ----------------------------------------------------------------- */
 
 static void reload(struct dns_upstream *u)
 {
@@ -151,7 +151,7 @@ static void mark_server(const struct dns_ask *ask, bool down)
 		u->down_until[ask->from[current(ask)]] = down ? now_ms() + DNS_DOWN_MS : 0;
 }
 
-/* ---- the end of it --------------------------------------------------------------------------- */
+/* ---- the end of it ----------------------------------------------------------------- */
 
 static void close_socket(struct dns_ask *ask)
 {
@@ -180,7 +180,7 @@ static void finish(struct dns_ask *ask, int err)
 	ops->done(ctx, err);
 }
 
-/* ---- a try -------------------------------------------------------------------------------------- */
+/* ---- a try ------------------------------------------------------------------------- */
 
 static int on_io(sd_event_source *src, int fd, uint32_t revents, void *ctx);
 
@@ -267,7 +267,7 @@ static int on_timer(sd_event_source *src, uint64_t usec, void *ctx)
 	return 0;
 }
 
-/* ---- answers -------------------------------------------------------------------------------------- */
+/* ---- answers ----------------------------------------------------------------------- */
 
 /* A whole message came. True: go on reading; false: `ask` may be gone. */
 static bool judge(struct dns_ask *ask, const uint8_t *msg, size_t len)

@@ -37,7 +37,7 @@ enum dns_kind dns_kind(uint16_t qtype)
 	return qtype >= 128 && qtype <= 255 ? DNS_KIND_NEVER : DNS_KIND_EMPTY;
 }
 
-/* ---- questions ------------------------------------------------------------------------ */
+/* ---- questions --------------------------------------------------------------------- */
 
 static bool options_ok(const uint8_t *p, size_t len)
 {
@@ -130,7 +130,7 @@ size_t dns_query_build(const char *name, uint16_t qtype, uint16_t id, bool edns,
 	return at + 11;
 }
 
-/* ---- answers ----------------------------------------------------------------------------- */
+/* ---- answers ----------------------------------------------------------------------- */
 
 struct dns_answer *dns_answer_new(uint8_t rcode, bool blocked)
 {
@@ -225,7 +225,7 @@ int dns_answer_add_ptr(struct dns_answer *a, const char *name, const char *targe
 			  ldns_rdf_new_frm_data(LDNS_RDF_TYPE_DNAME, len, wire));
 }
 
-/* ---- replies ------------------------------------------------------------------------------ */
+/* ---- replies ----------------------------------------------------------------------- */
 
 static bool push_question(ldns_pkt *pkt, const struct dns_query *q)
 {
@@ -303,7 +303,8 @@ static ldns_pkt *new_reply(const struct dns_query *q, unsigned int rcode, bool b
 	ldns_pkt_set_ra(pkt, true);
 	ldns_pkt_set_cd(pkt, q->cd);
 	ldns_pkt_set_rcode(pkt, rcode & 15);
-	if ((q->wire_len && !push_question(pkt, q)) || (q->edns && !set_edns(pkt, rcode, blocked))) {
+	if ((q->wire_len && !push_question(pkt, q)) ||
+	    (q->edns && !set_edns(pkt, rcode, blocked))) {
 		ldns_pkt_free(pkt);
 		return NULL;
 	}

@@ -67,7 +67,7 @@ static int udp(uint16_t to)
 	return fd;
 }
 
-/* ---- the resolver ------------------------------------------------------------------------ */
+/* ---- the resolver ------------------------------------------------------------------ */
 
 static uint32_t op_classes(void *ctx, const char *name)
 {
@@ -179,7 +179,7 @@ static void resolver(int ready)
 	exit(2);
 }
 
-/* ---- who asks -------------------------------------------------------------------------------- */
+/* ---- who asks ---------------------------------------------------------------------- */
 
 static void ask(int fd, uint32_t nth)
 {
@@ -282,8 +282,8 @@ int main(void)
 		die("flood");
 	ok &= say("cached name, question to answer, median", (double)idle.median / 1000, "us", 150);
 	printf("%-58s %9.1f us\n", "  99th percentile", (double)idle.p99 / 1000);
-	ok &= say("the same while another sandbox asks 5,000 times a second", (double)busy.median / 1000,
-		  "us", 2 * (double)idle.median / 1000);
+	ok &= say("the same while another sandbox asks 5,000 times a second",
+		  (double)busy.median / 1000, "us", 2 * (double)idle.median / 1000);
 	printf("%-58s %9.1f us\n", "  99th percentile", (double)busy.p99 / 1000);
 	printf("%-58s %9u\n", "questions of that other sandbox", counts[0]);
 	ok &= say("  not answered", counts[0] - counts[1], "", 1);

@@ -231,7 +231,7 @@ static void test_reload(void **state)
 	assert_int_equal(table.count, 2);
 }
 
-/* ---- cache ------------------------------------------------------------------------------------- */
+/* ---- cache ------------------------------------------------------------------------- */
 
 static struct dns_answer *answer(uint32_t ttl, size_t bytes)
 {

@@ -31,7 +31,8 @@ static void test_resolved(void **state)
 {
 	(void)state;
 	dns_resolv_parse("# This is /run/systemd/resolve/stub-resolv.conf\n\n"
-			 "nameserver 127.0.0.53\noptions edns0 trust-ad\nsearch fritz.box\n", 53, &conf);
+			 "nameserver 127.0.0.53\noptions edns0 trust-ad\n"
+			 "search fritz.box\n", 53, &conf);
 	assert_int_equal(conf.nservers, 1);
 	assert_string_equal(server(0), "127.0.0.53");
 	assert_int_equal(ntohs(conf.servers[0].in.sin_port), 53);

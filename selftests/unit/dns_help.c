@@ -17,7 +17,7 @@
 #include "dns_help.h"
 #include "util.h"
 
-/* ---- messages ------------------------------------------------------------------------------ */
+/* ---- messages ---------------------------------------------------------------------- */
 
 void msg_bytes(struct msg *m, const void *p, size_t len)
 {
@@ -197,7 +197,7 @@ uint8_t *addr_of(const char *text, uint8_t addr[16])
 	return addr;
 }
 
-/* ---- upstream -------------------------------------------------------------------------------- */
+/* ---- upstream ---------------------------------------------------------------------- */
 
 bool upstream_answer(struct upstream *u, unsigned int nth, const struct msg *q, bool tcp,
 			   struct msg *a)
@@ -288,9 +288,9 @@ static int on_tcp(sd_event_source *src, int fd, uint32_t revents, void *ctx)
  */
 static void defer_accept(int fd)
 {
-	const int on = 1;
+	const int on = 1, tcp_defer_accept = 9; /* linux/tcp.h and netinet/in.h do not mix */
 
-	assert_return_code(setsockopt(fd, IPPROTO_TCP, 9 /* TCP_DEFER_ACCEPT */, &on, sizeof(on)), 0);
+	assert_return_code(setsockopt(fd, IPPROTO_TCP, tcp_defer_accept, &on, sizeof(on)), errno);
 }
 
 bool upstream_silent(struct upstream *u, unsigned int nth, const struct msg *q, bool tcp,
@@ -341,7 +341,7 @@ void upstream_close(struct upstream *u)
 		close(steal_fd(&u->tcp));
 }
 
-/* ---- sandboxes ---------------------------------------------------------------------------------- */
+/* ---- sandboxes --------------------------------------------------------------------- */
 
 static struct bound *find_bound(struct box *b, const uint8_t addr[16])
 {
@@ -445,7 +445,7 @@ const struct dns_ops box_ops = {
 	.refused = box_refused,
 };
 
-/* ---- all ------------------------------------------------------------------------------------------- */
+/* ---- all --------------------------------------------------------------------------- */
 
 uint64_t test_clock = 1000 * SEC;
 
@@ -611,7 +611,7 @@ const char *ask(struct rig *r, struct box *b, const char *name, uint16_t qtype)
 	return ask_msg(r, b, &m, false);
 }
 
-/* ---- as most tests need it ------------------------------------------------------------------------- */
+/* ---- as most tests need it --------------------------------------------------------- */
 
 static const struct rule rules[] = {
 	{ "www.allowed.test", 1 }, { "other.allowed.test", 2 }, { ".wild.test", 4 }, { "", 0 },

@@ -15,7 +15,7 @@
 #include "dns.h"
 #include "dns_ldns.h"
 
-/* ---- messages by hand ------------------------------------------------------------------- */
+/* ---- messages by hand -------------------------------------------------------------- */
 
 struct msg {
 	size_t len;
@@ -45,7 +45,7 @@ const char *msg_text(const uint8_t *p, size_t len);
 
 uint8_t *addr_of(const char *text, uint8_t addr[16]); /* mapped */
 
-/* ---- an upstream ------------------------------------------------------------------------- */
+/* ---- an upstream ------------------------------------------------------------------- */
 
 struct upstream {
 	sd_event *loop;
@@ -70,7 +70,7 @@ bool upstream_answer(struct upstream *u, unsigned int nth, const struct msg *q, 
 bool upstream_silent(struct upstream *u, unsigned int nth, const struct msg *q, bool tcp,
 		     struct msg *a);
 
-/* ---- sandboxes ------------------------------------------------------------------------------ */
+/* ---- sandboxes --------------------------------------------------------------------- */
 
 struct rule {
 	const char *name; /* ".x" allows what is below x; "" ends the list */
@@ -97,7 +97,7 @@ struct box {
 extern const struct dns_ops box_ops;
 struct bound *box_bound(struct box *b, const char *addr); /* NULL: not bound */
 
-/* ---- all of it ---------------------------------------------------------------------------------- */
+/* ---- all of it --------------------------------------------------------------------- */
 
 #define MS 1000000ull
 #define SEC 1000000000ull

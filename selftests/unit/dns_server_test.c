@@ -15,7 +15,7 @@
 #define A LDNS_RR_TYPE_A
 #define AAAA LDNS_RR_TYPE_AAAA
 
-/* ---- refusing ---------------------------------------------------------------------------- */
+/* ---- refusing ---------------------------------------------------------------------- */
 
 static void test_refused(void **state)
 {
@@ -33,7 +33,8 @@ static void test_refused(void **state)
 	assert_string_equal(box.refused,
 			    "secret.evil.test A\nsecret.evil.test AAAA\nsecret.evil.test TXT\n"
 			    "secret.evil.test HTTPS\nsecret.evil.test PTR\nsecret.evil.test NS\n"
-			    "secret.evil.test TYPE65280\nallowed.test A\nwild.test A\nnotwild.test A\n");
+			    "secret.evil.test TYPE65280\nallowed.test A\nwild.test A\n"
+			    "notwild.test A\n");
 	assert_string_equal(second.refused, "");
 	query_msg(&m, "evil.test", A, false);
 	assert_string_equal(ask_msg(&r, &box, &m, false), "NXDOMAIN\n");
@@ -121,7 +122,7 @@ static void test_dropped(void **state)
 	asker_close(&a);
 }
 
-/* ---- TCP ------------------------------------------------------------------------------------------------ */
+/* ---- TCP --------------------------------------------------------------------------- */
 
 static void test_pipeline(void **state)
 {
@@ -203,13 +204,14 @@ static void test_tcp_gone(void **state)
 	assert_int_equal(stats.pending, 0);
 }
 
-/* ---- names that are here ------------------------------------------------------------------------------------ */
+/* ---- names that are here ----------------------------------------------------------- */
 
 static void test_local(void **state)
 {
 	(void)state;
 	assert_string_equal(ask(&r, &box, "localhost", A), "NOERROR\nlocalhost. 60 A 127.0.0.1\n");
-	assert_string_equal(ask(&r, &box, "a.localhost", AAAA), "NOERROR\na.localhost. 60 AAAA ::1\n");
+	assert_string_equal(ask(&r, &box, "a.localhost", AAAA),
+			    "NOERROR\na.localhost. 60 AAAA ::1\n");
 	assert_string_equal(ask(&r, &box, "localhost", LDNS_RR_TYPE_TXT), "NOERROR\n");
 	assert_string_equal(ask(&r, &box, "1.0.0.127.in-addr.arpa", LDNS_RR_TYPE_PTR),
 			    "NOERROR\n1.0.0.127.in-addr.arpa. 60 PTR localhost.\n");

@@ -35,7 +35,7 @@ static void test_allowed(void **state)
 	assert_memory_equal(r.up.last.p + 34, "\0\0\x29\x04\xd0\0\0\0\0\0\0", 11);
 }
 
-/* ---- asking -------------------------------------------------------------------------------- */
+/* ---- asking ------------------------------------------------------------------------ */
 
 static void test_case(void **state)
 {
@@ -166,7 +166,7 @@ static void test_coalesced(void **state)
 	assert_int_equal(r.up.asked, 1);
 }
 
-/* ---- answers that deceive ------------------------------------------------------------------------ */
+/* ---- answers that deceive ---------------------------------------------------------- */
 
 static void test_private(void **state)
 {
@@ -182,7 +182,8 @@ static void test_private(void **state)
 	assert_int_equal(box.nbound, 0);
 	box.private_ok = "10.0.0.1";
 	r.up.addr = "10.0.0.1";
-	assert_string_equal(ask(&r, &box, "b.wild.test", A), "NOERROR\nb.wild.test. 60 A 10.0.0.1\n");
+	assert_string_equal(ask(&r, &box, "b.wild.test", A),
+			    "NOERROR\nb.wild.test. 60 A 10.0.0.1\n");
 	assert_int_equal(box_bound(&box, "10.0.0.1")->classes, 4);
 	r.up.addr = "10.0.0.2";
 	assert_string_equal(ask(&r, &box, "c.wild.test", A), "NOERROR ede15\n");
@@ -353,7 +354,7 @@ static void test_bind_error(void **state)
 	assert_int_equal(r.up.asked, 2);
 }
 
-/* ---- upstreams that are not there ----------------------------------------------------------------- */
+/* ---- upstreams that are not there -------------------------------------------------- */
 
 static void test_dead(void **state)
 {
@@ -391,24 +392,28 @@ static void test_two_servers(void **state)
 	rig_write(&r, r.resolv_conf, "nameserver 127.0.0.3\nnameserver 127.0.0.2\n"
 				     "nameserver 127.0.0.1\n");
 	first.addr = "203.0.113.2";
-	assert_string_equal(ask(&r, &box, "a.wild.test", A), "NOERROR\na.wild.test. 60 A 203.0.113.2\n");
+	assert_string_equal(ask(&r, &box, "a.wild.test", A),
+			    "NOERROR\na.wild.test. 60 A 203.0.113.2\n");
 	assert_int_equal(r.up.asked, 0);
 	/* one that is silent is waited for once, and then asked last */
 	first.answer = upstream_silent;
-	assert_string_equal(ask(&r, &box, "b.wild.test", A), "NOERROR\nb.wild.test. 60 A 203.0.113.5\n");
+	assert_string_equal(ask(&r, &box, "b.wild.test", A),
+			    "NOERROR\nb.wild.test. 60 A 203.0.113.5\n");
 	assert_int_equal(first.asked, 2);
-	assert_string_equal(ask(&r, &box, "c.wild.test", A), "NOERROR\nc.wild.test. 60 A 203.0.113.5\n");
+	assert_string_equal(ask(&r, &box, "c.wild.test", A),
+			    "NOERROR\nc.wild.test. 60 A 203.0.113.5\n");
 	assert_int_equal(first.asked, 2);
 	/* one that refuses */
 	rig_write(&r, r.resolv_conf, "nameserver 127.0.0.2\nnameserver 127.0.0.1\n");
 	first.answer = garbage;
 	first.asked = 2;
-	assert_string_equal(ask(&r, &box, "d.wild.test", A), "NOERROR\nd.wild.test. 60 A 203.0.113.5\n");
+	assert_string_equal(ask(&r, &box, "d.wild.test", A),
+			    "NOERROR\nd.wild.test. 60 A 203.0.113.5\n");
 	assert_int_equal(first.asked, 3);
 	upstream_close(&first);
 }
 
-/* ---- limits ------------------------------------------------------------------------------------------ */
+/* ---- limits ------------------------------------------------------------------------ */
 
 static bool silent_x(struct upstream *u, unsigned int nth, const struct msg *q, bool tcp,
 		     struct msg *a)
