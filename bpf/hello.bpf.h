@@ -214,6 +214,26 @@ static __always_inline int judge_http(struct __sk_buff *skb, struct eg_hello *h,
 }
 
 /*
+ * Whether the packet begins where the server's knowledge ends. Nothing leaves before
+ * it is judged, so that an earlier piece, dropped or refused, is still to be sent: a
+ * later one that looks like a hello of its own would open the flow for it, too.
+ */
+static __always_inline bool is_first_data(struct __sk_buff *skb, const struct eg_hello *h)
+{
+	struct bpf_sock *sk = skb->sk;
+	struct bpf_tcp_sock *tp;
+
+	if (!sk)
+		return false;
+	sk = bpf_sk_fullsock(sk);
+	if (!sk)
+		return false;
+	tp = bpf_tcp_sock(sk);
+	/* data in a SYN (Fast Open) comes behind the SYN's own number */
+	return tp && tp->snd_una + (sk->state == TCP_SYN_SENT) == h->seq;
+}
+
+/*
  * The data of a packet (h->at … h->end, from sequence number h->seq) of a flow that
  * h->want opens: enum hello_verdict. A global function: see eg_feed_name().
  */
@@ -233,6 +253,8 @@ __weak __noinline int eg_judge_hello(struct __sk_buff *skb, struct eg_hello *h,
 			return HELLO_PASS; /* a body, or sent again */
 		h->at += known;
 		h->seq += known;
+	} else if (!is_first_data(skb, h)) {
+		return HELLO_WAIT;
 	}
 	if (bpf_skb_load_bytes(skb, h->at, &first, 1))
 		return HELLO_REFUSE + EG_WHY_FAILURE;
