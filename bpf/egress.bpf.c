@@ -122,7 +122,7 @@ static __noinline int emit_packet(struct eg_sandbox *sb, __u32 serial, const str
 	ev.proto = f->proto;
 	ev.port = f->port;
 	__builtin_memcpy(ev.addr, f->addr.byte, sizeof(ev.addr));
-	if (op == EG_OP_ACCEPT)
+	if (op == EG_OP_ACCEPT || op == EG_OP_PACKET)
 		ev.aux = bpf_ntohs(f->lport);
 	task = (struct task_struct *)bpf_get_current_task();
 	if (op != EG_OP_ACCEPT && f->proto != IPPROTO_TCP && task_id_raw(task, &id) == 1 &&

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include <arpa/inet.h>
 #include <bpf/bpf.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -360,6 +361,11 @@ int sandbox_enter(struct sandbox *b, int pidfd, uid_t uid, struct diag *d)
 				strerror(errno));
 	b->leader = pid;
 	return 0;
+}
+
+void sandbox_set_resolver(struct sandbox *b, uint16_t port)
+{
+	slot_of(b)->dns_port = htons(port);
 }
 
 /* ---- ending ----------------------------------------------------------------------------- */

@@ -78,6 +78,9 @@ bool sandbox_empty(const struct sandbox *b);
  */
 int sandbox_remove(struct sandbox *b);
 
+/* The port (host byte order) that its DNS goes to, on localhost. */
+void sandbox_set_resolver(struct sandbox *b, uint16_t port);
+
 uint64_t sandbox_id(const struct sandbox *b);
 uint32_t sandbox_slot(const struct sandbox *b);
 uid_t sandbox_uid(const struct sandbox *b);

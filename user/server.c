@@ -15,6 +15,7 @@
 #include "bpf_load.h"
 #include "bpf_sweep.h"
 #include "cgroup.h"
+#include "dns.h"
 #include "eventlog.h"
 #include "publish.h"
 #include "sandbox.h"
@@ -108,6 +109,7 @@ void conn_free(struct conn *c)
 	else
 		s->conns = c->next;
 	s->nconns--;
+	conn_names_end(c);
 	sd_event_source_unref(c->io);
 	sd_event_source_unref(c->empty);
 	sd_event_source_unref(c->timer);
@@ -298,7 +300,9 @@ int server_new(struct sd_event *loop, struct agent *a, const struct server_optio
 	s->loop = sd_event_ref(loop);
 	s->a = a;
 	s->listener = -1;
-	err = publisher_new(a, &s->publisher, d);
+	err = dns_new(loop, &(struct dns_options){}, &s->dns, d);
+	if (!err)
+		err = publisher_new(a, &s->publisher, d);
 	if (!err)
 		err = sandboxes_new(a, s->publisher, &s->sandboxes, d);
 	if (!err)
@@ -345,6 +349,7 @@ void server_free(struct server *s)
 		close(s->listener);
 		(void)unlink(s->o.socket); /* a stale one is replaced at the next start */
 	}
+	dns_free(s->dns);
 	sandboxes_free(s->sandboxes);
 	publisher_free(s->publisher);
 	sd_event_unref(s->loop);

@@ -134,6 +134,8 @@ static int adopt(struct server *s, const struct record *r, struct diag *d)
 	sandbox_set_owner(b, c);
 	err = events_adopt(s->events, r->id);
 	if (!err)
+		err = conn_names_start(c, sandbox_leader(b), d);
+	if (!err)
 		err = conn_watch(c, d);
 	if (err)
 		return err;
@@ -197,6 +199,7 @@ static void end_unknown(struct server *s)
 		(void)cgroup_remove(parent, name); /* what is stuck stays, dead */
 	}
 	sweep_dead(agent_map_fd(s->a, AGENT_MAP_TASKS), slots);
+	server_names_sweep(s);
 }
 
 int server_adopt(struct server *s, struct diag *d)

@@ -32,6 +32,15 @@ static int64_t find_owner(void *ctx, uint64_t id)
 	return b ? (int64_t)sandbox_uid(b) : -1;
 }
 
+static const char *find_name(void *ctx, uint64_t id, const uint8_t addr[16])
+{
+	struct server *s = ctx;
+	const struct sandbox *b = sandboxes_find(s->sandboxes, id);
+	struct conn *c = b ? sandbox_owner(b) : NULL;
+
+	return c ? conn_name_of(c, addr) : NULL;
+}
+
 /* What the launcher asked to see, and what the policy says about it. */
 static void tell_launcher(struct conn *c, const struct event *ev)
 {
@@ -68,8 +77,10 @@ static void on_event(void *ctx, const struct event *ev)
 	if (ev->end)
 		return;
 	b = sandboxes_find(s->sandboxes, ev->sandbox);
-	if (b && sandbox_owner(b))
+	if (b && sandbox_owner(b)) {
+		conn_names_refused(sandbox_owner(b), ev);
 		tell_launcher(sandbox_owner(b), ev);
+	}
 }
 
 static int on_ring(sd_event_source *src, int fd, uint32_t revents, void *ctx)
@@ -96,7 +107,8 @@ void server_events_drain(struct server *s)
 int server_events_start(struct server *s, struct diag *d)
 {
 	struct events_ops ops = {
-		.find = find_version, .owner = find_owner, .sink = on_event, .ctx = s,
+		.find = find_version, .owner = find_owner, .name_of = find_name,
+		.sink = on_event, .ctx = s,
 	};
 	int err;
 

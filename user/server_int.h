@@ -15,8 +15,11 @@
 struct agent;
 struct compiled;
 struct conn;
+struct dns;
+struct event;
 struct eventlog;
 struct events;
+struct names;
 struct publisher;
 struct sandbox;
 struct sandboxes;
@@ -32,6 +35,7 @@ struct server {
 	struct sandboxes *sandboxes;
 	struct events *events;
 	struct eventlog *log;
+	struct dns *dns;
 	struct text text; /* scratch of the event sink */
 	struct text line;
 	int listener;
@@ -51,6 +55,7 @@ struct conn {
 	int child; /* pidfd of the blocked command; of the launcher when adopted */
 	uint64_t deadline; /* of limits: time, CLOCK_MONOTONIC us; 0: none */
 	struct sandbox *box;
+	struct names *names; /* its resolver; NULL: egress is not judged */
 	sd_event_source *empty; /* its cgroup became empty, maybe */
 	sd_event_source *timer; /* limits: time; before a run: patience */
 	enum conn_events events;
@@ -78,6 +83,18 @@ int conn_watch(struct conn *c, struct diag *d);
 struct conn *conn_new(struct server *s, int fd);
 /* Kill the sandbox of a connection; it ends when its cgroup is empty. */
 void conn_kill(struct conn *c, const char *note);
+
+/* server_names.c */
+/* Give c->box a resolver in the network namespace of `pid`. */
+int conn_names_start(struct conn *c, pid_t pid, struct diag *d);
+void conn_names_end(struct conn *c);
+void conn_names_take(struct conn *c, struct conn *from); /* with from's sandbox */
+/* The name that an address was resolved from last, or NULL; see dns_client_name_of(). */
+const char *conn_name_of(struct conn *c, const uint8_t addr[16]);
+/* A flow of it was refused for good: end it. */
+void conn_names_refused(struct conn *c, const struct event *ev);
+/* Remove the bindings of sandboxes that are gone. */
+void server_names_sweep(struct server *s);
 
 /* server_policy.c: from a request's policies to a version in the maps */
 struct run_policy {

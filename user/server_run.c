@@ -36,6 +36,7 @@ static int on_sweep(sd_event_source *src, void *ctx)
 
 	(void)src;
 	sweep_dead(agent_map_fd(s->a, AGENT_MAP_TASKS), agent_sandboxes(s->a));
+	server_names_sweep(s);
 	return 0;
 }
 
@@ -63,6 +64,7 @@ static void finish(struct conn *c)
 	server_events_drain(s);
 	last = *sandbox_counters(c->box);
 	events_end(s->events, &last);
+	conn_names_end(c);
 	if (s->log)
 		eventlog_flush(s->log);
 	answer = json_pack("{s:I, s:I, s:I, s:I, s:s?}", "denied", (json_int_t)last.denied,
@@ -120,6 +122,7 @@ static int take_over(struct conn *c, const json_t *id)
 	if (!from || from->fd >= 0 || (c->peer.uid && c->peer.uid != sandbox_uid(b)))
 		return -ENOENT;
 	c->box = steal_ptr(from->box);
+	conn_names_take(c, from);
 	c->note = from->note;
 	c->deadline = from->deadline;
 	conn_free(from);
@@ -299,6 +302,8 @@ static int start(struct conn *c, const struct run_request *r, const struct versi
 	if (sandbox_limits(c->box)->time_ms)
 		c->deadline = monotonic_us() + sandbox_limits(c->box)->time_ms * 1000;
 	err = conn_watch(c, d);
+	if (!err)
+		err = conn_names_start(c, pidfd_pid(c->child), d);
 	if (!err)
 		err = sandbox_enter(c->box, c->child, c->peer.uid, d);
 	if (err) {

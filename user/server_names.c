@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Names for a sandbox: its resolver, what that binds, and what it refuses. */
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "bpf_load.h"
+#include "compile.h"
+#include "dns.h"
+#include "dns_name.h"
+#include "events.h"
+#include "flows.h"
+#include "publish.h"
+#include "sandbox.h"
+#include "server_int.h"
+#include "task_check.h"
+#include "util.h"
+#include "verdict.h"
+
+#include <linux/types.h>
+
+#include "../bpf/egressctl.h"
+
+#define NSEC_PER_SEC 1000000000ull
+/*
+ * A class that no policy has: in audit mode every name is looked up, and the
+ * kernel reports what is connected to.
+ */
+#define CLASS_AUDIT (1u << 31)
+
+struct names {
+	struct conn *c;
+	const struct compiled *compiled; /* of the sandbox's version */
+	struct dns_client *client;
+	bool elsewhere; /* in another network namespace than ours */
+};
+
+/* ---- what is allowed --------------------------------------------------------------------- */
+
+static bool is_audit(const struct names *n)
+{
+	return n->compiled->head.flags & EG_P_AUDIT;
+}
+
+static uint32_t name_classes(void *ctx, const char *name)
+{
+	struct names *n = ctx;
+	uint32_t classes = verdict_name_classes(n->compiled, name);
+
+	return classes || !is_audit(n) ? classes : CLASS_AUDIT;
+}
+
+/* An address rule that opens one of the ports the name is allowed at. */
+static bool by_address(const struct compiled *c, const uint8_t addr[16], uint32_t classes)
+{
+	uint32_t i, rule;
+	uint8_t verdict;
+
+	for (i = 0; i < c->head.nclasses; i++) {
+		const struct eg_class *k = &c->head.classes[i];
+
+		if ((classes >> i & 1) && !verdict_egress(c, addr, k->lo, k->proto, &verdict, &rule) &&
+		    verdict == EG_V_ALLOW)
+			return true;
+	}
+	return false;
+}
+
+static bool address_ok(void *ctx, const uint8_t addr[16], uint32_t classes)
+{
+	struct names *n = ctx;
+
+	return is_audit(n) || (classes & verdict_private_classes(n->compiled)) ||
+	       by_address(n->compiled, addr, classes);
+}
+
+/* ---- what is bound ------------------------------------------------------------------------ */
+
+static int bindings(const struct names *n)
+{
+	return agent_map_fd(n->c->s->a, AGENT_MAP_BINDINGS);
+}
+
+static struct eg_binding_key key_of(const struct names *n, const uint8_t addr[16])
+{
+	struct eg_binding_key key = { .sandbox = sandbox_id(n->c->box) };
+
+	memcpy(key.addr, addr, sizeof(key.addr));
+	return key;
+}
+
+static int bind_address(void *ctx, const uint8_t addr[16], uint32_t classes, uint64_t expires_ns)
+{
+	struct names *n = ctx;
+	struct eg_binding_key key = key_of(n, addr);
+	struct eg_binding b = {};
+
+	/* the kernel's note of its last use goes on */
+	(void)bpf_map_lookup_elem(bindings(n), &key, &b);
+	b.expires = expires_ns;
+	b.classes = classes & ~CLASS_AUDIT;
+	/* an address rule opens what it opens; the name opens only what may be private */
+	if (dns_address_special(addr))
+		b.classes &= verdict_private_classes(n->compiled);
+	return bpf_map_update_elem(bindings(n), &key, &b, BPF_ANY) ? -errno : 0;
+}
+
+static int unbind_address(void *ctx, const uint8_t addr[16])
+{
+	struct names *n = ctx;
+	struct eg_binding_key key = key_of(n, addr);
+
+	return bpf_map_delete_elem(bindings(n), &key) ? -errno : 0;
+}
+
+static uint64_t last_used(void *ctx, const uint8_t addr[16])
+{
+	struct names *n = ctx;
+	struct eg_binding_key key = key_of(n, addr);
+	struct eg_binding b;
+
+	return bpf_map_lookup_elem(bindings(n), &key, &b) ? 0 : b.used;
+}
+
+static bool in_use(void *ctx, const uint8_t addr[16])
+{
+	struct names *n = ctx;
+
+	return n->elsewhere || flows_open_to(addr);
+}
+
+/* ---- what is refused ----------------------------------------------------------------------- */
+
+/* take_token() of bpf/event.bpf.h: the same bucket, which the kernel takes from, too */
+static bool take_token(struct eg_sandbox *sb)
+{
+	uint64_t rate = sb->ev_rate, now, burst, spent;
+	struct timespec ts;
+
+	if (!rate)
+		return true;
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	now = ts.tv_sec * NSEC_PER_SEC + ts.tv_nsec;
+	burst = sb->ev_burst * NSEC_PER_SEC / rate;
+	spent = __atomic_load_n(&sb->ev_tokens, __ATOMIC_RELAXED);
+	if (spent + burst < now)
+		spent = now - burst;
+	spent += NSEC_PER_SEC / rate;
+	if (spent > now)
+		return false;
+	__atomic_store_n(&sb->ev_tokens, spent, __ATOMIC_RELAXED);
+	return true;
+}
+
+static void refused(void *ctx, const char *name, uint16_t qtype, const uint8_t addr[16])
+{
+	struct names *n = ctx;
+	struct server *s = n->c->s;
+	struct eg_sandbox *sb = &agent_sandboxes(s->a)[sandbox_slot(n->c->box)];
+	struct event_resolve r = {
+		.sandbox = sb->id, .serial = sandbox_version(n->c->box)->serial, .uid = sb->uid,
+		.audit = is_audit(n), .name = name, .qtype = qtype, .addr = addr,
+	};
+	char record[EVENT_RESOLVE_MAX];
+	size_t len;
+
+	__atomic_fetch_add(&sb->denied, 1, __ATOMIC_RELAXED);
+	if (!take_token(sb)) {
+		__atomic_fetch_add(&sb->ev_suppressed, 1, __ATOMIC_RELAXED);
+		return;
+	}
+	/* what the kernel numbered before must be read before */
+	server_events_drain(s);
+	r.seq = __atomic_add_fetch(&sb->ev_seq, 1, __ATOMIC_RELAXED);
+	r.suppressed = sb->ev_suppressed;
+	r.lost = sb->ev_lost;
+	len = event_make_resolve(&r, record);
+	events_feed(s->events, record, len);
+}
+
+/* ---- life ------------------------------------------------------------------------------------ */
+
+/* The network namespace of the command, or -1 with *elsewhere false when it is ours. */
+static int namespace_of(pid_t pid, bool *elsewhere, struct diag *d)
+{
+	struct stat own, its;
+	char path[32];
+	int fd;
+
+	*elsewhere = false;
+	snprintf(path, sizeof(path), "/proc/%d/ns/net", pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &its) || stat("/proc/self/ns/net", &own)) {
+		diag_set(d, -errno, "cannot look at %s: %s", path, strerror(errno));
+		if (fd >= 0)
+			close(fd);
+		return -2;
+	}
+	*elsewhere = own.st_ino != its.st_ino || own.st_dev != its.st_dev;
+	if (*elsewhere)
+		return fd;
+	close(fd);
+	return -1;
+}
+
+int conn_names_start(struct conn *c, pid_t pid, struct diag *d)
+{
+	static const struct dns_ops ops = {
+		.classes = name_classes, .address_ok = address_ok, .bind = bind_address,
+		.unbind = unbind_address, .last_used = last_used, .in_use = in_use,
+		.refused = refused,
+	};
+	const struct compiled *compiled = sandbox_version(c->box)->compiled;
+	_cleanup_close_ int netns = -1;
+	struct names *n;
+	int err;
+
+	if (!(compiled->head.flags & EG_P_EGRESS))
+		return 0;
+	n = calloc(1, sizeof(*n));
+	if (!n)
+		return diag_set(d, -ENOMEM, "out of memory");
+	c->names = n;
+	n->c = c;
+	n->compiled = compiled;
+	netns = namespace_of(pid, &n->elsewhere, d);
+	if (netns == -2)
+		return -ESRCH;
+	err = dns_serve(c->s->dns, netns, &ops, n, &n->client, d);
+	if (!err)
+		sandbox_set_resolver(c->box, dns_client_port(n->client));
+	return err;
+}
+
+void conn_names_end(struct conn *c)
+{
+	if (!c->names)
+		return;
+	dns_client_free(c->names->client);
+	free(c->names);
+	c->names = NULL;
+}
+
+void conn_names_take(struct conn *c, struct conn *from)
+{
+	c->names = steal_ptr(from->names);
+	if (c->names)
+		c->names->c = c;
+}
+
+const char *conn_name_of(struct conn *c, const uint8_t addr[16])
+{
+	return c->names && c->names->client ? dns_client_name_of(c->names->client, addr) : NULL;
+}
+
+void conn_names_refused(struct conn *c, const struct event *ev)
+{
+	bool gone = ev->op == EG_OP_SERVER_NAME ||
+		    (ev->op == EG_OP_PACKET && ev->reason == EG_WHY_REVOKED);
+
+	/* nothing it sends leaves any more: say so instead of letting it wait */
+	if (gone && ev->verdict == EG_VERDICT_DENIED && c->names && !c->names->elsewhere)
+		(void)flows_abort(ev->addr, ev->port, ev->aux);
+}
+
+void server_names_sweep(struct server *s)
+{
+	int fd = agent_map_fd(s->a, AGENT_MAP_BINDINGS);
+	struct eg_binding_key key, next;
+	int err = bpf_map_get_next_key(fd, NULL, &key);
+
+	while (!err) {
+		err = bpf_map_get_next_key(fd, &key, &next);
+		if (!sandboxes_find(s->sandboxes, key.sandbox))
+			(void)bpf_map_delete_elem(fd, &key);
+		key = next;
+	}
+}
