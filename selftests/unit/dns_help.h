@@ -113,7 +113,7 @@ struct rig {
 };
 
 void rig_write(struct rig *r, const char *path, const char *text); /* anew, by rename */
-void rig_open(struct rig *r, const char *resolv_conf, const char *hosts);
+void rig_open(struct rig *r, const char *resolv_conf, const char *hosts, uint32_t timeout_ms);
 void rig_close(struct rig *r);
 void rig_serve(struct rig *r, struct box *b, const struct rule *rules);
 
@@ -141,6 +141,7 @@ void query_msg(struct msg *m, const char *name, uint16_t qtype, bool edns);
 extern struct rig r;
 extern struct box box, second;
 int rig_setup(void **state);
+int rig_setup_impatient(void **state); /* where an upstream is silent */
 int rig_teardown(void **state);
 
 #define REFUSED_TEXT "NXDOMAIN ede15\n"

@@ -147,6 +147,36 @@ static void test_pipeline(void **state)
 	asker_close(&a);
 }
 
+/* More than a connection may have pending are not read. */
+static void test_pipeline_limit(void **state)
+{
+	static struct msg m;
+	struct dns_client_stats stats;
+	struct asker a;
+	char name[32];
+
+	(void)state;
+	r.up.answer = upstream_silent;
+	asker_open(&a, &box, false, true);
+	for (uint32_t n = 0; n < 2 * DNS_MAX_TCP_PENDING; n++) {
+		(void)snprintf(name, sizeof(name), "x%u.wild.test", n);
+		query_msg(&m, name, A, false);
+		asker_send(&a, &m, true);
+	}
+	do
+		dns_client_stats(box.c, &stats);
+	while (!stats.pending && sd_event_run(r.loop, UINT64_MAX) >= 0);
+	(void)ask(&r, &second, "evil.test", A);
+	dns_client_stats(box.c, &stats);
+	assert_int_equal(stats.pending, DNS_MAX_TCP_PENDING);
+	/* those that follow have their turn when the first ones failed */
+	for (uint32_t n = 0; n < 2 * DNS_MAX_TCP_PENDING; n++) {
+		assert_true(asker_wait(&r, &a, true));
+		assert_string_equal(msg_text(a.in.p, a.in.len), "SERVFAIL\n");
+	}
+	asker_close(&a);
+}
+
 static void test_tcp_framing(void **state)
 {
 	static const char *const bad[] = { "\xff\xff", "\4\1" };
@@ -238,6 +268,8 @@ static void test_reverse(void **state)
 
 static void test_hosts(void **state)
 {
+	struct box third;
+
 	(void)state;
 	rig_write(&r, r.hosts, "203.0.113.80 www.allowed.test evil.test\n10.0.0.1 a.wild.test\n"
 			       "0.0.0.0 b.wild.test\n127.0.1.1 other.allowed.test\n");
@@ -262,6 +294,37 @@ static void test_hosts(void **state)
 	assert_int_equal(box_bound(&box, "203.0.113.80")->expires,
 			 test_clock + (DNS_LOCAL_TTL + DNS_GRACE) * SEC);
 	assert_int_equal(box_bound(&box, "203.0.113.81")->expires, UINT64_MAX);
+	/* a sandbox that begins later has it from the beginning */
+	rig_serve(&r, &third, box.rules);
+	assert_int_equal(box_bound(&third, "203.0.113.81")->classes, 1);
+	dns_client_free(third.c);
+	free(third.bound);
+}
+
+/* A long file does not take all places. */
+static void test_many_hosts(void **state)
+{
+	char *text = NULL;
+	size_t len;
+	FILE *f = open_memstream(&text, &len);
+	struct dns_client_stats stats;
+
+	(void)state;
+	for (uint32_t n = 0; n < 2 * DNS_MAX_PINNED; n++)
+		(void)fprintf(f, "203.0.%u.%u n%u.wild.test\n", n / 256, n % 256, n);
+	assert_int_equal(fclose(f), 0);
+	rig_write(&r, r.hosts, text);
+	free(text);
+	while (!box.nbound)
+		assert_return_code(sd_event_run(r.loop, UINT64_MAX), 0);
+	dns_client_stats(box.c, &stats);
+	assert_int_equal(stats.pinned, DNS_MAX_PINNED);
+	/* the others are bound when they are asked for */
+	assert_null(box_bound(&box, "203.0.3.231"));
+	assert_string_equal(ask(&r, &box, "n999.wild.test", A),
+			    "NOERROR\nn999.wild.test. 60 A 203.0.3.231\n");
+	assert_int_equal(box_bound(&box, "203.0.3.231")->expires,
+			 test_clock + (DNS_LOCAL_TTL + DNS_GRACE) * SEC);
 }
 
 static void test_reload(void **state)
@@ -280,6 +343,10 @@ static void test_reload(void **state)
 	assert_int_equal(box_bound(&box, "203.0.113.6")->classes, 8);
 	assert_int_equal(box_bound(&box, "203.0.113.80")->classes, 1);
 	assert_string_equal(ask(&r, &box, "www.allowed.test", A), REFUSED_TEXT);
+	/* what was judged by the old rules is not answered again */
+	assert_int_equal(r.up.asked, 2);
+	(void)ask(&r, &box, "other.allowed.test", A);
+	assert_int_equal(r.up.asked, 3);
 }
 
 /* The rule goes away while the host's resolvers are asked. */
@@ -302,15 +369,16 @@ static void test_revoked(void **state)
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, rig_setup, rig_teardown)
+#define IMPATIENT(f) cmocka_unit_test_setup_teardown(f, rig_setup_impatient, rig_teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_refused), TEST(test_strange_names), TEST(test_search),
 		TEST(test_unsupported), TEST(test_dropped), TEST(test_pipeline),
-		TEST(test_tcp_framing), TEST(test_tcp_limit), TEST(test_tcp_gone),
-		TEST(test_local), TEST(test_reverse), TEST(test_hosts), TEST(test_reload),
-		TEST(test_revoked),
+		IMPATIENT(test_pipeline_limit), TEST(test_tcp_framing), TEST(test_tcp_limit),
+		IMPATIENT(test_tcp_gone), TEST(test_local), TEST(test_reverse), TEST(test_hosts),
+		TEST(test_many_hosts), TEST(test_reload), TEST(test_revoked),
 	};
 
 	return cmocka_run_group_tests_name("dns_server", tests, NULL, NULL);
