@@ -484,8 +484,9 @@ int main(void)
 		TEST(test_allowed), TEST(test_case), TEST(test_canonical), TEST(test_transports),
 		TEST(test_cached), TEST(test_cached_is_bound), TEST(test_coalesced),
 		TEST(test_private), TEST(test_forged), TEST(test_truncated), TEST(test_garbage),
-		TEST(test_no_edns), TEST(test_negative), TEST(test_bind_error), IMPATIENT(test_dead),
-		IMPATIENT(test_two_servers), TEST(test_pending), TEST(test_queue_moves),
+		TEST(test_no_edns), TEST(test_negative), TEST(test_bind_error),
+		IMPATIENT(test_dead), IMPATIENT(test_two_servers), TEST(test_pending),
+		TEST(test_queue_moves),
 	};
 
 	return cmocka_run_group_tests_name("dns_upstream", tests, NULL, NULL);
