@@ -176,6 +176,8 @@ $(fuzz-progs): $(O)/selftests/%: $(O)/fuzz/selftests/%.o $(O)/fuzz/libegress.a
 	@mkdir -p $(@D)
 	$(Q)$(CLANG) $(cflags-fuzz) -fsanitize=fuzzer $(ldflags) -o $@ $^ $(ldlibs)
 
+$(O)/selftests/fuzz/fuzz_hello: $(O)/fuzz/selftests/unit/slow_hello.o
+
 # Kernel tests bring programs of their own: selftests/kernel/NAME.bpf.c is NAME.skel.h.
 $(O)/selftests/kernel/%.bpf.o: selftests/kernel/%.bpf.c $(O)/.flags-bpf
 	$(call say,CLANG,$@)

@@ -2,9 +2,10 @@
 /*
  * What is said first on a flow that was allowed by name.
  *
- * The flow is judged until its ClientHello was; then it is remembered like any
+ * The flow is judged until no ClientHello can follow; then it is remembered like any
  * other. A request over plain HTTP is followed by others on the same flow, so
- * that those flows are never remembered: each request is judged.
+ * that those flows are never remembered: each request is judged. A proxy may refuse
+ * a CONNECT and wait for the next request: what follows it is judged as both.
  */
 #ifndef EGRESSCTL_HELLO_BPF_H
 #define EGRESSCTL_HELLO_BPF_H
@@ -122,6 +123,26 @@ static long tls_step(__u32 i, struct hello_ctx *c)
 	return hello_tls_step(c->h, c->skb);
 }
 
+/* The classes of the name that hold this port, on which a proxy is asked for it. */
+static __always_inline __u32 proxied(struct eg_hello *h, struct eg_policy *p, __u32 host,
+				     __u32 port, __u32 *flags)
+{
+	*flags = 0;
+	if (port > 65535)
+		return 0;
+	return classes_for(p, eg_name_classes(h, p, host), port, IPPROTO_TCP, flags);
+}
+
+/* Whether the name may be said to who is at the other end: the destination, or a tunnel's. */
+static __always_inline bool is_allowed(struct eg_hello *h, struct eg_policy *p, __u32 host)
+{
+	__u32 flags;
+
+	if (h->tunnel)
+		return proxied(h, p, host, h->tunnel, &flags);
+	return eg_name_classes(h, p, host) & h->want;
+}
+
 static __always_inline int judge_tls(struct __sk_buff *skb, struct eg_hello *h,
 				     struct eg_policy *p)
 {
@@ -133,9 +154,7 @@ static __always_inline int judge_tls(struct __sk_buff *skb, struct eg_hello *h,
 	hello_tls_end(h);
 	switch (h->result) {
 	case HELLO_OK:
-		if (eg_name_classes(h, p, 0) & h->want)
-			return HELLO_KEEP;
-		return HELLO_REFUSE + EG_WHY_RULE;
+		return is_allowed(h, p, 0) ? HELLO_PASS : HELLO_REFUSE + EG_WHY_RULE;
 	case HELLO_MORE:
 		return HELLO_WAIT;
 	case HELLO_NO_NAME:
@@ -143,6 +162,48 @@ static __always_inline int judge_tls(struct __sk_buff *skb, struct eg_hello *h,
 	default:
 		return HELLO_REFUSE + EG_WHY_NOT_TLS;
 	}
+}
+
+/* The flow's bytes up to there were judged. */
+static __always_inline int pass_until(struct eg_hello *h, __u32 until, __u8 kind)
+{
+	h->until = until;
+	h->flow = kind;
+	h->since = 0;
+	return HELLO_PASS;
+}
+
+static __always_inline int judge_first_hello(struct __sk_buff *skb, struct eg_hello *h,
+					     struct eg_policy *p)
+{
+	__u32 until = h->seq + (h->end - h->at);
+	int v = judge_tls(skb, h, p);
+
+	return v == HELLO_PASS ? pass_until(h, until, HELLO_TLS) : v;
+}
+
+static __always_inline int judge_next_hello(struct __sk_buff *skb, struct eg_hello *h,
+					    struct eg_policy *p)
+{
+	__u32 until = h->seq + (h->end - h->at);
+	int v;
+
+	hello_tls_next(h, skb);
+	switch (h->result) {
+	case HELLO_OK:
+		return HELLO_KEEP;
+	case HELLO_MORE:
+		return HELLO_WAIT;
+	case HELLO_AGAIN:
+		break;
+	default:
+		return HELLO_REFUSE + EG_WHY_NOT_TLS;
+	}
+	if (h->at == h->end)
+		return pass_until(h, until, HELLO_TLS);
+	/* a server asks for another one only once */
+	v = judge_tls(skb, h, p);
+	return v == HELLO_PASS ? HELLO_KEEP : v;
 }
 
 static long http_step(__u32 i, struct hello_ctx *c)
@@ -156,35 +217,49 @@ static long http_step(__u32 i, struct hello_ctx *c)
 	return hello_http_step(h, b);
 }
 
-/* Whether a proxy may be asked for the name of the target at its port. */
-static __always_inline bool proxy_target(struct eg_hello *h, struct eg_policy *p)
+/* A request to a proxy: the target's name and, as some read that instead, the Host's. */
+static __always_inline int judge_proxied(struct eg_hello *h, struct eg_policy *p)
 {
-	__u32 port = h->target_port ? h->target_port : 80, flags;
+	__u32 port = h->target_port ? h->target_port : 80, host_port = 80, flags, more;
+	bool tunnel = h->kind == HELLO_HTTP_CONNECT;
 
-	return port <= 65535 && classes_for(p, eg_name_classes(h, p, 0), port, IPPROTO_TCP, &flags);
+	if (!(h->mode & EG_CL_PROXY))
+		return HELLO_REFUSE + EG_WHY_NOT_TLS;
+	if (!proxied(h, p, 0, port, &flags))
+		return HELLO_REFUSE + EG_WHY_RULE;
+	if (h->host_port)
+		host_port = h->host_port;
+	else if (tunnel)
+		host_port = port;
+	if (h->host_len && !proxied(h, p, 1, host_port, &more)) {
+		h->name_len = 0; /* the event's name is the one that was refused */
+		return HELLO_REFUSE + EG_WHY_RULE;
+	}
+	if (!tunnel)
+		return HELLO_PASS;
+	if (flags & (EG_CL_TLS_OFF | EG_CL_TLS_MAYBE))
+		return HELLO_KEEP;
+	/* it has no body, whatever it says */
+	if (h->length)
+		return HELLO_REFUSE + EG_WHY_NOT_TLS;
+	return HELLO_PASS;
 }
 
 static __always_inline int judge_names(struct eg_hello *h, struct eg_policy *p)
 {
-	if (h->kind == HELLO_HTTP_CONNECT) {
-		if (!(h->mode & EG_CL_PROXY))
-			return HELLO_REFUSE + EG_WHY_NOT_TLS;
-		return proxy_target(h, p) ? HELLO_KEEP : HELLO_REFUSE + EG_WHY_RULE;
-	}
 	/* how long its body is must be told, and the next one must be HTTP again */
 	if (h->seen & (HELLO_F_ENCODING | HELLO_F_UPGRADE))
 		return HELLO_REFUSE + EG_WHY_NOT_TLS;
-	if (h->kind == HELLO_HTTP_ABSOLUTE) {
-		if (h->mode & EG_CL_PROXY)
-			return proxy_target(h, p) ? HELLO_PASS : HELLO_REFUSE + EG_WHY_RULE;
-		if (!(eg_name_classes(h, p, 0) & h->want))
-			return HELLO_REFUSE + EG_WHY_RULE;
-	}
+	if (h->kind == HELLO_HTTP_CONNECT ||
+	    (h->kind == HELLO_HTTP_ABSOLUTE && (h->mode & EG_CL_PROXY)))
+		return judge_proxied(h, p);
+	if (h->kind == HELLO_HTTP_ABSOLUTE && !is_allowed(h, p, 0))
+		return HELLO_REFUSE + EG_WHY_RULE;
 	if (!h->host_len)
 		return HELLO_REFUSE + EG_WHY_NO_NAME;
 	/* the event's name is the one that was refused */
 	h->name_len = 0;
-	return eg_name_classes(h, p, 1) & h->want ? HELLO_PASS : HELLO_REFUSE + EG_WHY_RULE;
+	return is_allowed(h, p, 1) ? HELLO_PASS : HELLO_REFUSE + EG_WHY_RULE;
 }
 
 static __always_inline int judge_http(struct __sk_buff *skb, struct eg_hello *h,
@@ -208,9 +283,8 @@ static __always_inline int judge_http(struct __sk_buff *skb, struct eg_hello *h,
 	/* of two requests in one packet the second would have to be judged now, too */
 	if (length > 0x7fffffff || length < h->end - begin)
 		return HELLO_REFUSE + EG_WHY_NOT_TLS;
-	h->until = h->seq + (__u32)length;
-	h->requests++;
-	return HELLO_PASS;
+	h->tunnel = h->kind == HELLO_HTTP_CONNECT ? h->target_port : h->tunnel;
+	return pass_until(h, h->seq + (__u32)length, h->kind);
 }
 
 /*
@@ -244,7 +318,7 @@ __weak __noinline int eg_judge_hello(struct __sk_buff *skb, struct eg_hello *h,
 
 	if (!h || !p)
 		return HELLO_REFUSE + EG_WHY_FAILURE;
-	if (h->requests) {
+	if (h->flow) {
 		__s32 known = h->until - h->seq;
 
 		if (known < 0)
@@ -260,8 +334,11 @@ __weak __noinline int eg_judge_hello(struct __sk_buff *skb, struct eg_hello *h,
 		return HELLO_REFUSE + EG_WHY_FAILURE;
 	h->name_len = 0;
 	h->host_len = 0;
-	if (first == TLS_HANDSHAKE && !h->requests && !(h->mode & EG_CL_PROXY))
-		return judge_tls(skb, h, p);
+	if (h->flow == HELLO_TLS)
+		return judge_next_hello(skb, h, p);
+	if (first == TLS_HANDSHAKE &&
+	    (h->flow ? h->flow == HELLO_HTTP_CONNECT : !(h->mode & EG_CL_PROXY)))
+		return judge_first_hello(skb, h, p);
 	if (h->mode & EG_CL_TLS_MAYBE)
 		return HELLO_KEEP;
 	return judge_http(skb, h, p);

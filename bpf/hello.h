@@ -27,6 +27,7 @@ enum hello_result {
 	HELLO_MORE, /* not all of it is here */
 	HELLO_BAD, /* malformed, or readable in two ways */
 	HELLO_NO_NAME, /* no server name, or an encrypted one (ECH) */
+	HELLO_AGAIN, /* another ClientHello can follow, at h->at */
 };
 
 enum hello_kind {
@@ -62,8 +63,8 @@ enum hello_phase {
 struct eg_hello {
 	/* of the flow */
 	__u64 since; /* ns, CLOCK_BOOTTIME: first piece that could not be judged; 0: none */
-	__u32 until; /* HTTP: sequence number up to which the bytes belong to judged requests */
-	__u32 requests; /* HTTP requests judged */
+	__u32 until; /* sequence number up to which the bytes belong to what was judged */
+	__u32 tunnel; /* port that a CONNECT was allowed to; 0: none */
 	/* what to look at: set by the caller */
 	__u32 at; /* offset in the packet */
 	__u32 end;
@@ -73,6 +74,7 @@ struct eg_hello {
 	/* result */
 	__u64 length; /* Content-Length */
 	__u32 target_port; /* 0: none given */
+	__u32 host_port; /* the same, of the Host field */
 	__u16 name_len; /* TLS, or of the target */
 	__u16 host_len; /* of the Host field */
 	__u8 kind; /* enum hello_kind */
@@ -85,7 +87,8 @@ struct eg_hello {
 	__u8 field; /* whose value this is, or 0 */
 	__u8 tail; /* of Host: the port, or the space behind it */
 	__u8 digits;
-	__u8 pad[3];
+	__u8 flow; /* enum hello_kind of what was judged last; 0: nothing yet */
+	__u8 pad[6];
 	/* a name on its way through the automaton */
 	__u32 state; /* of the label being fed */
 	__u32 nlabels;
@@ -102,6 +105,7 @@ static inline __attribute__((always_inline)) void hello_reset(struct eg_hello *h
 {
 	h->length = 0;
 	h->target_port = 0;
+	h->host_port = 0;
 	h->name_len = 0;
 	h->host_len = 0;
 	h->kind = 0;
@@ -122,9 +126,13 @@ static inline __attribute__((always_inline)) __u32 hello_be16(const __u8 *p)
 	return (__u32)p[0] << 8 | p[1];
 }
 
+#define TLS_CHANGE_CIPHER_SPEC 20
+#define TLS_ALERT 21
 #define TLS_HANDSHAKE 22
+#define TLS_APPLICATION_DATA 23
 #define TLS_CLIENT_HELLO 1
 #define TLS_EXT_SERVER_NAME 0
+#define TLS_EXT_EARLY_DATA 42
 #define TLS_EXT_ECH 0xfe0d /* encrypted_client_hello */
 
 /*
@@ -149,10 +157,11 @@ static inline __attribute__((always_inline)) void hello_tls_begin(struct eg_hell
 	/* one record, and nothing in it behind the hello */
 	if (hello_end != record_end)
 		return;
-	if (record_end > h->end) {
+	if (record_end > h->end)
 		h->result = HELLO_MORE;
+	/* nobody goes on before the server answered, but with early data: see below */
+	if (record_end != h->end)
 		return;
-	}
 	at += 9 + 2 + 32; /* version, random */
 	if (hello_load(pkt, at, &one, 1) || one > 32)
 		return;
@@ -202,7 +211,12 @@ static inline __attribute__((always_inline)) int hello_server_name(struct eg_hel
 	return 0;
 }
 
-/* One extension. 1: it was the last, or h->result says why not to go on. */
+/*
+ * One extension. 1: it was the last, or h->result says why not to go on.
+ *
+ * Early data would have to be read through until a second ClientHello comes, which
+ * can name another server: see hello_tls_next().
+ */
 static inline __attribute__((always_inline)) long hello_tls_step(struct eg_hello *h, void *pkt)
 {
 	__u32 at = h->at, type, len;
@@ -218,7 +232,8 @@ static inline __attribute__((always_inline)) long hello_tls_step(struct eg_hello
 	at += 4;
 	if (at + len > h->end)
 		return 1;
-	if (type == TLS_EXT_SERVER_NAME && hello_server_name(h, pkt, at, len))
+	if (type == TLS_EXT_EARLY_DATA ||
+	    (type == TLS_EXT_SERVER_NAME && hello_server_name(h, pkt, at, len)))
 		return 1;
 	h->result = HELLO_NO_NAME;
 	if (type == TLS_EXT_ECH) {
@@ -235,6 +250,56 @@ static inline __attribute__((always_inline)) void hello_tls_end(struct eg_hello 
 {
 	if (h->result == HELLO_OK && h->at != h->end)
 		h->result = HELLO_BAD; /* more extensions than anybody sends */
+}
+
+/*
+ * What follows a ClientHello, from h->at. A server that misses something in it asks
+ * for another one (HelloRetryRequest, RFC 8446 4.1.4), and OpenSSL takes the name
+ * of that. HELLO_OK: the handshake is beyond that. HELLO_AGAIN: a ClientHello begins
+ * at h->at, or what comes next can still be one.
+ *
+ * In front of it servers ignore a few alerts, and change_cipher_spec, which also
+ * precedes the Finished of a session resumed in TLS 1.2. That is encrypted: one in
+ * 32768 looks like a ClientHello here.
+ */
+static inline __attribute__((always_inline)) void hello_tls_next(struct eg_hello *h, void *pkt)
+{
+	__u8 b[7];
+	__u32 len;
+
+	for (int i = 0; i < 4; i++) {
+		h->result = HELLO_AGAIN;
+		if (h->at == h->end)
+			return;
+		h->result = HELLO_MORE;
+		if (hello_load(pkt, h->at, b, 6))
+			return;
+		len = hello_be16(b + 3);
+		h->result = HELLO_BAD;
+		if (b[1] != 3)
+			return;
+		if (b[0] == TLS_APPLICATION_DATA) {
+			h->result = HELLO_OK;
+			return;
+		}
+		if (b[0] == TLS_HANDSHAKE) {
+			/* records without a byte, or without the length, hide what it is */
+			if (len < 4)
+				return;
+			h->result = HELLO_MORE;
+			if (hello_load(pkt, h->at, b, 7))
+				return;
+			h->result = b[5] == TLS_CLIENT_HELLO && b[6] <= 1 ? HELLO_AGAIN : HELLO_OK;
+			return;
+		}
+		if ((b[0] != TLS_CHANGE_CIPHER_SPEC && b[0] != TLS_ALERT) || !len || len > 2)
+			return;
+		h->result = HELLO_MORE;
+		if (h->at + 5 + len > h->end)
+			return;
+		h->at += 5 + len;
+	}
+	h->result = HELLO_BAD;
 }
 
 /* ---- HTTP ------------------------------------------------------------------------ */
@@ -314,10 +379,10 @@ static inline __attribute__((always_inline)) int hello_word(struct eg_hello *h, 
 /* Where the target goes on after its name and port. */
 static inline __attribute__((always_inline)) int hello_after_authority(struct eg_hello *h, __u8 c)
 {
-	if (!h->name_len || h->target_port > 65535 || (h->phase == HELLO_PORT && !h->digits))
+	if (!h->name_len || h->target_port > 65535 || (h->phase == HELLO_PORT && !h->target_port))
 		return hello_bad(h);
-	if (h->kind == HELLO_HTTP_CONNECT ? c != ' ' || !h->target_port :
-					    c != ' ' && c != '/' && c != '?')
+	/* '?' would begin a query, or go on as a user's name up to an '@' */
+	if (h->kind == HELLO_HTTP_CONNECT ? c != ' ' || !h->target_port : c != ' ' && c != '/')
 		return hello_bad(h);
 	h->phase = c == ' ' ? HELLO_VERSION : HELLO_PATH;
 	h->pos = 0;
@@ -352,7 +417,7 @@ static inline __attribute__((always_inline)) int hello_request(struct eg_hello *
 	case HELLO_METHOD:
 		return hello_method(h, c);
 	case HELLO_TARGET:
-		if (c == '/' || c == '*') {
+		if (c == '/') {
 			h->phase = HELLO_PATH;
 			return 0;
 		}
@@ -404,10 +469,11 @@ static inline __attribute__((always_inline)) int hello_field_name(struct eg_hell
 		for (int i = 0; i < 4; i++)
 			if ((h->match & (1 << i)) && pos == hello_field_len[i])
 				is = 1 << i;
-		if (h->seen & is)
-			return hello_bad(h); /* twice: which one counts? */
+		if (!pos || (h->seen & is))
+			return hello_bad(h); /* none, or twice: which one counts? */
 		h->seen |= is;
 		h->field = is;
+		h->digits = 0;
 		h->phase = HELLO_SPACE;
 		return 0;
 	}
@@ -437,8 +503,14 @@ static inline __attribute__((always_inline)) int hello_host(struct eg_hello *h, 
 	}
 	if (h->tail == 2)
 		return hello_bad(h);
-	if (h->tail == 1)
-		return c < '0' || c > '9' ? hello_bad(h) : 0;
+	if (h->tail == 1) {
+		__u64 port = h->host_port;
+
+		if (h->digits >= 5 || hello_digit(h, c, &port))
+			return hello_bad(h);
+		h->host_port = port;
+		return 0;
+	}
 	if (c == ':') {
 		h->tail = 1;
 		return 0;
@@ -464,7 +536,6 @@ static inline __attribute__((always_inline)) int hello_value(struct eg_hello *h,
 		if (c == ' ' || c == '\t')
 			return 0;
 		h->phase = HELLO_VALUE;
-		h->digits = 0;
 		h->tail = 0;
 	}
 	if (h->field == HELLO_F_HOST)
