@@ -19,6 +19,7 @@ static __always_inline int hello_load(void *skb, __u32 at, void *to, __u32 bytes
 /* what a cgroup program returns */
 #define PASS 1
 #define DROP 0
+#define DROP_QUIETLY 2 /* egress only: congestion, which a datagram's sender does not see */
 
 struct eg_named { /* of a flow by name, until its hello was judged */
 	struct eg_hello hello;
@@ -160,6 +161,23 @@ static __always_inline bool judge_dest(const struct eg_sandbox *sb, struct eg_po
 		refuse(v, EG_WHY_FAILURE);
 		return true;
 	}
+}
+
+#define DNS_PORT 53
+
+/* For a DNS server: the resolver is asked instead. */
+static __always_inline bool is_dns(const struct eg_sandbox *sb, const struct eg_flow *f)
+{
+	return sb->dns_port && f->port == bpf_htons(DNS_PORT) &&
+	       (f->proto == IPPROTO_UDP || f->proto == IPPROTO_TCP);
+}
+
+/* Two threads that ask two servers through one socket may see them swapped. */
+static __always_inline void note_server(struct eg_sock *es, const struct eg_sandbox *sb,
+					const struct eg_flow *f)
+{
+	__builtin_memcpy(es->asked, f->addr.byte, sizeof(es->asked));
+	*(volatile __u16 *)&es->dns_port = sb->dns_port;
 }
 
 /* 1: a sandbox's, *es and *sb are its. Else what to return: PASS it is nobody's, DROP. */

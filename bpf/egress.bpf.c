@@ -86,6 +86,7 @@ static __always_inline int read_flow(struct __sk_buff *skb, struct eg_flow *f, b
 	}
 	f->port = out ? ports.dest : ports.source;
 	f->lport = out ? ports.source : ports.dest;
+	f->payload = l4 + sizeof(struct udphdr);
 	if (f->proto == IPPROTO_TCP) {
 		struct {
 			__be32 seq, ack;
@@ -112,7 +113,7 @@ static __noinline int emit_packet(struct eg_sandbox *sb, __u32 serial, const str
 {
 	struct eg_event ev = {};
 	struct task_struct *task;
-	struct eg_id id;
+	struct eg_id id = {};
 
 	if (!event_begin(sb))
 		return 0;
@@ -125,7 +126,7 @@ static __noinline int emit_packet(struct eg_sandbox *sb, __u32 serial, const str
 	if (op == EG_OP_ACCEPT || op == EG_OP_PACKET)
 		ev.aux = bpf_ntohs(f->lport);
 	task = (struct task_struct *)bpf_get_current_task();
-	if (op != EG_OP_ACCEPT && f->proto != IPPROTO_TCP && task_id_raw(task, &id) == 1 &&
+	if (op != EG_OP_ACCEPT && f->proto != IPPROTO_TCP && eg_task_id((__u64)task, &id) == 1 &&
 	    id.sandbox == sb->id) {
 		ev.pid = BPF_CORE_READ(task, tgid);
 		ev.tid = BPF_CORE_READ(task, pid);
@@ -281,6 +282,40 @@ static __always_inline struct eg_named *judge_first(struct __sk_buff *skb, struc
 
 /* ---- egress ------------------------------------------------------------------- */
 
+/*
+ * A query for a server that the program named with each datagram. It goes to the
+ * resolver by another way; what finds no place there is lost, as on any network.
+ */
+static __noinline int take_query(struct __sk_buff *skb, struct eg_sock *es, struct eg_sandbox *sb,
+				 const struct eg_flow *f)
+{
+	__u32 len = skb->len - f->payload;
+	struct eg_query *q;
+
+	note_server(es, sb, f);
+	if (skb->len <= f->payload || len > EG_QUERY_MAX || sb->dns_waiting >= EG_MAX_QUERIES)
+		return 0;
+	q = bpf_ringbuf_reserve(&queries, sizeof(*q), 0);
+	if (!q)
+		return 0;
+	/* the compiler knows the bounds, the verifier does not */
+	len--;
+	barrier_var(len);
+	len = (len & 2047) + 1;
+	if (len > EG_QUERY_MAX || bpf_skb_load_bytes(skb, f->payload, q->data, len)) {
+		bpf_ringbuf_discard(q, 0);
+		return 0;
+	}
+	q->sandbox = sb->id;
+	__builtin_memcpy(q->addr, f->local.byte, sizeof(q->addr));
+	q->port = f->lport;
+	q->len = len;
+	q->pad = 0;
+	__sync_fetch_and_add(&sb->dns_waiting, 1);
+	bpf_ringbuf_submit(q, 0);
+	return 0;
+}
+
 SEC("cgroup_skb/egress")
 int skb_egress(struct __sk_buff *skb)
 {
@@ -311,6 +346,10 @@ int skb_egress(struct __sk_buff *skb)
 	} else {
 		if (is_remembered(es, &f, generation, false))
 			return PASS;
+		if (f.proto == IPPROTO_UDP && is_dns(sb, &f)) {
+			take_query(skb, es, sb, &f);
+			return DROP_QUIETLY;
+		}
 		judge_packet(skb, es, sb, p, &f, &v);
 	}
 	count_stat(EG_ST_EGRESS_JUDGED);

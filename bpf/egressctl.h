@@ -33,6 +33,9 @@
 #define EG_MEMO_WAYS 4u /* versions/mounts remembered per directory */
 #define EG_BLOOM_WORDS 16u /* 1024 bits over the anchors of a version */
 #define EG_EVENT_RING (8u << 20) /* bytes */
+#define EG_QUERY_RING (1u << 20) /* bytes */
+#define EG_QUERY_MAX 1232u /* bytes of one DNS query, as in RFC 9715 */
+#define EG_MAX_QUERIES 64u /* of one sandbox that were not taken yet */
 
 /* ---- path permissions: the bits of "rwxc" -------------------------------- */
 
@@ -239,6 +242,20 @@ struct eg_binding {
 	__u32 pad;
 };
 
+/*
+ * A datagram for a DNS server, from a socket that is not connected, on its way to
+ * the resolver: ring buffer `queries`. Connected ones are redirected when they
+ * connect; a program at each sendto() would cost more than the packet's own judge.
+ */
+struct eg_query {
+	__u64 sandbox;
+	__u8 addr[16]; /* who asks: network byte order, IPv4 mapped */
+	__u16 port; /* network byte order */
+	__u16 len; /* of data */
+	__u32 pad;
+	__u8 data[EG_QUERY_MAX];
+};
+
 /* ---- anchors: literal `none` (and lesser) rules bound to the object ----------- */
 
 struct eg_object { /* an object as the kernel tells it from others, see bpf/walk.bpf.h */
@@ -291,6 +308,8 @@ struct eg_sandbox { /* array map `sandboxes`, index = slot */
 	__u32 ttys[EG_MAX_TTYS]; /* kernel dev_t of the terminals it began on */
 	__u32 ev_rate; /* events a second let through once ev_burst is used */
 	__u32 ev_burst;
+	__u32 dns_waiting; /* queries in the ring; up by the kernel, down by the resolver */
+	__u32 pad2;
 	/* written by the kernel programs */
 	__u64 ev_seq; /* of the last event, lost ones included */
 	__u64 ev_tokens; /* time (ktime ns) up to which tokens are spent */
@@ -492,10 +511,11 @@ _Static_assert(sizeof(struct eg_class) == 8, "eg_class");
 _Static_assert(sizeof(struct eg_binding_key) == 24, "eg_binding_key");
 _Static_assert(sizeof(struct eg_binding) == 24, "eg_binding");
 _Static_assert(sizeof(struct eg_anchor_key) == 24, "eg_anchor_key");
-_Static_assert(sizeof(struct eg_sandbox) == 120, "eg_sandbox");
+_Static_assert(sizeof(struct eg_sandbox) == 128, "eg_sandbox");
 _Static_assert(sizeof(struct eg_task) == 376, "eg_task");
 _Static_assert(sizeof(struct eg_sock) == 80, "eg_sock");
 _Static_assert(sizeof(struct eg_cgroup) == 16, "eg_cgroup");
+_Static_assert(sizeof(struct eg_query) == 32 + EG_QUERY_MAX, "eg_query");
 _Static_assert(sizeof(struct eg_event) == 120, "eg_event");
 
 #endif

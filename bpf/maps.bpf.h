@@ -121,6 +121,11 @@ struct {
 } events SEC(".maps") __weak;
 
 struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, EG_QUERY_RING);
+} queries SEC(".maps") __weak;
+
+struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, EG_ST_MAX);
 	__type(key, __u32);

@@ -71,6 +71,7 @@ static const char *const map_names[AGENT_MAP_MAX] = {
 	[AGENT_MAP_STATS] = "stats",
 	[AGENT_MAP_CGROUPS] = "cgroups",
 	[AGENT_MAP_BINDINGS] = "bindings",
+	[AGENT_MAP_QUERIES] = "queries",
 };
 
 /*

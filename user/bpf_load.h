@@ -59,6 +59,7 @@ enum agent_map {
 	AGENT_MAP_STATS,
 	AGENT_MAP_CGROUPS,
 	AGENT_MAP_BINDINGS,
+	AGENT_MAP_QUERIES,
 	AGENT_MAP_MAX
 };
 int agent_map_fd(const struct agent *a, enum agent_map which);

@@ -111,6 +111,12 @@ struct dns_ops {
  */
 int dns_serve(struct dns *dns, int netns_fd, const struct dns_ops *ops, void *ctx,
 	      struct dns_client **out, struct diag *d);
+/*
+ * A datagram that came another way than to a listener, from this address and port
+ * (host order); the answer comes from the listener.
+ */
+void dns_client_query(struct dns_client *c, const uint8_t from[16], uint16_t port,
+		      const void *msg, size_t len);
 /* The port of all its listeners, host order. */
 uint16_t dns_client_port(const struct dns_client *c);
 

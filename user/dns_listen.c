@@ -182,6 +182,26 @@ static int on_datagrams(sd_event_source *src, int fd, uint32_t revents, void *ct
 	return 0;
 }
 
+void dns_client_query(struct dns_client *c, const uint8_t addr[16], uint16_t port,
+		      const void *msg, size_t len)
+{
+	struct dns_from from = {};
+
+	if (IN6_IS_ADDR_V4MAPPED((const struct in6_addr *)addr)) {
+		from.udp = c->sockets.udp[0];
+		from.peer.in.sin_family = AF_INET;
+		from.peer.in.sin_port = htons(port);
+		memcpy(&from.peer.in.sin_addr, addr + 12, 4);
+	} else {
+		from.udp = c->sockets.udp[1];
+		from.peer.in6.sin6_family = AF_INET6;
+		from.peer.in6.sin6_port = htons(port);
+		memcpy(&from.peer.in6.sin6_addr, addr, 16);
+	}
+	if (from.udp >= 0)
+		dns_query(c, &from, msg, len);
+}
+
 void dns_send(const struct dns_from *from, uint8_t *msg, size_t len)
 {
 	if (from->tcp)

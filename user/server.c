@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/pidfd.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -15,7 +16,6 @@
 #include "bpf_load.h"
 #include "bpf_sweep.h"
 #include "cgroup.h"
-#include "dns.h"
 #include "eventlog.h"
 #include "publish.h"
 #include "sandbox.h"
@@ -288,6 +288,17 @@ static int listen_at(struct server *s, struct diag *d)
 
 /* ---- the server ---------------------------------------------------------------------------- */
 
+/* Sockets of resolvers, anchored objects: all that the host grants. */
+static void raise_files(void)
+{
+	struct rlimit r;
+
+	if (!getrlimit(RLIMIT_NOFILE, &r) && r.rlim_cur < r.rlim_max) {
+		r.rlim_cur = r.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &r); /* fewer fit, and whoever does not is told */
+	}
+}
+
 int server_new(struct sd_event *loop, struct agent *a, const struct server_options *o,
 	       struct server **out, struct diag *d)
 {
@@ -300,7 +311,8 @@ int server_new(struct sd_event *loop, struct agent *a, const struct server_optio
 	s->loop = sd_event_ref(loop);
 	s->a = a;
 	s->listener = -1;
-	err = dns_new(loop, &(struct dns_options){}, &s->dns, d);
+	raise_files();
+	err = server_names_start(s, d);
 	if (!err)
 		err = publisher_new(a, &s->publisher, d);
 	if (!err)
@@ -349,7 +361,7 @@ void server_free(struct server *s)
 		close(s->listener);
 		(void)unlink(s->o.socket); /* a stale one is replaced at the next start */
 	}
-	dns_free(s->dns);
+	server_names_stop(s);
 	sandboxes_free(s->sandboxes);
 	publisher_free(s->publisher);
 	sd_event_unref(s->loop);

@@ -39,7 +39,8 @@ struct server {
 	struct text text; /* scratch of the event sink */
 	struct text line;
 	int listener;
-	sd_event_source *accept, *ring, *sweep;
+	struct ring_buffer *queries;
+	sd_event_source *accept, *ring, *asked, *sweep;
 	struct conn *conns;
 	uint32_t nconns;
 };
@@ -93,6 +94,9 @@ void conn_names_take(struct conn *c, struct conn *from); /* with from's sandbox 
 const char *conn_name_of(struct conn *c, const uint8_t addr[16]);
 /* A flow of it was refused for good: end it. */
 void conn_names_refused(struct conn *c, const struct event *ev);
+/* Take the queries that the kernel caught. */
+int server_names_start(struct server *s, struct diag *d);
+void server_names_stop(struct server *s);
 /* Remove the bindings of sandboxes that are gone. */
 void server_names_sweep(struct server *s);
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* Names for a sandbox: its resolver, what that binds, and what it refuses. */
+#include <arpa/inet.h>
 #include <bpf/bpf.h>
+#include <bpf/libbpf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -266,6 +268,61 @@ void conn_names_refused(struct conn *c, const struct event *ev)
 	/* nothing it sends leaves any more: say so instead of letting it wait */
 	if (gone && ev->verdict == EG_VERDICT_DENIED && c->names && !c->names->elsewhere)
 		(void)flows_abort(ev->addr, ev->port, ev->aux);
+}
+
+/* One query that the kernel caught on its way to some server. */
+static int on_query(void *ctx, void *record, size_t len)
+{
+	const struct eg_query *q = record;
+	struct server *s = ctx;
+	struct sandbox *b;
+	struct conn *c;
+
+	if (len < sizeof(*q) || q->len > sizeof(q->data))
+		return 0;
+	b = sandboxes_find(s->sandboxes, q->sandbox);
+	if (!b)
+		return 0;
+	__atomic_fetch_sub(&agent_sandboxes(s->a)[sandbox_slot(b)].dns_waiting, 1,
+			   __ATOMIC_RELAXED);
+	c = sandbox_owner(b);
+	if (c && c->names && c->names->client)
+		dns_client_query(c->names->client, q->addr, ntohs(q->port), q->data, q->len);
+	return 0;
+}
+
+static int on_queries(sd_event_source *src, int fd, uint32_t revents, void *ctx)
+{
+	struct server *s = ctx;
+
+	(void)src;
+	(void)fd;
+	(void)revents;
+	/* a sandbox has few of them in it at a time: EG_MAX_QUERIES */
+	(void)ring_buffer__consume(s->queries);
+	return 0;
+}
+
+int server_names_start(struct server *s, struct diag *d)
+{
+	int err = dns_new(s->loop, &(struct dns_options){}, &s->dns, d);
+
+	if (err)
+		return err;
+	s->queries = ring_buffer__new(agent_map_fd(s->a, AGENT_MAP_QUERIES), on_query, s, NULL);
+	if (!s->queries)
+		return diag_set(d, -errno, "cannot read the queries of sandboxes: %s",
+				strerror(errno));
+	err = sd_event_add_io(s->loop, &s->asked, ring_buffer__epoll_fd(s->queries), EPOLLIN,
+			      on_queries, s);
+	return err < 0 ? diag_set(d, err, "out of memory") : 0;
+}
+
+void server_names_stop(struct server *s)
+{
+	sd_event_source_unref(s->asked);
+	ring_buffer__free(s->queries);
+	dns_free(s->dns);
 }
 
 void server_names_sweep(struct server *s)
