@@ -41,6 +41,8 @@ KTEST ?= $(patsubst selftests/%.c,%,$(sort $(wildcard selftests/kernel/*_test.c)
 # Shell tests run as they are: on the host, or in the VM.
 HOST_SCRIPTS ?= $(sort $(wildcard selftests/vm/*_test selftests/vm/*_test.sh) \
 	$(wildcard selftests/unit/*_test.sh))
+# On the host, with --egress-only, and in the VM.
+NATIVE_SCRIPTS ?= $(sort $(wildcard selftests/native/*_test.sh))
 VM_SCRIPTS ?= $(sort $(wildcard selftests/kernel/*_test.sh selftests/attacks/*_test.sh))
 
 unit-help := $(filter-out %_test.c %_diff.c,$(sort $(wildcard selftests/unit/*.c)))
@@ -219,13 +221,16 @@ tests: all $(unit-progs) $(fuzz-progs) $(ktest-progs) $(bench-prog) $(dns-bench)
 
 check: tests
 	$(Q)$(run) $(KERNELS:%=--kernel %) $(HOST_SCRIPTS) $(unit-progs) $(fuzz-progs) \
-		$(ktest-progs) $(VM_SCRIPTS)
+		$(ktest-progs) $(VM_SCRIPTS) $(NATIVE_SCRIPTS)
 
 unit: $(unit-progs)
 	$(Q)$(run) $(unit-progs)
 
 fuzz: $(fuzz-progs)
 	$(Q)$(run) $(fuzz-progs)
+
+native: all
+	$(Q)$(run) $(NATIVE_SCRIPTS)
 
 vmtest: $(tests-vm)
 	$(Q)$(run) $(KERNELS:%=--kernel %) $(ktest-progs) $(VM_SCRIPTS)
@@ -261,6 +266,7 @@ help:
 	@echo 'make check         every test; the last line counts passed, failed, skipped'
 	@echo 'make unit          unit tests, with sanitizers   (UNIT="policy_test ...")'
 	@echo 'make fuzz          fuzzers, FUZZ_SECONDS=$(FUZZ_SECONDS) each  (FUZZ="policy ...")'
+	@echo 'make native        a real npm install with --egress-only, on this kernel (as root)'
 	@echo 'make vmtest        kernel tests in VMs           (KERNELS="$(KERNELS)" KTEST="kernel/files_test ...")'
 	@echo 'make bench         instruction counts on Linux 6.12, beside their targets'
 	@echo 'make bench-dns     times of the resolver on this machine, beside their targets'
@@ -273,6 +279,6 @@ help:
 	@echo '           and the lists of sources at the top of the Makefile.'
 
 FORCE:
-.PHONY: all bpf install tests check unit fuzz vmtest bench bench-dns demo vmlinux vmlinux-check lint clean help FORCE
+.PHONY: all bpf install tests check unit fuzz native vmtest bench bench-dns demo vmlinux vmlinux-check lint clean help FORCE
 
 -include $(shell find $(O) -name '*.d' 2>/dev/null)
