@@ -39,21 +39,23 @@ lacking() {
 		echo "no BPF programs for cgroups can be loaded"
 }
 
-# npm_install OPTION…: in an empty project, under egressctl with OPTIONs; without any, outside
-npm_install() {
+# try OPTION… -- COMMAND…: in an empty project, under egressctl with OPTIONs; without any, outside
+try() {
 	rm -rf "$dir/project" "$dir/home/.npm"
 	mkdir "$dir/project"
 	hosts_forget
-	(
-		cd "$dir/project" || exit
-		[ $# -eq 0 ] || set -- "$EGRESSCTL_BUILD/egressctl" run --egress-only --json -v "$@" --
-		exec "$@" npm install tiny-package
-	) >"$dir/out" 2>"$dir/err" </dev/null
+	if [ "$1" = -- ]; then
+		shift
+	else
+		set -- "$EGRESSCTL_BUILD/egressctl" run --egress-only --json -v "$@"
+	fi
+	(cd "$dir/project" && exec "$@") >"$dir/out" 2>"$dir/err" </dev/null
 	status=$?
 	events=$(grep '"op":' "$dir/err")
 }
 
 installed() { [ "$status" -eq 0 ] && [ -e "$dir/project/node_modules/tiny-package/index.js" ]; }
+ended_well() { [ "$status" -eq 0 ]; }
 not_installed() { [ "$status" -ne 0 ] && [ ! -e "$dir/project/node_modules/tiny-package" ]; }
 event() { grep -Fq -- "$1" <<<"$events"; }
 no_event() { [ -z "$events" ]; }
@@ -80,16 +82,16 @@ hosts=$dir/hosts
 hosts_npm tiny-package 1.0.0
 hosts_begin "$dir/hosts" || { echo "Bail out! the test network does not start"; exit 1; }
 
-npm_install
+try -- npm install tiny-package
 check "control: npm install outside" installed
 check "control: by the resolver" hosts_asked $registry
 
-npm_install -p npm
+try -p npm -- npm install tiny-package
 check "npm install through the policy npm" installed
 check "from the registry, which it asked the resolver for" hosts_visited $registry
 check "without one violation" no_event
 
-npm_install -p deny-all
+try -p deny-all -- npm install tiny-package
 check "under deny-all it fails" not_installed
 check "with an event that names the host" event "\"op\":\"resolve\",\"name\":\"$registry\""
 command="egressctl run --allow 'connect $registry:443' ..."
@@ -97,16 +99,16 @@ check "and the command that would allow it" event "\"allow_command\":\"$command\
 check "the resolver was not asked" not hosts_asked $registry
 check "the registry was not visited" not hosts_visited $registry
 
-npm_install -p deny-all --allow "connect $registry:443"
+try -p deny-all --allow "connect $registry:443" -- npm install tiny-package
 check "that command does" installed
 check "and nothing else is wanted" no_event
 
-# by address it is no better off
-export npm_config_registry=http://$hosts_foreign/
-npm_install
-check "control: outside, a registry by address is visited" hosts_visited $hosts_foreign
-npm_install -p npm
-check "through the policy it is refused" not_installed
+# by address a host is no better off
+other=http://$hosts_foreign/
+try -- curl -sS $other
+check "control: outside, a host is reached by its address" hosts_visited $hosts_foreign
+try -p npm -- curl -sS $other
+check "through the policy it is not" not ended_well
 check "with an event that has the address" event "\"address\":\"$hosts_foreign\",\"port\":80"
 check "no connection reached it" not hosts_visited $hosts_foreign
 
