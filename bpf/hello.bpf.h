@@ -287,22 +287,73 @@ static __always_inline int judge_http(struct __sk_buff *skb, struct eg_hello *h,
 	return pass_until(h, h->seq + (__u32)length, h->kind);
 }
 
+/* ---- bytes that can still change --------------------------------------------------- */
+
+#define SKB_SHARED_FRAG (1u << 1) /* SKBFL_SHARED_FRAG, include/linux/skbuff.h */
+#define QUEUE_DEPTH 48 /* of a red-black tree of 2^24 packets */
+
+/* The control block of a packet in a TCP queue begins with its number. */
+static __always_inline __u32 queued_seq(struct sk_buff *skb)
+{
+	return BPF_CORE_READ((struct tcp_skb_cb *)&skb->cb, seq);
+}
+
+/* The last packet that begins at h->seq or before. */
+static long sent_step(__u32 i, struct hello_ctx *c)
+{
+	struct eg_hello *h = c->h;
+	struct rb_node *node = (struct rb_node *)h->node;
+
+	if (!node)
+		return 1;
+	/* rbnode is what a struct sk_buff begins with */
+	if ((__s32)(h->seq - queued_seq((struct sk_buff *)node)) < 0) {
+		h->node = (__u64)BPF_CORE_READ(node, rb_left);
+	} else {
+		h->queued = (__u64)node;
+		h->node = (__u64)BPF_CORE_READ(node, rb_right);
+	}
+	return 0;
+}
+
+/*
+ * Whether the packet holds pages that its sender can still write: MSG_ZEROCOPY,
+ * splice, sendfile. What is judged could be changed until the device reads it, and
+ * before it is sent again. The packet is on the socket's queues: among those that
+ * were sent once, or the first of the others. A SYN's data is on none, and copied.
+ */
+static __always_inline bool is_shared(struct bpf_sock *sk, struct eg_hello *h)
+{
+	struct hello_ctx c = { .h = h };
+	struct skb_shared_info *info;
+	struct sk_buff *skb;
+	struct sock *k;
+
+	k = (struct sock *)bpf_skc_to_tcp_sock(sk);
+	if (!k)
+		return true;
+	h->node = (__u64)BPF_CORE_READ(k, tcp_rtx_queue.rb_node);
+	h->queued = 0;
+	bpf_loop(QUEUE_DEPTH, sent_step, &c, 0);
+	skb = BPF_CORE_READ(k, sk_write_queue.next);
+	if (skb != (struct sk_buff *)&k->sk_write_queue && (__s32)(h->seq - queued_seq(skb)) >= 0)
+		h->queued = (__u64)skb;
+	skb = (struct sk_buff *)h->queued;
+	if (!skb)
+		return sk->state != TCP_SYN_SENT;
+	info = (struct skb_shared_info *)(BPF_CORE_READ(skb, head) + BPF_CORE_READ(skb, end));
+	return BPF_CORE_READ(info, flags) & SKB_SHARED_FRAG;
+}
+
 /*
  * Whether the packet begins where the server's knowledge ends. Nothing leaves before
  * it is judged, so that an earlier piece, dropped or refused, is still to be sent: a
  * later one that looks like a hello of its own would open the flow for it, too.
  */
-static __always_inline bool is_first_data(struct __sk_buff *skb, const struct eg_hello *h)
+static __always_inline bool is_first_data(struct bpf_sock *sk, const struct eg_hello *h)
 {
-	struct bpf_sock *sk = skb->sk;
-	struct bpf_tcp_sock *tp;
+	struct bpf_tcp_sock *tp = bpf_tcp_sock(sk);
 
-	if (!sk)
-		return false;
-	sk = bpf_sk_fullsock(sk);
-	if (!sk)
-		return false;
-	tp = bpf_tcp_sock(sk);
 	/* data in a SYN (Fast Open) comes behind the SYN's own number */
 	return tp && tp->snd_una + (sk->state == TCP_SYN_SENT) == h->seq;
 }
@@ -314,9 +365,13 @@ static __always_inline bool is_first_data(struct __sk_buff *skb, const struct eg
 __weak __noinline int eg_judge_hello(struct __sk_buff *skb, struct eg_hello *h,
 				     struct eg_policy *p)
 {
+	struct bpf_sock *sk = skb->sk;
 	__u8 first;
 
-	if (!h || !p)
+	if (!h || !p || !sk)
+		return HELLO_REFUSE + EG_WHY_FAILURE;
+	sk = bpf_sk_fullsock(sk);
+	if (!sk)
 		return HELLO_REFUSE + EG_WHY_FAILURE;
 	if (h->flow) {
 		__s32 known = h->until - h->seq;
@@ -327,9 +382,11 @@ __weak __noinline int eg_judge_hello(struct __sk_buff *skb, struct eg_hello *h,
 			return HELLO_PASS; /* a body, or sent again */
 		h->at += known;
 		h->seq += known;
-	} else if (!is_first_data(skb, h)) {
+	} else if (!is_first_data(sk, h)) {
 		return HELLO_WAIT;
 	}
+	if (is_shared(sk, h))
+		return HELLO_REFUSE + EG_WHY_NOT_TLS;
 	if (bpf_skb_load_bytes(skb, h->at, &first, 1))
 		return HELLO_REFUSE + EG_WHY_FAILURE;
 	h->name_len = 0;

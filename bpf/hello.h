@@ -89,6 +89,9 @@ struct eg_hello {
 	__u8 digits;
 	__u8 flow; /* enum hello_kind of what was judged last; 0: nothing yet */
 	__u8 pad[6];
+	/* a look for the packet in the queues of its socket, kernel addresses */
+	__u64 node;
+	__u64 queued;
 	/* a name on its way through the automaton */
 	__u32 state; /* of the label being fed */
 	__u32 nlabels;

@@ -68,12 +68,16 @@ struct proc_inode;
 struct proc_ns_operations;
 struct proto;
 struct qstr;
+struct rb_node;
+struct rb_root;
 struct refcount_struct;
 struct request_sock;
 struct sctp_association;
 struct seqcount;
 struct seqcount_spinlock;
 struct sk_buff;
+struct sk_buff_head;
+struct skb_shared_info;
 struct sock;
 struct sock_cgroup_data;
 struct sock_common;
@@ -86,6 +90,7 @@ struct sockaddr_un;
 struct socket;
 struct super_block;
 struct task_struct;
+struct tcp_skb_cb;
 struct tcphdr;
 struct udphdr;
 struct unix_address;
@@ -1287,9 +1292,30 @@ struct request_sock {
 struct sctp_association {
 };
 
+typedef unsigned int sk_buff_data_t;
+
 struct sk_buff {
+	char cb[48];
 	unsigned int len;
+	sk_buff_data_t end;
+	unsigned char *head;
 	unsigned char *data;
+};
+
+struct sk_buff_head {
+	union {
+		struct {
+			struct sk_buff *next;
+		};
+	};
+};
+
+struct skb_shared_info {
+	__u8 flags;
+};
+
+struct rb_root {
+	struct rb_node *rb_node;
 };
 
 struct sock_cgroup_data {
@@ -1300,6 +1326,10 @@ struct sock_cgroup_data {
 
 struct sock {
 	struct sock_common __sk_common;
+	union {
+		struct rb_root tcp_rtx_queue;
+	};
+	struct sk_buff_head sk_write_queue;
 	u16 sk_protocol;
 	struct sock_cgroup_data sk_cgrp_data;
 	struct sock_reuseport *sk_reuseport_cb;
@@ -1359,6 +1389,15 @@ struct vm_area_struct {
 	};
 	struct anon_vma *anon_vma;
 	struct file *vm_file;
+};
+
+struct rb_node {
+	struct rb_node *rb_right;
+	struct rb_node *rb_left;
+};
+
+struct tcp_skb_cb {
+	__u32 seq;
 };
 
 #pragma clang attribute pop
