@@ -14,11 +14,14 @@
 #include "net_hosts.h"
 
 #include <arpa/inet.h>
+#include <bpf/bpf.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <sys/mman.h>
 #include <time.h>
 
+#include "bpf_load.h"
+#include "sandbox.h"
 #include "util.h"
 
 #define DEPTH_PATH HARNESS_DIR "/three/four/five/six/seven"
@@ -143,6 +146,77 @@ static int bench_flow(const void *target)
 	return 0;
 }
 
+/* ---- a ClientHello ------------------------------------------------------------------------ */
+
+#define HELLO_SERVER "downloads.example.test"
+#define HELLO_SIZE 1800u /* with the key share of X25519MLKEM768 */
+
+static size_t put16(uint8_t *p, size_t at, unsigned int v)
+{
+	p[at] = v >> 8;
+	p[at + 1] = v;
+	return at + 2;
+}
+
+static size_t put_extension(uint8_t *p, size_t at, unsigned int type, size_t len)
+{
+	at = put16(p, at, type);
+	at = put16(p, at, len);
+	memset(p + at, 0, len);
+	return at + len;
+}
+
+/* As a client of today sends it, with the server's name last: all of it is read. */
+static void make_hello(uint8_t p[HELLO_SIZE])
+{
+	static const unsigned int types[] = { 11, 10, 35, 16, 22, 23, 13, 43, 45, 21 };
+	size_t name = strlen(HELLO_SERVER), at, ext, i;
+
+	memset(p, 0, HELLO_SIZE);
+	memcpy(p, (uint8_t[]){ 22, 3, 1, 0, 0, 1, 0, 0, 0, 3, 3 }, 11);
+	p[43] = 32; /* session */
+	at = put16(p, 44 + 32, 62) + 62; /* ciphers */
+	p[at++] = 1;
+	at++; /* compression */
+	ext = at;
+	at += 2;
+	for (i = 0; i < ARRAY_SIZE(types); i++)
+		at = put_extension(p, at, types[i], 10);
+	at = put_extension(p, at, 51, HELLO_SIZE - at - 4 - 9 - name); /* key_share */
+	at = put16(p, at, 0);
+	at = put16(p, at, name + 5);
+	at = put16(p, at, name + 3);
+	at = put16(p, at + 1, name);
+	memcpy(p + at, HELLO_SERVER, name);
+	(void)put16(p, ext, HELLO_SIZE - ext - 2);
+	(void)put16(p, 3, HELLO_SIZE - 5);
+	(void)put16(p, 7, HELLO_SIZE - 9);
+}
+
+static int bench_hello(const void *target)
+{
+	struct sockaddr_storage ss;
+	socklen_t len = net_sockaddr(target, &ss);
+	uint8_t hello[HELLO_SIZE];
+	int fd = -1;
+
+	make_hello(hello);
+	MEASURE({
+		fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		if (fd < 0 || connect(fd, (void *)&ss, len))
+			return -errno;
+	}, {
+		if (send(fd, hello, sizeof(hello), 0) != (ssize_t)sizeof(hello))
+			return -errno;
+	}, {
+		/* an abort: no port is kept for a connection that is over */
+		(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &(struct linger){ 1, 0 },
+				 sizeof(struct linger));
+		(void)close(fd);
+	});
+	return 0;
+}
+
 /* ---- policies ---------------------------------------------------------------------------- */
 
 /*
@@ -184,6 +258,20 @@ static const char *egress_policy(unsigned int n)
 		fprintf(f, "  - 172.%u.%u.%u/32:443\n", 16 + i / 65536, i / 256 % 256, i % 256);
 	(void)fclose(f);
 	return text;
+}
+
+/* The server's address is bound to its name, as if the resolver had answered. */
+static struct box *box_with_name(const char *addr)
+{
+	struct box *b = box_new("version: 1\negress:\n  allow: ['*.example.test:7001']\n");
+	struct eg_binding_key key = { .sandbox = sandbox_id(box_sandbox(b)) };
+	struct eg_binding v = { .expires = UINT64_MAX, .classes = 1 };
+
+	memset(key.addr + 10, 0xff, 2);
+	must(inet_pton(AF_INET, addr, key.addr + 12) - 1);
+	must(bpf_map_update_elem(agent_map_fd(harness_agent(), AGENT_MAP_BINDINGS), &key, &v,
+				 BPF_ANY));
+	return b;
 }
 
 /* ---- the table ------------------------------------------------------------------------------ */
@@ -233,7 +321,7 @@ static const struct operation {
 
 int main(int argc, char **argv)
 {
-	uint64_t base[ARRAY_SIZE(operations)];
+	uint64_t base[ARRAY_SIZE(operations)], hello;
 	static const unsigned int rules[] = { 10, 10000 };
 	size_t i, r;
 
@@ -264,6 +352,7 @@ int main(int argc, char **argv)
 	       "");
 	for (i = 0; i < ARRAY_SIZE(operations); i++)
 		base[i] = measure(NULL, operations[i].act, operations[i].arg);
+	hello = measure(NULL, bench_hello, &peer);
 	(void)harness_agent();
 	for (i = 0; i < ARRAY_SIZE(operations); i++) {
 		const struct operation *o = &operations[i];
@@ -283,6 +372,9 @@ int main(int argc, char **argv)
 			box_free(b);
 		}
 	}
+	row("ClientHello, 1800 bytes, no programs", hello, 0, 0, 0);
+	row("  sandboxed, to a server allowed by name",
+	    measure(box_with_name(NET_OK4), bench_hello, &peer), hello, 6000, 3000);
 	row("violation, from the ring's record to the log", bench_events(path_policy(10),
 	    HARNESS_DIR "/log"), 0, 0, 0);
 	boxes_end();
