@@ -107,14 +107,16 @@ int getpeername6(struct bpf_sock_addr *ctx)
 /* ---- connect --------------------------------------------------------------------- */
 
 /* What was said on an earlier connection of this socket counts no more. */
-static __always_inline void forget_hello(struct bpf_sock *sk, struct eg_sock *es)
+static __always_inline void forget_hello(struct eg_sock *es)
 {
 	*(volatile __u64 *)&es->key4 = 0;
 	bpf_spin_lock(&es->lock);
 	es->proto = 0;
 	bpf_spin_unlock(&es->lock);
 	__sync_fetch_and_and(&es->flags, ~EG_SK_REFUSED);
-	bpf_sk_storage_delete(&hellos, sk);
+	es->said_since = 0;
+	es->said_tunnel = 0;
+	es->said_kind = 0;
 }
 
 /*
@@ -187,7 +189,7 @@ static __always_inline int judge_connect(struct bpf_sock_addr *ctx, struct eg_fl
 		return audit ? PASS : DROP;
 	}
 	if (v.named)
-		forget_hello(sk, es);
+		forget_hello(es);
 	if (v.keep)
 		remember_dest(es, f, generation, false);
 	return PASS;

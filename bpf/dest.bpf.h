@@ -9,9 +9,52 @@
 
 #include "egress.bpf.h"
 
-static __always_inline int hello_load(void *skb, __u32 at, void *to, __u32 bytes)
+/*
+ * What a hello is read through: each look into a packet's pages costs some 250
+ * instructions, and a hello has twenty places to look at, mostly side by side.
+ */
+#define HELLO_WINDOW 128u /* power of two */
+#define HELLO_LOOK 9u /* the most that is read through it at a time */
+
+struct hello_window {
+	__u32 at; /* offset in the packet */
+	__u32 end; /* of the packet */
+	__u8 bytes[HELLO_WINDOW + 16];
+};
+
+struct hello_packet {
+	struct __sk_buff *skb;
+	struct hello_window *w;
+};
+
+/* Nothing of the packet is in the window yet. */
+static __always_inline void hello_window_reset(struct hello_window *w, __u32 end)
 {
-	return bpf_skb_load_bytes(skb, at, to, bytes);
+	w->at = 1u << 31;
+	w->end = end;
+}
+
+static __always_inline int hello_load(void *packet, __u32 at, void *to, __u32 bytes)
+{
+	struct hello_packet *pkt = packet;
+	struct hello_window *w = pkt->w;
+	__u32 start, in;
+
+	if (!__builtin_constant_p(bytes) || bytes > HELLO_LOOK || w->end < HELLO_WINDOW)
+		return bpf_skb_load_bytes(pkt->skb, at, to, bytes);
+	if (at + bytes > w->end)
+		return -1;
+	in = at - w->at;
+	if (in > HELLO_WINDOW - HELLO_LOOK) {
+		start = at + HELLO_WINDOW > w->end ? w->end - HELLO_WINDOW : at;
+		if (bpf_skb_load_bytes(pkt->skb, start, w->bytes, HELLO_WINDOW))
+			return -1;
+		w->at = start;
+		in = at - start;
+	}
+	barrier_var(in); /* the mask is for the verifier */
+	__builtin_memcpy(to, w->bytes + (in & (HELLO_WINDOW - 1)), bytes);
+	return 0;
 }
 
 #include "hello.h"
@@ -21,18 +64,49 @@ static __always_inline int hello_load(void *skb, __u32 at, void *to, __u32 bytes
 #define DROP 0
 #define DROP_QUIETLY 2 /* egress only: congestion, which a datagram's sender does not see */
 
-struct eg_named { /* of a flow by name, until its hello was judged */
+/*
+ * Room to judge what was said. Programs can be interrupted and preempted by others
+ * on the same CPU, but stay on it: each takes what nobody else has.
+ */
+#define SCRATCHES 4u /* of a CPU: tasks preempted half-way, and a softirq */
+
+struct eg_scratch {
+	__u32 busy;
+	__u32 pad;
 	struct eg_hello hello;
+	struct hello_window window;
 	/* a struct eg_event and the name */
 	__u8 event[sizeof(struct eg_event) + HELLO_NAME_MAX] __attribute__((aligned(8)));
 };
 
 struct {
-	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, int);
-	__type(value, struct eg_named);
-} hellos SEC(".maps") __weak;
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, SCRATCHES);
+	__type(key, __u32);
+	__type(value, struct eg_scratch);
+} scratches SEC(".maps") __weak;
+
+/* NULL: all are taken; refuse. */
+static __always_inline struct eg_scratch *take_scratch(void)
+{
+	struct eg_scratch *s;
+
+	for (__u32 i = 0; i < SCRATCHES; i++) {
+		__u32 key = i;
+
+		s = bpf_map_lookup_elem(&scratches, &key);
+		if (s && !__sync_val_compare_and_swap(&s->busy, 0, 1))
+			return s;
+	}
+	count_stat(EG_ST_FAIL_STORAGE);
+	return NULL;
+}
+
+static __always_inline void put_scratch(struct eg_scratch *s)
+{
+	barrier();
+	*(volatile __u32 *)&s->busy = 0;
+}
 
 /*
  * The classes of `among` that hold this port, and shifted by EG_MAX_CLASSES the
@@ -47,10 +121,15 @@ __weak __noinline __u32 eg_classes_for(struct eg_policy *p, __u32 among, __u32 p
 		return 0;
 	for (__u32 i = 0; i < EG_MAX_CLASSES; i++) {
 		const struct eg_class *c = &p->classes[i];
+		__u64 other, fits;
+
+		if (i >= p->nclasses)
+			break;
+
 		/* 0 when everything fits, else something above it */
-		__u64 other = (__u64)(c->proto ^ proto) | (((__u64)port - c->lo) >> 63) |
+		other = (__u64)(c->proto ^ proto) | (((__u64)port - c->lo) >> 63) |
 			      (((__u64)c->hi - port) >> 63) | (~among >> i & 1);
-		__u64 fits = (other - 1) >> 63;
+		fits = (other - 1) >> 63;
 
 		barrier_var(fits);
 		found |= fits << i;

@@ -239,40 +239,46 @@ static __always_inline bool is_reported(struct eg_sock *es, const struct eg_flow
  * and not reported: the kernel sends it again together with what the program
  * writes next.
  */
-static __always_inline struct eg_named *judge_first(struct __sk_buff *skb, struct bpf_sock *sk,
-						    struct eg_policy *p, const struct eg_flow *f,
-						    struct verdict *v)
+static __always_inline struct eg_scratch *judge_first(struct __sk_buff *skb, struct eg_sock *es,
+						      struct eg_policy *p, const struct eg_flow *f,
+						      struct verdict *v)
 {
-	struct eg_named *n = bpf_sk_storage_get(&hellos, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
+	struct eg_scratch *n = take_scratch();
 	struct eg_hello *h;
 	__u64 now;
 	int said;
 
 	if (!n) {
-		count_stat(EG_ST_FAIL_STORAGE);
 		refuse(v, EG_WHY_FAILURE);
 		return NULL;
 	}
 	h = &n->hello;
+	h->until = es->said_until;
+	h->tunnel = es->said_tunnel;
+	h->flow = es->said_kind;
 	h->at = f->payload;
 	h->end = skb->len;
 	h->seq = f->seq;
 	h->want = v->want;
 	h->mode = v->mode;
 	/* the server reads the stream without the urgent byte, or with it */
-	said = f->urgent ? HELLO_REFUSE + EG_WHY_NOT_TLS : eg_judge_hello(skb, h, p);
+	said = f->urgent ? HELLO_REFUSE + EG_WHY_NOT_TLS : eg_judge_hello(skb, h, &n->window, p);
 	switch (said) {
 	case HELLO_PASS:
+		es->said_until = h->until;
+		es->said_tunnel = h->tunnel;
+		es->said_kind = h->flow;
+		es->said_since = 0;
 		break;
 	case HELLO_KEEP:
 		v->keep = 1;
 		break;
 	case HELLO_WAIT:
 		now = bpf_ktime_get_boot_ns();
-		if (!h->since)
-			h->since = now;
+		if (!es->said_since)
+			es->said_since = now;
 		refuse(v, EG_WHY_NO_NAME);
-		v->wait = now - h->since < HELLO_PATIENCE_NS;
+		v->wait = now - es->said_since < HELLO_PATIENCE_NS;
 		break;
 	default:
 		refuse(v, said - HELLO_REFUSE);
@@ -320,7 +326,7 @@ SEC("cgroup_skb/egress")
 int skb_egress(struct __sk_buff *skb)
 {
 	struct bpf_sock *sk = skb->sk;
-	struct eg_named *n = NULL;
+	struct eg_scratch *n = NULL;
 	struct verdict v = {};
 	struct eg_flow f = {};
 	struct eg_sandbox *sb;
@@ -356,12 +362,12 @@ int skb_egress(struct __sk_buff *skb)
 	if (v.named && is_remembered(es, &f, generation, true))
 		v.keep = 1; /* its hello was judged in an earlier generation */
 	else if (v.named && f.data)
-		n = judge_first(skb, sk, p, &f, &v);
-	if (v.wait)
-		return DROP;
-	if (!v.pass) {
+		n = judge_first(skb, es, p, &f, &v);
+	if (!v.pass && !v.wait) {
 		__u16 op = reason || f.proto == IPPROTO_TCP ? EG_OP_PACKET : EG_OP_SEND;
+
 		v.audit = !!(p->flags & EG_P_AUDIT);
+		v.keep = !reason;
 		if (!reason && v.reason == EG_WHY_RULE && is_remembered(es, &f, generation, true))
 			v.reason = EG_WHY_REVOKED;
 		if (is_reported(es, &f, generation))
@@ -370,12 +376,11 @@ int skb_egress(struct __sk_buff *skb)
 			emit_server_name(n, sb, p->serial, &f, &v);
 		else
 			emit_packet(sb, p->serial, &f, &v, op);
-		if (!v.audit)
-			return DROP;
-		v.keep = !reason;
 	}
-	if (n && v.keep)
-		bpf_sk_storage_delete(&hellos, sk);
+	if (n)
+		put_scratch(n);
+	if (!v.pass && !v.audit)
+		return DROP;
 	if (v.keep && sk->state != TCP_LISTEN)
 		remember_dest(es, &f, generation, v.own);
 	return PASS;

@@ -157,7 +157,7 @@ struct eg_listen {
 
 /* eg_class.flags */
 #define EG_CL_TLS_OFF (1u << 0) /* what is sent is not looked at */
-#define EG_CL_TLS_MAYBE (1u << 1) /* a TLS hello is checked, what is neither TLS nor HTTP passes */
+#define EG_CL_TLS_MAYBE (1u << 1) /* a TLS hello is checked, everything else passes */
 #define EG_CL_PROXY (1u << 2) /* HTTP proxy: the names in its requests are judged */
 #define EG_CL_PRIVATE (1u << 3) /* the name may be at a private address */
 
@@ -367,6 +367,12 @@ struct eg_sock {
 	__u16 dns_port; /* network byte order; 0: never sent to the resolver */
 	__u16 pad;
 	__u8 asked[16]; /* the server it meant to ask last, IPv4 mapped */
+	/* of a flow that was allowed by name, and what was said on it so far */
+	__u64 said_since; /* ns, CLOCK_BOOTTIME: first piece that could not be judged; 0: none */
+	__u32 said_until; /* sequence number up to which the bytes belong to what was judged */
+	__u16 said_tunnel; /* port that a CONNECT was allowed to; 0: none */
+	__u8 said_kind; /* what was judged last, enum hello_kind; 0: nothing yet */
+	__u8 pad2;
 };
 #define EG_SK_ACCEPTED (1u << 0) /* listens, or came in through a listener: `listen` decides */
 #define EG_SK_REFUSED (1u << 1) /* `refused` is set */
@@ -513,7 +519,7 @@ _Static_assert(sizeof(struct eg_binding) == 24, "eg_binding");
 _Static_assert(sizeof(struct eg_anchor_key) == 24, "eg_anchor_key");
 _Static_assert(sizeof(struct eg_sandbox) == 128, "eg_sandbox");
 _Static_assert(sizeof(struct eg_task) == 376, "eg_task");
-_Static_assert(sizeof(struct eg_sock) == 80, "eg_sock");
+_Static_assert(sizeof(struct eg_sock) == 96, "eg_sock");
 _Static_assert(sizeof(struct eg_cgroup) == 16, "eg_cgroup");
 _Static_assert(sizeof(struct eg_query) == 32 + EG_QUERY_MAX, "eg_query");
 _Static_assert(sizeof(struct eg_event) == 120, "eg_event");

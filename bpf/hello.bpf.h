@@ -25,6 +25,9 @@ enum hello_verdict {
 
 /* ---- a name's classes ---------------------------------------------------------- */
 
+#define NAME_BYTES 8u
+#define TLS_STEPS 4u
+
 struct name_ctx {
 	struct eg_hello *h;
 	struct eg_policy *p;
@@ -34,9 +37,8 @@ struct name_ctx {
 };
 
 /* One byte of the name, or its end. */
-static long name_byte(__u32 i, struct name_ctx *c)
+static __always_inline long name_byte(struct name_ctx *c, struct eg_hello *h)
 {
-	struct eg_hello *h = c->h;
 	__u32 at = h->feed, n = h->nlabels;
 	__u8 b = at < c->len ? c->name[at & (HELLO_NAME_MAX - 1)] : '.';
 
@@ -60,6 +62,17 @@ static long name_byte(__u32 i, struct name_ctx *c)
 	h->state = c->p->names;
 	h->digits = 0;
 	return at >= c->len;
+}
+
+/* Several at a time: a turn of bpf_loop() costs as much as a byte. */
+static long name_bytes(__u32 i, struct name_ctx *c)
+{
+	struct eg_hello *h = c->h;
+
+	for (__u32 k = 0; k < NAME_BYTES; k++)
+		if (name_byte(c, h))
+			return 1;
+	return 0;
 }
 
 /* One label from the name's end, for one group of classes after the other. */
@@ -101,7 +114,7 @@ __weak __noinline int eg_name_classes(struct eg_hello *h, struct eg_policy *p, _
 	h->bad = 0;
 	h->digits = 0;
 	h->state = p->names;
-	bpf_loop(EG_MAX_SERVER_NAME + 1, name_byte, &c, 0);
+	bpf_loop((EG_MAX_SERVER_NAME + 1) / NAME_BYTES + 1, name_bytes, &c, 0);
 	if (h->bad || !h->nlabels)
 		return 0;
 	h->feed = h->nlabels;
@@ -115,12 +128,15 @@ __weak __noinline int eg_name_classes(struct eg_hello *h, struct eg_policy *p, _
 
 struct hello_ctx {
 	struct eg_hello *h;
-	struct __sk_buff *skb;
+	struct hello_packet pkt;
 };
 
-static long tls_step(__u32 i, struct hello_ctx *c)
+static long tls_steps(__u32 i, struct hello_ctx *c)
 {
-	return hello_tls_step(c->h, c->skb);
+	for (__u32 k = 0; k < TLS_STEPS; k++)
+		if (hello_tls_step(c->h, &c->pkt))
+			return 1;
+	return 0;
 }
 
 /* The classes of the name that hold this port, on which a proxy is asked for it. */
@@ -143,14 +159,14 @@ static __always_inline bool is_allowed(struct eg_hello *h, struct eg_policy *p, 
 	return eg_name_classes(h, p, host) & h->want;
 }
 
-static __always_inline int judge_tls(struct __sk_buff *skb, struct eg_hello *h,
+static __always_inline int judge_tls(struct hello_packet *pkt, struct eg_hello *h,
 				     struct eg_policy *p)
 {
-	struct hello_ctx c = { .h = h, .skb = skb };
+	struct hello_ctx c = { .h = h, .pkt = *pkt };
 
-	hello_tls_begin(h, skb);
+	hello_tls_begin(h, pkt);
 	if (h->result == HELLO_NO_NAME)
-		bpf_loop(HELLO_EXTENSIONS + 1, tls_step, &c, 0);
+		bpf_loop(HELLO_EXTENSIONS / TLS_STEPS + 1, tls_steps, &c, 0);
 	hello_tls_end(h);
 	switch (h->result) {
 	case HELLO_OK:
@@ -169,26 +185,25 @@ static __always_inline int pass_until(struct eg_hello *h, __u32 until, __u8 kind
 {
 	h->until = until;
 	h->flow = kind;
-	h->since = 0;
 	return HELLO_PASS;
 }
 
-static __always_inline int judge_first_hello(struct __sk_buff *skb, struct eg_hello *h,
+static __always_inline int judge_first_hello(struct hello_packet *pkt, struct eg_hello *h,
 					     struct eg_policy *p)
 {
 	__u32 until = h->seq + (h->end - h->at);
-	int v = judge_tls(skb, h, p);
+	int v = judge_tls(pkt, h, p);
 
 	return v == HELLO_PASS ? pass_until(h, until, HELLO_TLS) : v;
 }
 
-static __always_inline int judge_next_hello(struct __sk_buff *skb, struct eg_hello *h,
+static __always_inline int judge_next_hello(struct hello_packet *pkt, struct eg_hello *h,
 					    struct eg_policy *p)
 {
 	__u32 until = h->seq + (h->end - h->at);
 	int v;
 
-	hello_tls_next(h, skb);
+	hello_tls_next(h, pkt);
 	switch (h->result) {
 	case HELLO_OK:
 		return HELLO_KEEP;
@@ -202,7 +217,7 @@ static __always_inline int judge_next_hello(struct __sk_buff *skb, struct eg_hel
 	if (h->at == h->end)
 		return pass_until(h, until, HELLO_TLS);
 	/* a server asks for another one only once */
-	v = judge_tls(skb, h, p);
+	v = judge_tls(pkt, h, p);
 	return v == HELLO_PASS ? HELLO_KEEP : v;
 }
 
@@ -211,7 +226,7 @@ static long http_step(__u32 i, struct hello_ctx *c)
 	struct eg_hello *h = c->h;
 	__u8 b;
 
-	if (bpf_skb_load_bytes(c->skb, h->at, &b, 1))
+	if (hello_load(&c->pkt, h->at, &b, 1))
 		return 1;
 	h->at++;
 	return hello_http_step(h, b);
@@ -262,10 +277,10 @@ static __always_inline int judge_names(struct eg_hello *h, struct eg_policy *p)
 	return is_allowed(h, p, 1) ? HELLO_PASS : HELLO_REFUSE + EG_WHY_RULE;
 }
 
-static __always_inline int judge_http(struct __sk_buff *skb, struct eg_hello *h,
+static __always_inline int judge_http(struct hello_packet *pkt, struct eg_hello *h,
 				      struct eg_policy *p)
 {
-	struct hello_ctx c = { .h = h, .skb = skb };
+	struct hello_ctx c = { .h = h, .pkt = *pkt };
 	__u32 begin = h->at;
 	__u64 length;
 	int v;
@@ -363,16 +378,18 @@ static __always_inline bool is_first_data(struct bpf_sock *sk, const struct eg_h
  * h->want opens: enum hello_verdict. A global function: see eg_feed_name().
  */
 __weak __noinline int eg_judge_hello(struct __sk_buff *skb, struct eg_hello *h,
-				     struct eg_policy *p)
+				     struct hello_window *w, struct eg_policy *p)
 {
+	struct hello_packet pkt = { .skb = skb, .w = w };
 	struct bpf_sock *sk = skb->sk;
 	__u8 first;
 
-	if (!h || !p || !sk)
+	if (!h || !w || !p || !sk)
 		return HELLO_REFUSE + EG_WHY_FAILURE;
 	sk = bpf_sk_fullsock(sk);
 	if (!sk)
 		return HELLO_REFUSE + EG_WHY_FAILURE;
+	hello_window_reset(w, h->end);
 	if (h->flow) {
 		__s32 known = h->until - h->seq;
 
@@ -387,23 +404,23 @@ __weak __noinline int eg_judge_hello(struct __sk_buff *skb, struct eg_hello *h,
 	}
 	if (is_shared(sk, h))
 		return HELLO_REFUSE + EG_WHY_NOT_TLS;
-	if (bpf_skb_load_bytes(skb, h->at, &first, 1))
+	if (hello_load(&pkt, h->at, &first, 1))
 		return HELLO_REFUSE + EG_WHY_FAILURE;
 	h->name_len = 0;
 	h->host_len = 0;
 	if (h->flow == HELLO_TLS)
-		return judge_next_hello(skb, h, p);
+		return judge_next_hello(&pkt, h, p);
 	if (first == TLS_HANDSHAKE &&
 	    (h->flow ? h->flow == HELLO_HTTP_CONNECT : !(h->mode & EG_CL_PROXY)))
-		return judge_first_hello(skb, h, p);
+		return judge_first_hello(&pkt, h, p);
 	if (h->mode & EG_CL_TLS_MAYBE)
 		return HELLO_KEEP;
-	return judge_http(skb, h, p);
+	return judge_http(&pkt, h, p);
 }
 
 /* ---- in a program ------------------------------------------------------------------ */
 
-static __noinline int emit_server_name(struct eg_named *n, struct eg_sandbox *sb, __u32 serial,
+static __noinline int emit_server_name(struct eg_scratch *n, struct eg_sandbox *sb, __u32 serial,
 				       const struct eg_flow *f, const struct verdict *v)
 {
 	struct eg_event *ev = (struct eg_event *)n->event;

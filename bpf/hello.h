@@ -62,7 +62,6 @@ enum hello_phase {
 
 struct eg_hello {
 	/* of the flow */
-	__u64 since; /* ns, CLOCK_BOOTTIME: first piece that could not be judged; 0: none */
 	__u32 until; /* sequence number up to which the bytes belong to what was judged */
 	__u32 tunnel; /* port that a CONNECT was allowed to; 0: none */
 	/* what to look at: set by the caller */

@@ -78,7 +78,8 @@ static const char *const map_names[AGENT_MAP_MAX] = {
  * What only makes sense to one load of the programs, caches and the generations
  * that they are checked against: not pinned, so that the next load starts empty.
  */
-static const char *const private_maps[] = { "memos", "moves", "walks", "reports", "hellos" };
+static const char *const private_maps[] = { "memos", "moves", "walks", "reports",
+						"scratches" };
 
 #define DFA_SIZE sizeof(struct eg_dfa)
 #define SANDBOXES_SIZE (EG_MAX_SANDBOXES * sizeof(struct eg_sandbox))
