@@ -13,7 +13,7 @@
  * What a hello is read through: each look into a packet's pages costs some 250
  * instructions, and a hello has twenty places to look at, mostly side by side.
  */
-#define HELLO_WINDOW 128u /* power of two */
+#define HELLO_WINDOW 256u /* power of two */
 #define HELLO_LOOK 9u /* the most that is read through it at a time */
 
 struct hello_window {

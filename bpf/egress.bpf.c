@@ -358,7 +358,6 @@ int skb_egress(struct __sk_buff *skb)
 		}
 		judge_packet(skb, es, sb, p, &f, &v);
 	}
-	count_stat(EG_ST_EGRESS_JUDGED);
 	if (v.named && is_remembered(es, &f, generation, true))
 		v.keep = 1; /* its hello was judged in an earlier generation */
 	else if (v.named && f.data)

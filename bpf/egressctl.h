@@ -502,7 +502,6 @@ enum eg_stat {
 	EG_ST_BUSY_STORAGE, /* helper said NULL, the list said otherwise */
 	EG_ST_EVENT_LOST,
 	EG_ST_EVENT_SUPPRESSED,
-	EG_ST_EGRESS_JUDGED,
 	EG_ST_MAX
 };
 

@@ -25,8 +25,8 @@ enum hello_verdict {
 
 /* ---- a name's classes ---------------------------------------------------------- */
 
-#define NAME_BYTES 8u
-#define TLS_STEPS 4u
+#define NAME_BYTES 12u
+#define TLS_STEPS 6u
 
 struct name_ctx {
 	struct eg_hello *h;
@@ -337,27 +337,35 @@ static long sent_step(__u32 i, struct hello_ctx *c)
  * before it is sent again. The packet is on the socket's queues: among those that
  * were sent once, or the first of the others. A SYN's data is on none, and copied.
  */
+static __always_inline bool has_shared_pages(__u64 head, __u32 end)
+{
+	struct skb_shared_info *info = (struct skb_shared_info *)(head + end);
+
+	return BPF_CORE_READ(info, flags) & SKB_SHARED_FRAG;
+}
+
 static __always_inline bool is_shared(struct bpf_sock *sk, struct eg_hello *h)
 {
+	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
 	struct hello_ctx c = { .h = h };
-	struct skb_shared_info *info;
 	struct sk_buff *skb;
 	struct sock *k;
 
-	k = (struct sock *)bpf_skc_to_tcp_sock(sk);
-	if (!k)
+	if (!tp)
 		return true;
-	h->node = (__u64)BPF_CORE_READ(k, tcp_rtx_queue.rb_node);
+	k = &tp->inet_conn.icsk_inet.sk;
+	if (k->sk_write_queue.qlen) {
+		skb = k->sk_write_queue.next;
+		if ((__s32)(h->seq - queued_seq(skb)) >= 0)
+			return has_shared_pages((__u64)skb->head, skb->end);
+	}
+	h->node = (__u64)k->tcp_rtx_queue.rb_node;
 	h->queued = 0;
 	bpf_loop(QUEUE_DEPTH, sent_step, &c, 0);
-	skb = BPF_CORE_READ(k, sk_write_queue.next);
-	if (skb != (struct sk_buff *)&k->sk_write_queue && (__s32)(h->seq - queued_seq(skb)) >= 0)
-		h->queued = (__u64)skb;
 	skb = (struct sk_buff *)h->queued;
 	if (!skb)
 		return sk->state != TCP_SYN_SENT;
-	info = (struct skb_shared_info *)(BPF_CORE_READ(skb, head) + BPF_CORE_READ(skb, end));
-	return BPF_CORE_READ(info, flags) & SKB_SHARED_FRAG;
+	return has_shared_pages((__u64)BPF_CORE_READ(skb, head), BPF_CORE_READ(skb, end));
 }
 
 /*

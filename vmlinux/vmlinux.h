@@ -32,8 +32,15 @@ struct cred;
 struct css_set;
 struct ctl_table_header;
 struct dentry;
+struct dst_entry;
 struct ethhdr;
+struct fastopen_queue;
 struct file;
+struct flowi;
+struct flowi4;
+struct flowi6;
+struct flowi_common;
+struct flowi_tunnel;
 struct hlist_head;
 struct hlist_node;
 struct hlist_nulls_node;
@@ -45,11 +52,23 @@ struct icmpv6_nd_advt;
 struct icmpv6_nd_ra;
 struct in6_addr;
 struct in_addr;
+struct inet_bind2_bucket;
+struct inet_bind_bucket;
+struct inet_connection_sock;
+struct inet_connection_sock_af_ops;
+struct inet_cork;
+struct inet_cork_full;
+struct inet_sock;
 struct inet_timewait_death_row;
 struct inode;
 struct io_uring_task;
+struct ip_mc_socklist;
+struct ip_options;
+struct ip_options_rcu;
 struct iphdr;
+struct ipv6_fl_socklist;
 struct ipv6_opt_hdr;
+struct ipv6_pinfo;
 struct ipv6hdr;
 struct kernel_siginfo;
 struct kernfs_node;
@@ -67,11 +86,14 @@ struct pid;
 struct proc_inode;
 struct proc_ns_operations;
 struct proto;
+struct qspinlock;
 struct qstr;
+struct raw_spinlock;
 struct rb_node;
 struct rb_root;
 struct refcount_struct;
 struct request_sock;
+struct request_sock_queue;
 struct sctp_association;
 struct seqcount;
 struct seqcount_spinlock;
@@ -88,10 +110,16 @@ struct sockaddr_in6;
 struct sockaddr_nl;
 struct sockaddr_un;
 struct socket;
+struct spinlock;
 struct super_block;
 struct task_struct;
+struct tcp_congestion_ops;
+struct tcp_fastopen_context;
 struct tcp_skb_cb;
+struct tcp_sock;
+struct tcp_ulp_ops;
 struct tcphdr;
+struct timer_list;
 struct udphdr;
 struct unix_address;
 struct unix_sock;
@@ -99,6 +127,7 @@ struct user_namespace;
 struct vfsmount;
 struct vm_area_struct;
 union bpf_attr;
+union flowi_uli;
 
 /* Interfaces to user space and networks: fixed, never relocated. */
 
@@ -1308,6 +1337,7 @@ struct sk_buff_head {
 			struct sk_buff *next;
 		};
 	};
+	__u32 qlen;
 };
 
 struct skb_shared_info {
@@ -1398,6 +1428,226 @@ struct rb_node {
 
 struct tcp_skb_cb {
 	__u32 seq;
+};
+
+struct inet_cork {
+	unsigned int flags;
+	__be32 addr;
+	struct ip_options *opt;
+	unsigned int fragsize;
+	int length;
+	struct dst_entry *dst;
+	u8 tx_flags;
+	__u8 ttl;
+	__s16 tos;
+	char priority;
+	__u16 gso_size;
+	u64 transmit_time;
+	u32 mark;
+};
+
+struct flowi_tunnel {
+	__be64 tun_id;
+};
+
+struct flowi_common {
+	int flowic_oif;
+	int flowic_iif;
+	int flowic_l3mdev;
+	__u32 flowic_mark;
+	__u8 flowic_tos;
+	__u8 flowic_scope;
+	__u8 flowic_proto;
+	__u8 flowic_flags;
+	__u32 flowic_secid;
+	kuid_t flowic_uid;
+	__u32 flowic_multipath_hash;
+	struct flowi_tunnel flowic_tun_key;
+};
+
+union flowi_uli {
+	struct {
+		__be16 dport;
+		__be16 sport;
+	} ports;
+	struct {
+		__u8 type;
+		__u8 code;
+	} icmpt;
+	__be32 gre_key;
+	struct {
+		__u8 type;
+	} mht;
+};
+
+struct flowi4 {
+	struct flowi_common __fl_common;
+	__be32 saddr;
+	__be32 daddr;
+	union flowi_uli uli;
+};
+
+struct flowi6 {
+	struct flowi_common __fl_common;
+	struct in6_addr daddr;
+	struct in6_addr saddr;
+	__be32 flowlabel;
+	union flowi_uli uli;
+	__u32 mp_hash;
+};
+
+struct flowi {
+	union {
+		struct flowi_common __fl_common;
+		struct flowi4 ip4;
+		struct flowi6 ip6;
+	} u;
+};
+
+struct inet_cork_full {
+	struct inet_cork base;
+	struct flowi fl;
+};
+
+struct inet_sock {
+	struct sock sk;
+	struct ipv6_pinfo *pinet6;
+	struct ipv6_fl_socklist *ipv6_fl_list;
+	long unsigned int inet_flags;
+	__be32 inet_saddr;
+	__s16 uc_ttl;
+	__be16 inet_sport;
+	struct ip_options_rcu *inet_opt;
+	atomic_t inet_id;
+	__u8 tos;
+	__u8 min_ttl;
+	__u8 mc_ttl;
+	__u8 pmtudisc;
+	__u8 rcv_tos;
+	__u8 convert_csum;
+	int uc_index;
+	int mc_index;
+	__be32 mc_addr;
+	u32 local_port_range;
+	struct ip_mc_socklist *mc_list;
+	struct inet_cork_full cork;
+};
+
+struct qspinlock {
+	union {
+		atomic_t val;
+		struct {
+			u8 locked;
+			u8 pending;
+		};
+		struct {
+			u16 locked_pending;
+			u16 tail;
+		};
+	};
+};
+
+typedef struct qspinlock arch_spinlock_t;
+
+struct raw_spinlock {
+	arch_spinlock_t raw_lock;
+};
+
+struct spinlock {
+	union {
+		struct raw_spinlock rlock;
+	};
+};
+
+typedef struct spinlock spinlock_t;
+
+struct fastopen_queue {
+	struct request_sock *rskq_rst_head;
+	struct request_sock *rskq_rst_tail;
+	spinlock_t lock;
+	int qlen;
+	int max_qlen;
+	struct tcp_fastopen_context *ctx;
+};
+
+struct request_sock_queue {
+	spinlock_t rskq_lock;
+	u8 rskq_defer_accept;
+	u32 synflood_warned;
+	atomic_t qlen;
+	atomic_t young;
+	struct request_sock *rskq_accept_head;
+	struct request_sock *rskq_accept_tail;
+	struct fastopen_queue fastopenq;
+};
+
+struct timer_list {
+	struct hlist_node entry;
+	long unsigned int expires;
+	void *function;
+	u32 flags;
+};
+
+struct inet_connection_sock {
+	struct inet_sock icsk_inet;
+	struct request_sock_queue icsk_accept_queue;
+	struct inet_bind_bucket *icsk_bind_hash;
+	struct inet_bind2_bucket *icsk_bind2_hash;
+	long unsigned int icsk_timeout;
+	struct timer_list icsk_retransmit_timer;
+	struct timer_list icsk_delack_timer;
+	union {
+		struct timer_list icsk_keepalive_timer;
+		struct timer_list mptcp_tout_timer;
+	};
+	__u32 icsk_rto;
+	__u32 icsk_rto_min;
+	__u32 icsk_delack_max;
+	__u32 icsk_pmtu_cookie;
+	const struct tcp_congestion_ops *icsk_ca_ops;
+	const struct inet_connection_sock_af_ops *icsk_af_ops;
+	const struct tcp_ulp_ops *icsk_ulp_ops;
+	void *icsk_ulp_data;
+	void *icsk_clean_acked;
+	void *icsk_sync_mss;
+	__u8 icsk_ca_state : 5;
+	__u8 icsk_ca_initialized : 1;
+	__u8 icsk_ca_setsockopt : 1;
+	__u8 icsk_ca_dst_locked : 1;
+	__u8 icsk_retransmits;
+	__u8 icsk_pending;
+	__u8 icsk_backoff;
+	__u8 icsk_syn_retries;
+	__u8 icsk_probes_out;
+	__u16 icsk_ext_hdr_len;
+	struct {
+		__u8 pending;
+		__u8 quick;
+		__u8 pingpong;
+		__u8 retry;
+		__u32 ato : 8;
+		__u32 lrcv_flowlabel : 20;
+		__u32 dst_quick_ack : 1;
+		__u32 unused : 3;
+		long unsigned int timeout;
+		__u32 lrcvtime;
+		__u16 last_seg_size;
+		__u16 rcv_mss;
+	} icsk_ack;
+	struct {
+		int search_high;
+		int search_low;
+		u32 probe_size : 31;
+		u32 enabled : 1;
+		u32 probe_timestamp;
+	} icsk_mtup;
+	u32 icsk_probes_tstamp;
+	u32 icsk_user_timeout;
+	u64 icsk_ca_priv[13];
+};
+
+struct tcp_sock {
+	struct inet_connection_sock inet_conn;
 };
 
 #pragma clang attribute pop
