@@ -38,9 +38,9 @@ bad_input() {
 	: >$w/empty.yaml
 	run -p $w/empty.yaml -- /bin/true
 	check "2 for an empty policy" is 2
-	printf 'version: 1\negress:\n  allow: [example.com]\n' >$w/name.yaml
+	printf 'version: 1\negress:\n  allow: ["example.com:443/udp"]\n' >$w/name.yaml
 	run -p $w/name.yaml -- /bin/true
-	check "2 for a destination that cannot be enforced yet" both 2 'example.com'
+	check "2 for a name where no server name can be seen" both 2 'name.yaml:3:.*example.com'
 	run --limit memory=lots -- /bin/true
 	check "2 for a bad limit" both 2 "'lots' is not"
 	run --keep-fd 77 -- /bin/true
