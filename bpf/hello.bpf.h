@@ -351,7 +351,8 @@ static __always_inline bool is_shared(struct bpf_sock *sk, struct eg_hello *h)
 	struct sk_buff *skb;
 	struct sock *k;
 
-	if (!tp)
+	/* what was sent on one subflow of MPTCP may be sent again on another */
+	if (!tp || (bpf_core_field_exists(tp->is_mptcp) && tp->is_mptcp))
 		return true;
 	k = &tp->inet_conn.icsk_inet.sk;
 	if (k->sk_write_queue.qlen) {

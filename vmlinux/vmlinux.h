@@ -1236,6 +1236,15 @@ struct proc_inode {
 	struct inode vfs_inode;
 };
 
+struct rb_node {
+	struct rb_node *rb_right;
+	struct rb_node *rb_left;
+};
+
+struct rb_root {
+	struct rb_node *rb_node;
+};
+
 typedef __u64 __addrpair;
 
 typedef __u32 __portpair;
@@ -1344,10 +1353,6 @@ struct skb_shared_info {
 	__u8 flags;
 };
 
-struct rb_root {
-	struct rb_node *rb_node;
-};
-
 struct sock_cgroup_data {
 	struct cgroup *cgroup;
 	u32 classid;
@@ -1395,35 +1400,6 @@ struct task_struct {
 	struct nsproxy *nsproxy;
 	struct css_set *cgroups;
 	struct bpf_local_storage *bpf_storage;
-};
-
-struct unix_address {
-	int len;
-	struct sockaddr_un name[0];
-};
-
-struct unix_sock {
-	struct unix_address *addr;
-	struct path path;
-};
-
-struct user_namespace {
-	int level;
-};
-
-typedef long unsigned int vm_flags_t;
-
-struct vm_area_struct {
-	union {
-		const vm_flags_t vm_flags;
-	};
-	struct anon_vma *anon_vma;
-	struct file *vm_file;
-};
-
-struct rb_node {
-	struct rb_node *rb_right;
-	struct rb_node *rb_left;
 };
 
 struct tcp_skb_cb {
@@ -1648,6 +1624,31 @@ struct inet_connection_sock {
 
 struct tcp_sock {
 	struct inet_connection_sock inet_conn;
+	bool is_mptcp;
+};
+
+struct unix_address {
+	int len;
+	struct sockaddr_un name[0];
+};
+
+struct unix_sock {
+	struct unix_address *addr;
+	struct path path;
+};
+
+struct user_namespace {
+	int level;
+};
+
+typedef long unsigned int vm_flags_t;
+
+struct vm_area_struct {
+	union {
+		const vm_flags_t vm_flags;
+	};
+	struct anon_vma *anon_vma;
+	struct file *vm_file;
 };
 
 #pragma clang attribute pop
