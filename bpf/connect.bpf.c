@@ -134,11 +134,27 @@ static __always_inline void judge_listener(struct bpf_sock_addr *ctx, const stru
 		v->pass = 1;
 		break;
 	case PEER_NONE:
-		v->pass = loopback && f->proto == IPPROTO_TCP;
+		v->pass = loopback;
 		break;
 	default:
 		break;
 	}
+}
+
+/*
+ * A datagram socket that is connected sends nothing yet, and the C library connects
+ * one to each address of a name to see which to try first.
+ */
+static __always_inline bool is_tried(struct eg_policy *p, __u64 sandbox, const struct eg_flow *f)
+{
+	struct eg_binding_key key = { .sandbox = sandbox };
+	struct eg_binding *b;
+
+	if (f->proto != IPPROTO_UDP || !p->nclasses)
+		return false;
+	__builtin_memcpy(key.addr, f->addr.byte, sizeof(key.addr));
+	b = bpf_map_lookup_elem(&bindings, &key);
+	return b && b->classes && b->expires >= bpf_ktime_get_boot_ns();
 }
 
 static __always_inline int judge_connect(struct bpf_sock_addr *ctx, struct eg_flow *f,
@@ -178,7 +194,9 @@ static __always_inline int judge_connect(struct bpf_sock_addr *ctx, struct eg_fl
 
 	if (!judge_dest(sb, p, f, &v)) {
 		refuse(&v, is_loopback(&f->addr) ? EG_WHY_LOOPBACK : EG_WHY_RULE);
-		if (p->flags & EG_P_LOOPBACK_OWN)
+		if (is_tried(p, sb->id, f))
+			v.pass = 1;
+		else if (p->flags & EG_P_LOOPBACK_OWN)
 			judge_listener(ctx, f, es->sandbox, &v);
 	}
 	if (!v.pass) {
