@@ -90,6 +90,18 @@ static void listen_on(struct server *s, int port, int type)
 	watch(s, fd, type == SOCK_STREAM ? LISTENER : DATAGRAM);
 }
 
+/* Bytes that a TCP segment carries; n: of the frame, from the IP header on. */
+static size_t tcp_data(const uint8_t *frame, size_t n, bool v6)
+{
+	size_t head = v6 ? 40 : (frame[0] & 15) * 4, len;
+
+	if (n < head + 20 || frame[v6 ? 6 : 9] != IPPROTO_TCP)
+		return 0;
+	len = v6 ? 40u + (frame[4] << 8 | frame[5]) : (size_t)(frame[2] << 8 | frame[3]);
+	head += (frame[head + 12] >> 4) * 4u;
+	return len > head ? len - head : 0;
+}
+
 static void sniff(struct server *s, int fd)
 {
 	static uint8_t frame[65536];
@@ -116,6 +128,8 @@ static void sniff(struct server *s, int fd)
 	    frame[40] >= 133 && frame[40] <= 137)
 		return;
 	seen->frames++;
+	if (n > 20)
+		seen->tcp_bytes += tcp_data(frame, n, from.sll_protocol == htons(ETH_P_IPV6));
 }
 
 /* Back from the address it came to, or a connected socket would not take it. */
