@@ -15,6 +15,7 @@ site6=2001:db8:1::9
 names_end() {
 	[ -e $w/sniff.pid ] && kill "$(cat $w/sniff.pid)"
 	[ -e $w/dnsmasq.pid ] && kill "$(cat $w/dnsmasq.pid)"
+	[ -e $w/proxy.pid ] && kill "$(cat $w/proxy.pid)"
 	[ -e $w/nginx.pid ] && kill "$(cat $w/nginx.pid)"
 	ip netns del site
 	ip netns del other
@@ -130,6 +131,13 @@ start_dnsmasq() {
 	ip netns exec site dnsmasq -C $w/dnsmasq.conf || return
 	cat /etc/resolv.conf >$w/resolv.conf 2>/dev/null
 	echo nameserver 203.0.113.53 >/etc/resolv.conf
+}
+
+# An HTTP proxy at port 3128, and a service at 22 that speaks first.
+start_proxy() {
+	ip netns exec site $python "$here/work/names_proxy.py" $w/flushed </dev/null &
+	echo $! >$w/proxy.pid
+	read -r -t 120 <&7
 }
 
 start_nginx() {

@@ -4,6 +4,7 @@
  * another, none, or one that can be read in two ways, is not, and no byte of it
  * arrives. ClientHellos made by hand, whole, and cut at every byte.
  */
+#include "names_parts.h"
 #include "names_talk.h"
 
 #include <errno.h>
@@ -13,7 +14,7 @@
 #define POLICY "version: 1\negress: {allow: [\"good.test:443\", \"*.wild.test:443\", " \
 	"{host: \"off.test\", ports: [7001], tls: off}]}\n"
 
-static struct box *new_box(void)
+static struct box *hello_box(void)
 {
 	static const char *const names[] = { "good.test", "www.wild.test", "off.test" };
 	struct box *b = box_shared(POLICY);
@@ -151,7 +152,7 @@ static int act_enable_fastopen(const void *host)
 	return 0;
 }
 
-int main(int argc, char **argv)
+void test_hellos(void)
 {
 	static const enum net_host ok = NET_OK;
 	const struct bytes *good = hello_bytes(&(struct hello){ .name = "good.test" });
@@ -160,11 +161,9 @@ int main(int argc, char **argv)
 	struct box *b;
 	size_t i;
 
-	harness_init(argc, argv);
-	net_up();
 	must(box_run(NULL, AS_ROOT, act_enable_fastopen, &ok));
 	must(box_run(NULL, AS_ROOT, act_enable_fastopen, NULL));
-	b = new_box();
+	b = hello_box();
 	for (i = 0; i < ARRAY_SIZE(rows); i++)
 		talk_row(b, &rows[i]);
 	test_others(b);
@@ -184,5 +183,4 @@ int main(int argc, char **argv)
 	/* larger than what TCP sends before the first answer */
 	talk_pieces(b, "sixteen kilobytes", (struct talk){ .say = {
 		hello_bytes(&(struct hello){ .name = "evil.test", .before = 16000 }) } });
-	return harness_done();
 }

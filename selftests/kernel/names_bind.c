@@ -4,6 +4,7 @@
  * its time is over; flows that began before go on. Nothing else is open by name.
  */
 #include "egress_acts.h"
+#include "names_parts.h"
 #include "names_talk.h"
 
 #include <errno.h>
@@ -234,10 +235,8 @@ static void revoked(void)
 	box_free(b);
 }
 
-int main(int argc, char **argv)
+void test_bindings(void)
 {
-	harness_init(argc, argv);
-	net_up();
 	refusals();
 	other_services();
 	two_sandboxes();
@@ -246,5 +245,4 @@ int main(int argc, char **argv)
 	expiry(NET_OK6, false);
 	expiry(NET_OK6, true);
 	revoked();
-	return harness_done();
 }

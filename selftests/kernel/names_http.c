@@ -3,6 +3,7 @@
  * Plain HTTP to an address that is open by name: each request says an allowed one,
  * the second on a connection too. A proxy is asked for allowed targets alone.
  */
+#include "names_parts.h"
 #include "names_talk.h"
 
 #include <errno.h>
@@ -14,7 +15,7 @@
 
 #define GET(host) "GET / HTTP/1.1\r\nHost: " host "\r\nUser-Agent: test\r\n\r\n"
 
-static struct box *new_box(void)
+static struct box *http_box(void)
 {
 	static const char *const names[] = { "good.test", "proxy.test" };
 	struct box *b = box_shared(POLICY);
@@ -155,14 +156,12 @@ static void test_cuts(struct box *b)
 	case_end();
 }
 
-int main(int argc, char **argv)
+void test_requests(void)
 {
 	struct box *b;
 	size_t i;
 
-	harness_init(argc, argv);
-	net_up();
-	b = new_box();
+	b = http_box();
 	for (i = 0; i < ARRAY_SIZE(web); i++)
 		test_said(b, NET_OK4, 80, &web[i]);
 	for (i = 0; i < 2; i++)
@@ -185,5 +184,4 @@ int main(int argc, char **argv)
 	talk_pieces(b, "HTTP: a head that does not end",
 		    (struct talk){ .to = { NET_OK4, 80 },
 				   .say = { text_bytes("GET / HTTP/1.1\r\nUser-Agent: a\r\n") } });
-	return harness_done();
 }

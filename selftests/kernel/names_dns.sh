@@ -1,15 +1,14 @@
-#!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# shellcheck shell=bash
+# Part of names_live_test.sh.
 #
 # DNS of sandboxes: whatever server a program asks, by whatever call, the resolver of its
 # sandbox answers, and refused names leave the host in no form. With a real dnsmasq, its log
 # and a sniffer before it.
-# shellcheck source=selftests/kernel/names_lib.sh
-. "$(dirname "$(readlink -f "$0")")/names_lib.sh"
 
 nonce=n0n$$ce
 
-write_policies() {
+dns_policies() {
 	cat >$w/policy.yaml <<-END
 		version: 1
 		extends: [base]
@@ -27,7 +26,7 @@ write_policies() {
 		>$w/ranges.yaml
 }
 
-control() {
+dns_control() {
 	$python "$here/work/names_dns.py" outside $nonce >$w/out 2>$w/err
 	results_of $w/out control
 	sniffed "$nonce"
@@ -84,7 +83,7 @@ other_namespace() {
 	loads "another namespace: a site by name" 'site good.example.test'
 }
 
-clients() {
+dns_clients() {
 	run -v --json -- dig +short good.example.test @8.8.8.8
 	loads "dig" "^$site$"
 	run -v --json -- dig +short +tcp good.example.test AAAA @2001:4860:4860::8888
@@ -138,19 +137,3 @@ rebinding() {
 	result $? "and so does a rule for the address"
 }
 
-prepare
-trap names_end EXIT
-names_end
-link_site && link_other && start_dnsmasq && start_nginx && start_sniffer || bail "no site"
-write_policies
-cp $w/cert.pem $w/work
-cp "$egressctl" $w && cp -r "$EGRESSCTL_POLICY_DIR" $w/policies && chmod -R a+rX $w/policies
-start_service || bail "egressd does not start"
-control
-whole_sandbox
-egress_only
-other_namespace
-clients
-rebinding
-stop_service
-finish
