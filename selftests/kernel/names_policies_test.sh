@@ -132,6 +132,12 @@ with_curl go https://proxy.golang.org/tiny/@v/list https://sum.golang.org/index.
 	https://go.dev/index.html
 refuses proxy.golang.org agent go
 
+if command -v mvn >/dev/null && registries_java; then
+	run ci-build maven -- env MAVEN_OPTS="-XX:TieredStopAtLevel=1 -Duser.home=$home \
+		-Djavax.net.ssl.trustStore=trust -Djavax.net.ssl.trustStorePassword=changeit" \
+		mvn -B -q validate
+	fetched "maven: mvn fetches a parent" - repo.maven.apache.org
+fi
 with_curl maven https://repo.maven.apache.org/maven2/index.html \
 	https://repo1.maven.org/maven2/index.html https://plugins.gradle.org/index.html
 refuses repo.maven.apache.org agent maven

@@ -69,6 +69,24 @@ registries_crates() {
 	echo 'fn main() {}' >"$w/wt/src/main.rs"
 }
 
+registries_maven() {
+	local top=$hosts/www/repo.maven.apache.org/maven2/tiny/parent/1 pom
+	mkdir -p "$top"
+	pom="<project><modelVersion>4.0.0</modelVersion>"
+	echo "$pom<groupId>tiny</groupId><artifactId>parent</artifactId><version>1</version>" \
+		"<packaging>pom</packaging></project>" >"$top/parent-1.pom"
+	sha1sum <"$top/parent-1.pom" | cut -d' ' -f1 >"$top/parent-1.pom.sha1"
+	echo "$pom<parent><groupId>tiny</groupId><artifactId>parent</artifactId><version>1</version>" \
+		"<relativePath/></parent><artifactId>app</artifactId><packaging>pom</packaging></project>" \
+		>"$w/wt/pom.xml"
+}
+
+# Java has its own list of authorities; after hosts_begin
+registries_java() {
+	keytool -importcert -noprompt -alias tests -file "$hosts/ca.pem" -keystore "$w/wt/trust" \
+		-storepass changeit >/dev/null 2>&1
+}
+
 # registries_toolchain DIRECTORY: this machine's Rust toolchain there, if it has one
 registries_toolchain() {
 	local sysroot
@@ -93,6 +111,7 @@ registries() {
 	registries_git
 	registries_apt
 	registries_crates
+	registries_maven
 	registries_pages tracker.example/index.html github.com/index.html gitlab.com/index.html \
 		codeload.github.com/index.html raw.githubusercontent.com/index.html \
 		proxy.golang.org/tiny/@v/list sum.golang.org/index.html go.dev/index.html \
