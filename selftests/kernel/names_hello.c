@@ -27,6 +27,16 @@ static struct box *hello_box(void)
 	return b;
 }
 
+/* What is sent on one subflow may be sent again on another. */
+static struct box *mptcp_box(void)
+{
+	struct box *b = box_shared("version: 1\negress: {sockets: [mptcp], "
+				   "allow: [\"good.test:443\"]}\n");
+
+	names_bind(b, "good.test", NET_OK4, NAMES_FOREVER);
+	return b;
+}
+
 #define TO6 { .to = { NET_OK6, 443 } }
 #define TO_MAPPED { .to = { "::ffff:" NET_OK4, 443 } }
 #define LONG_LABEL "123456789012345678901234567890123456789012345678901234567890123."
@@ -59,6 +69,7 @@ static const struct talk_row rows[] = {
 	  EG_WHY_NO_NAME, "" },
 	{ "an encrypted name before the allowed one is padded", { .name = "good.test", .ech = true,
 	  .behind = 100 }, {}, EG_WHY_NO_NAME, "" },
+	{ "early data", { .name = "good.test", .early = true }, {}, EG_WHY_NOT_TLS, "good.test" },
 	{ "the extension twice", { .name = "good.test", .twice = true }, {}, EG_WHY_NOT_TLS, NULL },
 	{ "a list of two names", { .name = "good.test", .two_names = true }, {}, EG_WHY_NOT_TLS, "" },
 	{ "large, as with post-quantum keys", { .name = "good.test", .before = 1300 }, {}, TALK_PASSES, NULL },
@@ -89,13 +100,28 @@ static void test_others(struct box *b)
 	const struct bytes *good = hello_bytes(&(struct hello){ .name = "good.test" });
 	const struct bytes *evil = hello_bytes(&(struct hello){ .name = "evil.test" });
 	const struct bytes *words = text_bytes("whatever it is\r\n");
+	const struct bytes *data = record_bytes(23, "whatever it is");
+	const struct bytes *ccs = record_bytes(20, "\1");
 	const struct talk_row more[] = {
-		{ "what follows a good hello is not looked at", {},
-		  { .say = { good, words, evil } }, TALK_PASSES, NULL },
-		{ "nor what is behind it in one write", {}, { .say = { joined(good, words) } },
-		  TALK_PASSES, NULL },
-		{ "another hello behind a bad one", {}, { .say = { joined(evil, good) } },
+		{ "what follows the handshake is not looked at", {},
+		  { .say = { good, data, words, evil } }, TALK_PASSES, NULL },
+		{ "what follows a hello is TLS", {}, { .say = { good, words }, .deaf_from = 2 },
+		  EG_WHY_NOT_TLS, "" },
+		{ "a second hello", {}, { .say = { good, good, words } }, TALK_PASSES, NULL },
+		{ "a second hello for another name", {}, { .say = { good, evil }, .deaf_from = 2 },
 		  EG_WHY_RULE, "evil.test" },
+		{ "a second hello for another name, later", {},
+		  { .say = { good, ccs, evil }, .deaf_from = 3 }, EG_WHY_RULE, "evil.test" },
+		{ "words behind a good hello in one write", {}, { .say = { joined(good, words) } },
+		  EG_WHY_NOT_TLS, "" },
+		{ "another hello behind a good one", {}, { .say = { joined(good, evil) } },
+		  EG_WHY_NOT_TLS, "" },
+		{ "a good hello behind a bad one", {}, { .say = { joined(evil, good) } },
+		  EG_WHY_NOT_TLS, "" },
+		{ "in pages that can still change: sendfile", {},
+		  { .say = { good }, .by = TALK_SENDFILE }, EG_WHY_NOT_TLS, "" },
+		{ "in pages that can still change: MSG_ZEROCOPY", {},
+		  { .say = { good }, .by = TALK_ZEROCOPY }, EG_WHY_NOT_TLS, "" },
 		{ "neither TLS nor HTTP", {}, { .say = { words } }, EG_WHY_NOT_TLS, "" },
 		{ "SSH", {}, { .say = { text_bytes("SSH-2.0-OpenSSH_9.2\r\n") } },
 		  EG_WHY_NOT_TLS, "" },
@@ -181,6 +207,9 @@ void test_hellos(void)
 	talk_pieces(b, "a good hello where the rest of another should be",
 		    (struct talk){ .say = { part }, .cut = part->len - good->len, .eor = true });
 	/* larger than what TCP sends before the first answer */
+	talk_row(mptcp_box(), &(struct talk_row){
+		.title = "over MPTCP", .hello = { .name = "good.test" },
+		.talk = { .mptcp = true }, .reason = EG_WHY_NOT_TLS, .event = "" });
 	talk_pieces(b, "sixteen kilobytes", (struct talk){ .say = {
 		hello_bytes(&(struct hello){ .name = "evil.test", .before = 16000 }) } });
 }

@@ -13,6 +13,7 @@
 #define POLICY "version: 1\negress: {allow: [\"good.test:80\", \"good.test:443\", " \
 	"\"www.good.test:80\", {host: \"proxy.test\", ports: [8443], proxy: true}]}\n"
 
+#define CONNECT_GOOD "CONNECT good.test:443 HTTP/1.1\r\nHost: good.test:443\r\n\r\n"
 #define GET(host) "GET / HTTP/1.1\r\nHost: " host "\r\nUser-Agent: test\r\n\r\n"
 
 static struct box *http_box(void)
@@ -109,8 +110,10 @@ static const struct said web[] = {
 
 static const struct said proxy[] = {
 	{ "CONNECT to an allowed name",
-	  { "CONNECT good.test:443 HTTP/1.1\r\nHost: good.test:443\r\n\r\n", "anything\r\n" },
-	  TALK_PASSES, NULL, 0 },
+	  { CONNECT_GOOD }, TALK_PASSES, NULL, 0 },
+	{ "words in a tunnel", { CONNECT_GOOD, "whatever\r\n" }, EG_WHY_NOT_TLS, NULL, 2 },
+	{ "another request in a tunnel", { CONNECT_GOOD, "CONNECT evil.test:443 HTTP/1.1\r\n\r\n" },
+	  EG_WHY_RULE, "evil.test", 2 },
 	{ "CONNECT to another",
 	  { "CONNECT evil.test:443 HTTP/1.1\r\nHost: good.test:443\r\n\r\n" }, EG_WHY_RULE,
 	  "evil.test", 0 },
@@ -168,6 +171,16 @@ void test_requests(void)
 		test_said(b, NET_OK6, 80, &web[i]);
 	for (i = 0; i < ARRAY_SIZE(proxy); i++)
 		test_said(b, NET_OK4, 8443, &proxy[i]);
+	talk_row(b, &(struct talk_row){
+		.title = "proxy: the allowed site in a tunnel",
+		.talk = { .to = { NET_OK4, 8443 }, .say = { text_bytes("%s", CONNECT_GOOD),
+			  hello_bytes(&(struct hello){ .name = "good.test" }) } },
+		.reason = TALK_PASSES });
+	talk_row(b, &(struct talk_row){
+		.title = "proxy: another site in a tunnel", .event = "evil.test",
+		.talk = { .to = { NET_OK4, 8443 }, .say = { text_bytes("%s", CONNECT_GOOD),
+			  hello_bytes(&(struct hello){ .name = "evil.test" }) }, .deaf_from = 2 },
+		.reason = EG_WHY_RULE });
 	talk_row(b, &(struct talk_row){
 		.title = "TLS on the port of HTTP, an allowed name", .hello = { .name = "good.test" },
 		.talk = { .to = { NET_OK4, 80 } }, .reason = TALK_PASSES });

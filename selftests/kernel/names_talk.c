@@ -11,6 +11,8 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/sendfile.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -148,6 +150,8 @@ static void put_extensions(struct bytes *b, const struct hello *h)
 		put_server_name(b, h);
 	if (h->ech)
 		put_zeros(b, 0xfe0d, 60);
+	if (h->early)
+		put_zeros(b, 42, 0);
 	if (h->behind)
 		put_zeros(b, 21, h->behind);
 	set16(b, begin, b->len - begin - 2);
@@ -182,6 +186,16 @@ const struct bytes *hello_bytes(const struct hello *h)
 	return h->two_records ? in_two_records(b) : b;
 }
 
+const struct bytes *record_bytes(uint8_t type, const char *what)
+{
+	struct bytes *b = new_bytes();
+
+	put(b, (const uint8_t[]){ type, 3, 3 }, 3);
+	put16(b, strlen(what));
+	put(b, what, strlen(what));
+	return b;
+}
+
 const struct bytes *text_bytes(const char *fmt, ...)
 {
 	struct bytes *b = new_bytes();
@@ -207,12 +221,13 @@ const struct bytes *joined(const struct bytes *a, const struct bytes *b)
 
 /* ---- acts ------------------------------------------------------------------------------------ */
 
-static int open_stream(const struct sockaddr_storage *ss)
+static int open_stream(const struct sockaddr_storage *ss, bool mptcp)
 {
 	struct timeval limit = { .tv_sec = LIMIT_SECONDS };
 	/* or the next cases would see what this one sends again and again */
 	struct linger reset = { .l_onoff = 1 };
-	int fd = must(socket(ss->ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0)), one = 1;
+	int fd = must(socket(ss->ss_family, SOCK_STREAM | SOCK_CLOEXEC, mptcp ? IPPROTO_MPTCP : 0));
+	int one = 1;
 
 	must(setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset)));
 	must(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)));
@@ -234,11 +249,32 @@ static int write_all(int fd, const uint8_t *p, size_t n, int flags)
 	return 0;
 }
 
+/* Out of pages that stay the writer's. */
+static int write_pages(int fd, const struct talk *t)
+{
+	const struct bytes *b = t->say[0];
+	int file, one = 1;
+	ssize_t n;
+
+	if (t->by == TALK_ZEROCOPY) {
+		must(setsockopt(fd, SOL_SOCKET, SO_ZEROCOPY, &one, sizeof(one)));
+		return write_all(fd, b->data, b->len, MSG_ZEROCOPY);
+	}
+	file = must(memfd_create("hello", MFD_CLOEXEC));
+	must(write(file, b->data, b->len));
+	n = sendfile(fd, file, &(off_t){ 0 }, b->len);
+	(void)close(file);
+	return n < 0 ? -errno : (size_t)n == b->len ? 0 : -EPROTO;
+}
+
 static int write_first(int fd, const struct talk *t)
 {
 	const struct bytes *b = t->say[0];
 	int eor = t->eor ? MSG_EOR : 0, err = 0;
 	size_t i;
+
+	if (t->by)
+		return write_pages(fd, t);
 
 	if (t->singly) {
 		for (i = 0; i < b->len && !err; i++)
@@ -294,7 +330,7 @@ int act_talk(const void *arg)
 	const struct talk *t = arg;
 	struct sockaddr_storage ss;
 	socklen_t len = net_sockaddr(&t->to, &ss);
-	_cleanup_close_ int fd = open_stream(&ss);
+	_cleanup_close_ int fd = open_stream(&ss, t->mptcp);
 	struct talk once = *t;
 	int err = 0;
 

@@ -33,10 +33,12 @@ struct hello { /* a ClientHello */
 	size_t name_len; /* 0: strlen */
 	size_t before, behind; /* bytes of other extensions around it */
 	size_t count; /* of empty extensions before it */
-	bool ech, twice, two_names, no_extensions, two_records, wrong_length;
+	bool ech, early, twice, two_names, no_extensions, two_records, wrong_length;
 };
 /* Kept for good; the nonce of now is not in it. */
 const struct bytes *hello_bytes(const struct hello *h);
+/* A TLS record: 20 change_cipher_spec, 23 application data. */
+const struct bytes *record_bytes(uint8_t type, const char *what);
 const struct bytes *text_bytes(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 const struct bytes *joined(const struct bytes *a, const struct bytes *b);
 
@@ -50,6 +52,8 @@ struct talk {
 	bool eor; /* pieces are never put together (MSG_EOR) */
 	bool urgent; /* the last byte of the first is urgent */
 	bool fastopen; /* the first is in the SYN */
+	enum { TALK_SEND, TALK_SENDFILE, TALK_ZEROCOPY } by; /* the first, whole */
+	bool mptcp;
 	size_t deaf_from; /* no answer is waited for from this one on, counted from 1; 0: never */
 	bool first_good; /* before, on the same socket: say[1] to the end, then AF_UNSPEC */
 };
