@@ -199,6 +199,10 @@ static __always_inline int judge_connect(struct bpf_sock_addr *ctx, struct eg_fl
 		else if (p->flags & EG_P_LOOPBACK_OWN)
 			judge_listener(ctx, f, es->sandbox, &v);
 	}
+	if (v.pass && is_public_name(&v) && find_peer(ctx, f, es->sandbox) == PEER_FOREIGN) {
+		refuse(&v, EG_WHY_LOOPBACK);
+		v.keep = v.named = 0;
+	}
 	if (!v.pass) {
 		bool audit = p->flags & EG_P_AUDIT;
 

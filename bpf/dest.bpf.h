@@ -212,6 +212,16 @@ static __always_inline bool judge_named(struct eg_policy *p, __u64 sandbox,
 }
 
 /*
+ * Whoever owns a zone can point its names at any address. Those that are private by
+ * their looks never get past the resolver; this host's own are seen only where they
+ * are used, and a name opens nothing on this host unless its rule says `private`.
+ */
+static __always_inline bool is_public_name(const struct verdict *v)
+{
+	return v->want && !(v->mode & EG_CL_PRIVATE);
+}
+
+/*
  * The part of the order that needs no look-up of sockets. true: it is decided.
  * Names (and grants) come where the static rules are silent.
  */

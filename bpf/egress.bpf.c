@@ -173,8 +173,11 @@ static __always_inline void judge_packet(struct __sk_buff *skb, struct eg_sock *
 {
 	bool lo = skb->ifindex == LOOPBACK_IFINDEX;
 
-	if (judge_dest(sb, p, f, v))
-		return;
+	if (judge_dest(sb, p, f, v)) {
+		if (!lo || !is_public_name(v))
+			return;
+		v->pass = v->keep = v->named = 0;
+	}
 	if ((es->flags & EG_SK_ACCEPTED) && f->proto == IPPROTO_TCP && !f->syn &&
 	    judge_client(skb, p, f, es->sandbox, lo)) {
 		v->pass = 1;

@@ -236,6 +236,58 @@ static void revoked(void)
 	box_free(b);
 }
 
+/* The owner of a zone may point its names at what listens on this host. */
+#define HERE4 "10.203.1.1" /* our side of the wire */
+#define PRIVATE "version: 1\negress: {allow: [{host: \"off.test\", ports: 7001, tls: off, " \
+	"private: true}]}\n"
+
+static int listener = -1;
+
+static int act_connect(const void *target)
+{
+	struct sockaddr_storage ss;
+	socklen_t len = net_sockaddr(target, &ss);
+	_cleanup_close_ int fd = socket(ss.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	return fd < 0 || connect(fd, (void *)&ss, len) ? -errno : 0;
+}
+
+static void before_here(const void *target)
+{
+	struct sockaddr_storage ss;
+	socklen_t len = net_sockaddr(target, &ss);
+
+	listener = must(socket(ss.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
+	must(setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &(int){ 1 }, sizeof(int)));
+	must(bind(listener, (void *)&ss, len));
+	must(listen(listener, 8));
+}
+
+static void after_here(const void *unused, bool refused)
+{
+	int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+	(void)unused;
+	if (refused)
+		check(fd < 0, "the listener of the host was reached");
+	if (fd >= 0)
+		close(fd);
+	close(listener);
+}
+
+static void this_host(void)
+{
+	static const struct net_target here = { HERE4, 7001 };
+
+	names_bind(box_shared(POLICY), "off.test", HERE4, NAMES_FOREVER);
+	names_bind(box_shared(PRIVATE), "off.test", HERE4, NAMES_FOREVER);
+	attempt(&(struct attempt){
+		.name = "a name that has this host's own address", .act = act_connect, .arg = &here,
+		.deny = POLICY, .allow = PRIVATE, .err = EPERM, .op = EG_OP_CONNECT,
+		.reason = EG_WHY_LOOPBACK, .proto = IPPROTO_TCP, .port = 7001, .addr = HERE4,
+		.before = before_here, .after = after_here });
+}
+
 void test_bindings(void)
 {
 	refusals();
@@ -246,4 +298,5 @@ void test_bindings(void)
 	expiry(NET_OK6, false);
 	expiry(NET_OK6, true);
 	revoked();
+	this_host();
 }
