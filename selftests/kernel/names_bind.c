@@ -257,7 +257,7 @@ static void before_here(const void *target)
 	struct sockaddr_storage ss;
 	socklen_t len = net_sockaddr(target, &ss);
 
-	listener = must(socket(ss.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
+	listener = must(socket(ss.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
 	must(setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &(int){ 1 }, sizeof(int)));
 	must(bind(listener, (void *)&ss, len));
 	must(listen(listener, 8));
@@ -265,7 +265,7 @@ static void before_here(const void *target)
 
 static void after_here(const void *unused, bool refused)
 {
-	int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
 
 	(void)unused;
 	if (refused)
