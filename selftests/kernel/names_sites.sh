@@ -140,7 +140,8 @@ restart() {
 			go https://good.example.test/
 			echo first >$w/home/fifo; read -r _ <$w/home/go
 			go --resolve good.example.test:443:$site https://good.example.test/
-			go https://bad.example.test/ --connect-to ::$site:443
+			# nobody is there to end it; the limit decides nothing
+			go https://bad.example.test/ --connect-to ::$site:443 -m 2
 			echo second >$w/home/fifo; read -r _ <$w/home/go
 			go -4 http://good.example.test/; echo last \$?
 			go https://bad.example.test/; echo bad \$?") >$w/out 2>$w/err </dev/null &
