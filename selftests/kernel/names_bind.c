@@ -127,7 +127,6 @@ static void two_sandboxes(void)
 static int act_flow(const void *arg)
 {
 	const struct talk *t = arg;
-	struct talk one = *t;
 	struct sockaddr_storage ss;
 	socklen_t len = net_sockaddr(&t->to, &ss);
 	struct timeval limit = { .tv_sec = 2 };
@@ -135,7 +134,6 @@ static int act_flow(const void *arg)
 	int fd = must(socket(ss.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0)), said = 0;
 	size_t i;
 
-	(void)one;
 	must(setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset)));
 	must(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)));
 	if (connect(fd, (void *)&ss, len))
@@ -210,7 +208,8 @@ static void revoked(void)
 {
 	struct box *b = box_new(POLICY);
 	const struct bytes *good = hello_bytes(&(struct hello){ .name = "good.test" });
-	struct talk t = { .to = { NET_OK4, 443 }, .say = { good, record_bytes(23, "more"), record_bytes(23, "more") } };
+	const struct bytes *words = record_bytes(23, "more");
+	struct talk t = { .to = { NET_OK4, 443 }, .say = { good, words, words } };
 	_cleanup_free_ struct seen *e = NULL;
 	struct child c;
 	size_t n;

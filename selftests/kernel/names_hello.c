@@ -71,11 +71,13 @@ static const struct talk_row rows[] = {
 	  .behind = 100 }, {}, EG_WHY_NO_NAME, "" },
 	{ "early data", { .name = "good.test", .early = true }, {}, EG_WHY_NOT_TLS, "good.test" },
 	{ "the extension twice", { .name = "good.test", .twice = true }, {}, EG_WHY_NOT_TLS, NULL },
-	{ "a list of two names", { .name = "good.test", .two_names = true }, {}, EG_WHY_NOT_TLS, "" },
-	{ "large, as with post-quantum keys", { .name = "good.test", .before = 1300 }, {}, TALK_PASSES, NULL },
+	{ "a list of two names", { .name = "good.test", .two_names = true }, {}, EG_WHY_NOT_TLS,
+	  "" },
+	{ "large, as with post-quantum keys", { .name = "good.test", .before = 1300 }, {},
+	  TALK_PASSES, NULL },
 	{ "large, another name", { .name = "evil.test", .before = 1300, .behind = 500 }, {},
 	  EG_WHY_RULE, NULL },
-	/* as much as TCP puts in one packet on any link with an MTU of 1500, which is two segments */
+	/* what TCP puts in one packet however far the server is: two segments, MTU 1500 */
 	{ "as large as can be", { .name = "good.test", .before = 1300, .behind = 1300 }, {},
 	  TALK_PASSES, NULL },
 	{ "as large as can be, another name", { .name = "evil.test", .before = 1300,
@@ -87,9 +89,11 @@ static const struct talk_row rows[] = {
 	{ "a wrong length", { .name = "good.test", .wrong_length = true }, {}, EG_WHY_NOT_TLS, "" },
 	{ "the last byte urgent", { .name = "good.test" }, { .urgent = true }, EG_WHY_NOT_TLS, "" },
 	{ "byte by byte", { .name = "good.test" }, { .singly = true }, TALK_PASSES, NULL },
-	{ "byte by byte, another name", { .name = "evil.test" }, { .singly = true }, EG_WHY_RULE, NULL },
+	{ "byte by byte, another name", { .name = "evil.test" }, { .singly = true },
+	  EG_WHY_RULE, NULL },
 	{ "in the SYN", { .name = "good.test" }, { .fastopen = true }, TALK_PASSES, NULL },
-	{ "in the SYN, another name", { .name = "evil.test" }, { .fastopen = true }, EG_WHY_RULE, NULL },
+	{ "in the SYN, another name", { .name = "evil.test" }, { .fastopen = true },
+	  EG_WHY_RULE, NULL },
 	{ "in the SYN, IPv6, another name", { .name = "evil.test" },
 	  { .to = { NET_OK6, 443 }, .fastopen = true }, EG_WHY_RULE, NULL },
 };
@@ -146,7 +150,8 @@ static void test_others(struct box *b)
 /* Two writes, cut at every byte: both sites, IPv4 and IPv6. */
 static void test_cuts(struct box *b, const char *addr)
 {
-	struct talk t = { .to = { addr, 443 }, .say = { hello_bytes(&(struct hello){ .name = "good.test" }) } };
+	const struct bytes *good = hello_bytes(&(struct hello){ .name = "good.test" });
+	struct talk t = { .to = { addr, 443 }, .say = { good } };
 	const struct talk_row evil = { .hello = { .name = "evil.test" }, .reason = EG_WHY_RULE };
 	int result;
 

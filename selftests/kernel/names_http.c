@@ -64,10 +64,12 @@ static const struct said web[] = {
 	  { "GET / HTTP/1.1\r\nHost: evil.test\r\nHost: good.test\r\n\r\n" }, EG_WHY_NOT_TLS,
 	  "evil.test", 0 },
 	{ "a list of hosts", { GET("good.test, evil.test") }, EG_WHY_NOT_TLS, "good.test", 0 },
-	{ "a user before the host", { GET("good.test@evil.test") }, EG_WHY_NOT_TLS, "good.test", 0 },
+	{ "a user before the host", { GET("good.test@evil.test") }, EG_WHY_NOT_TLS,
+	  "good.test", 0 },
 	{ "a space before the colon", { "GET / HTTP/1.1\r\nHost : good.test\r\n\r\n" },
 	  EG_WHY_NOT_TLS, NULL, 0 },
-	{ "a folded line", { "GET / HTTP/1.1\r\nX: a\r\n Host: evil.test\r\nHost: good.test\r\n\r\n" },
+	{ "a folded line",
+	  { "GET / HTTP/1.1\r\nX: a\r\n Host: evil.test\r\nHost: good.test\r\n\r\n" },
 	  EG_WHY_NOT_TLS, NULL, 0 },
 	{ "lines without CR", { "GET / HTTP/1.1\nHost: good.test\n\n" }, EG_WHY_NOT_TLS, NULL, 0 },
 	{ "a whole address", { "GET http://good.test/x HTTP/1.1\r\nHost: good.test\r\n\r\n" },
@@ -182,7 +184,8 @@ void test_requests(void)
 			  hello_bytes(&(struct hello){ .name = "evil.test" }) }, .deaf_from = 2 },
 		.reason = EG_WHY_RULE });
 	talk_row(b, &(struct talk_row){
-		.title = "TLS on the port of HTTP, an allowed name", .hello = { .name = "good.test" },
+		.title = "TLS on the port of HTTP, an allowed name",
+		.hello = { .name = "good.test" },
 		.talk = { .to = { NET_OK4, 80 } }, .reason = TALK_PASSES });
 	talk_row(b, &(struct talk_row){
 		.title = "TLS on the port of HTTP, another name", .hello = { .name = "evil.test" },

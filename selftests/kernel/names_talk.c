@@ -366,7 +366,7 @@ int act_talk_cuts(const void *arg)
 	return 0;
 }
 
-/* ---- cases -------------------------------------------------------------------------------------- */
+/* ---- cases ------------------------------------------------------------------------ */
 
 /* All of `n` events are refusals of a server name; those of TCP are one a connection. */
 void talk_refused(struct box *b, size_t n, const struct talk_row *r, const struct talk *t)

@@ -66,7 +66,7 @@ int act_talk(const void *talk);
  */
 int act_talk_cuts(const void *talk);
 
-/* ---- cases ------------------------------------------------------------------------------------ */
+/* ---- cases ------------------------------------------------------------------------ */
 
 #define TALK_PASSES 255 /* in place of enum eg_reason: the answers come */
 
