@@ -132,8 +132,9 @@ static int collect(const struct scout *sc, struct diag *d)
 
 	for (;;) {
 		if (poll(&p, 1, SCOUT_MS) != 1)
-			return diag_set(d, -ETIMEDOUT, "'%s' does not answer (a dead mount?), and a "
-					"rule of the policy is bound to it",
+			return diag_set(d, -ETIMEDOUT,
+					"'%s' does not answer (a dead mount?), and a rule of the "
+					"policy is bound to it",
 					sc->c->anchors[sc->s->at].path);
 		n = take_over(sc);
 		if (!n)
@@ -179,7 +180,8 @@ static int run_scout(struct agent *a, struct scout *sc, struct diag *d)
 		return err;
 	}
 	if (waitpid(pid, &status, 0) != pid || status)
-		return diag_set(d, -EIO, "the scout failed at '%s'", sc->c->anchors[sc->s->at].path);
+		return diag_set(d, -EIO, "the scout failed at '%s'",
+				sc->c->anchors[sc->s->at].path);
 	return 0;
 }
 

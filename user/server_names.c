@@ -66,7 +66,8 @@ static bool by_address(const struct compiled *c, const uint8_t addr[16], uint32_
 	for (i = 0; i < c->head.nclasses; i++) {
 		const struct eg_class *k = &c->head.classes[i];
 
-		if ((classes >> i & 1) && !verdict_egress(c, addr, k->lo, k->proto, &verdict, &rule) &&
+		if ((classes >> i & 1) &&
+		    !verdict_egress(c, addr, k->lo, k->proto, &verdict, &rule) &&
 		    verdict == EG_V_ALLOW)
 			return true;
 	}

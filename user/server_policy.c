@@ -139,8 +139,8 @@ static int refuse_unenforced(struct server *s, const struct compiled *c, struct 
 {
 	if ((c->head.privileges & EG_PRIV_MOUNTS) && !(c->head.privileges & EG_PRIV_USERNS))
 		return diag_set(d, -EINVAL,
-				"'privileges: [mounts]' needs 'userns' beside it: mounts are changed "
-				"in a namespace of the sandbox's own");
+				"'privileges: [mounts]' needs 'userns' beside it: mounts are "
+				"changed in a namespace of the sandbox's own");
 	if (agent_egress_only(s->a) && (c->head.flags & EG_P_PATHS))
 		return diag_set(d, -EINVAL,
 				"the policy has path rules, and egressd runs with --egress-only, "

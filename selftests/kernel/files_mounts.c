@@ -29,8 +29,8 @@ static void make_overlay(void)
 static void remove_overlay(void)
 {
 	/* boxes that still live hold anchored objects open */
-	shell("umount -l " D "/alias " OVERLAY " " D "/a " D "/b && rm -rf " D "/alias " OVERLAY " " D
-	      "/a " D "/b");
+	shell("umount -l " D "/alias " OVERLAY " " D "/a " D "/b && rm -rf " D "/alias " OVERLAY
+	      " " D "/a " D "/b");
 }
 
 static int act_read(const void *path)
@@ -114,8 +114,8 @@ static void used_again(void)
 	if (!case_begin("a deleted anchored file's number is used again"))
 		return;
 	shell("modprobe -q loop; modprobe -q ext4; mkdir -p " D "/disk && truncate -s 8M " D
-	      "/image && mkfs.ext4 -q " D "/image && mount -o loop " D "/image " D "/disk && echo x > "
-	      D "/disk/secret && sync");
+	      "/image && mkfs.ext4 -q " D "/image && mount -o loop " D "/image " D "/disk && "
+	      "echo x > " D "/disk/secret && sync");
 	must(stat(D "/disk/secret", &old));
 	b = box_new(policy_rule(D "/disk/secret", "none"));
 	r = box_run(b, AS_ROOT, act_read, D "/disk/secret");
