@@ -17,8 +17,12 @@ static __always_inline int check_attributes(__u16 op, struct dentry *dentry)
 	if (!(w.p->flags & EG_P_PATHS) || layer_operation())
 		return 0;
 	judge_sb(w.t, w.p, &f, dentry);
-	if (f.perm & EG_W)
-		return 0;
+	if (f.perm & EG_W) {
+		struct path at = { .mnt = (struct vfsmount *)f.mnt };
+
+		return w.p->flags & EG_P_TRACE && f.mnt ?
+			       trace_allowed(&w, op, EG_W, &at, dentry) : 0;
+	}
 	return refuse_raw(&w, op, EG_W, reason_of(&f, EG_W), -EACCES, f.mnt, (__u64)dentry, 0, 0);
 }
 

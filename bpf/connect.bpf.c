@@ -117,6 +117,7 @@ static __always_inline void forget_hello(struct eg_sock *es)
 	es->said_since = 0;
 	es->said_tunnel = 0;
 	es->said_kind = 0;
+	es->said_classes = 0;
 }
 
 /*
@@ -147,7 +148,7 @@ static __always_inline void judge_listener(struct bpf_sock_addr *ctx, const stru
  */
 static __always_inline bool is_tried(struct eg_policy *p, __u64 sandbox, const struct eg_flow *f)
 {
-	struct eg_binding_key key = { .sandbox = sandbox };
+	struct eg_binding_key key = { .sandbox = sandbox, .family = p->family };
 	struct eg_binding *b;
 
 	if (f->proto != IPPROTO_UDP || !p->nclasses)
@@ -175,7 +176,7 @@ static __always_inline int judge_connect(struct bpf_sock_addr *ctx, struct eg_fl
 		return DROP;
 	if (!(p->flags & EG_P_EGRESS))
 		return PASS;
-	generation = *(volatile __u32 *)&sb->generation;
+	generation = generation_of(sb);
 	/* a listener that was shut down and now connects is a client */
 	if (es->flags & EG_SK_ACCEPTED)
 		__sync_fetch_and_and(&es->flags, ~EG_SK_ACCEPTED);

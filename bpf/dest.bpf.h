@@ -154,7 +154,7 @@ static __always_inline __u32 classes_for(struct eg_policy *p, __u32 among, __u16
 static __always_inline __u32 named_dest(struct eg_policy *p, __u64 sandbox,
 					const struct eg_flow *f, __u32 *flags)
 {
-	struct eg_binding_key key = { .sandbox = sandbox };
+	struct eg_binding_key key = { .sandbox = sandbox, .family = p->family };
 	struct eg_binding *b;
 	__u64 now;
 
@@ -165,10 +165,13 @@ static __always_inline __u32 named_dest(struct eg_policy *p, __u64 sandbox,
 	b = bpf_map_lookup_elem(&bindings, &key);
 	if (!b)
 		return 0;
-	now = bpf_ktime_get_boot_ns();
-	if (b->expires < now && (f->syn || f->proto != IPPROTO_TCP))
-		return 0;
-	b->used = now;
+	/* the resolver sees for itself which connections are open */
+	if (f->syn || f->proto != IPPROTO_TCP) {
+		now = bpf_ktime_get_boot_ns();
+		if (b->expires < now)
+			return 0;
+		b->used = now;
+	}
 	return classes_for(p, b->classes, bpf_ntohs(f->port), f->proto, flags);
 }
 
@@ -183,6 +186,7 @@ struct verdict {
 	__u8 wait; /* refused for now, and no news */
 	__u32 want; /* the classes that open it */
 	__u32 mode; /* EG_CL_* of them */
+	__u32 generation; /* in which it was judged */
 };
 
 static __always_inline void refuse(struct verdict *v, __u8 reason)
@@ -273,21 +277,19 @@ static __always_inline void note_server(struct eg_sock *es, const struct eg_sand
 static __always_inline int sock_sandbox(struct bpf_sock *sk, struct eg_sock **es,
 					struct eg_sandbox **sb, int *done)
 {
-	*es = NULL;
-	if (sk)
-		*es = bpf_sk_storage_get(&sockets, sk, NULL, 0);
-	if (sk && !*es) {
-		int err = adopt_sock(sk, es);
-
-		*done = err && err != 1 ? DROP : PASS;
-	} else {
-		*done = PASS;
-	}
+	*done = PASS;
+	*es = sk ? bpf_sk_storage_get(&sockets, sk, NULL, 0) : NULL;
+	if (sk && !*es && adopt_sock(sk, es) < 0)
+		*done = DROP;
 	if (!*es)
 		return 0;
 	*sb = sandbox_get((*es)->sandbox, (*es)->slot);
-	*done = DROP;
-	return *sb != NULL;
+	if (*sb)
+		return 1;
+	/* a dead one's socket sends nothing; one that was taken off its workload is free */
+	if (!sandbox_detached((*es)->sandbox, (*es)->slot))
+		*done = DROP;
+	return 0;
 }
 
 #endif

@@ -11,130 +11,49 @@
  * Failures inside refuse; a socket that no sandbox made is left alone.
  */
 #include "hello.bpf.h"
-
-/* include/uapi/linux/in6.h, in an enum that no type refers to */
-#define IPPROTO_HOPOPTS 0
-#define IPPROTO_ROUTING 43
-#define IPPROTO_FRAGMENT 44
-#define IPPROTO_ICMPV6 58
-#define IPPROTO_DSTOPTS 60
-#define IPPROTO_MH 135
-
-/* ---- the packet ----------------------------------------------------------- */
-
-struct l4_ports {
-	__be16 source;
-	__be16 dest;
-};
-
-/*
- * The flow of a packet, judged end first. 0, or the enum eg_reason why it cannot
- * be judged. What a socket sends has not been fragmented yet at this hook and what it
- * receives is whole again, so a fragment is somebody's own making.
- */
-static __always_inline int read_flow(struct __sk_buff *skb, struct eg_flow *f, bool out)
-{
-	struct l4_ports ports = {};
-	__u32 l4;
-
-	if (skb->protocol == bpf_htons(ETH_P_IP)) {
-		struct iphdr ip;
-
-		if (bpf_skb_load_bytes(skb, 0, &ip, sizeof(ip)))
-			return EG_WHY_FAILURE;
-		l4 = ip.ihl * 4;
-		set_v4(&f->addr, out ? ip.daddr : ip.saddr);
-		set_v4(&f->local, out ? ip.saddr : ip.daddr);
-		f->proto = ip.protocol;
-		f->v4 = 1;
-		if ((out && l4 != sizeof(ip)) || (ip.frag_off & bpf_htons(0x3fff)))
-			return EG_WHY_HEADERS;
-	} else if (skb->protocol == bpf_htons(ETH_P_IPV6)) {
-		struct ipv6hdr ip6;
-
-		if (bpf_skb_load_bytes(skb, 0, &ip6, sizeof(ip6)))
-			return EG_WHY_FAILURE;
-		l4 = sizeof(ip6);
-		__builtin_memcpy(&f->addr, out ? &ip6.daddr : &ip6.saddr, 16);
-		__builtin_memcpy(&f->local, out ? &ip6.saddr : &ip6.daddr, 16);
-		f->proto = ip6.nexthdr;
-		f->v4 = is_v4(&f->addr);
-	} else {
-		return EG_WHY_HEADERS;
-	}
-
-	switch (f->proto) {
-	case IPPROTO_TCP:
-	case IPPROTO_UDP:
-	case IPPROTO_UDPLITE:
-	case IPPROTO_SCTP:
-	case IPPROTO_DCCP:
-		if (bpf_skb_load_bytes(skb, l4, &ports, sizeof(ports)))
-			return EG_WHY_HEADERS;
-		break;
-	case IPPROTO_ICMP:
-	case IPPROTO_ICMPV6:
-		break;
-	case IPPROTO_HOPOPTS:
-	case IPPROTO_ROUTING:
-	case IPPROTO_FRAGMENT:
-	case IPPROTO_DSTOPTS:
-	case IPPROTO_MH:
-	case IPPROTO_AH:
-		/* hide the protocol behind them, or say where else to go */
-		return EG_WHY_HEADERS;
-	}
-	f->port = out ? ports.dest : ports.source;
-	f->lport = out ? ports.source : ports.dest;
-	f->payload = l4 + sizeof(struct udphdr);
-	if (f->proto == IPPROTO_TCP) {
-		struct {
-			__be32 seq, ack;
-			__u8 offset, flags;
-		} tcp; /* from byte 4 of the header */
-
-		if (bpf_skb_load_bytes(skb, l4 + 4, &tcp, 10))
-			return EG_WHY_HEADERS;
-		f->syn = (tcp.flags & 0x12) == 0x02; /* SYN without ACK */
-		f->urgent = !!(tcp.flags & 0x20);
-		f->payload = l4 + (tcp.offset >> 4) * 4;
-		f->data = skb->len > f->payload;
-		f->seq = bpf_ntohl(tcp.seq) + f->syn;
-	}
-	return 0;
-}
+#include "packet.bpf.h"
 
 /*
  * Reports a refused packet. Its sender is known when a task sends by itself;
- * TCP sends on timers and on arrivals too, when anybody is running.
+ * TCP sends on timers and on arrivals too, when anybody is running. A global
+ * function, see eg_feed_name().
  */
-static __noinline int emit_packet(struct eg_sandbox *sb, __u32 serial, const struct eg_flow *f,
-				  const struct verdict *v, __u16 op)
+__weak __noinline int eg_emit_packet(struct eg_sandbox *sb, __u32 serial,
+				     const struct eg_flow *f, const struct verdict *v, __u16 op)
 {
-	struct eg_event ev = {};
 	struct task_struct *task;
+	struct eg_event *ev;
 	struct eg_id id = {};
 
-	if (!event_begin(sb))
+	if (!sb || !f || !v)
 		return 0;
-	fill_event(&ev, sb, serial, op, v->reason, EPERM,
+	/* the port it came from is another one each time; of who came in ours is meant */
+	id.sandbox = sb->id; /* a key: it must be on the stack, before 6.3 */
+	if (is_traced(&id.sandbox))
+		trace_addr(&id.sandbox, serial, op, v->reason, f->proto, f->addr.byte, f->port,
+			   op == EG_OP_ACCEPT ? bpf_ntohs(f->lport) : 0, EPERM,
+			   v->audit ? EG_VERDICT_AUDIT : EG_VERDICT_DENIED, false);
+	id.sandbox = 0;
+	ev = event_reserve(sb);
+	if (!ev)
+		return 0;
+	fill_event(ev, sb, serial, op, v->reason, EPERM,
 		   v->audit ? EG_VERDICT_AUDIT : EG_VERDICT_DENIED, false);
-	ev.rule = v->rule;
-	ev.proto = f->proto;
-	ev.port = f->port;
-	__builtin_memcpy(ev.addr, f->addr.byte, sizeof(ev.addr));
+	ev->rule = v->rule;
+	ev->proto = f->proto;
+	ev->port = f->port;
+	__builtin_memcpy(ev->addr, f->addr.byte, sizeof(ev->addr));
 	if (op == EG_OP_ACCEPT || op == EG_OP_PACKET)
-		ev.aux = bpf_ntohs(f->lport);
+		ev->aux = bpf_ntohs(f->lport);
 	task = (struct task_struct *)bpf_get_current_task();
 	if (op != EG_OP_ACCEPT && f->proto != IPPROTO_TCP && eg_task_id((__u64)task, &id) == 1 &&
 	    id.sandbox == sb->id) {
-		ev.pid = BPF_CORE_READ(task, tgid);
-		ev.tid = BPF_CORE_READ(task, pid);
-		ev.uid = BPF_CORE_READ(task, cred, uid.val);
-		BPF_CORE_READ_INTO(&ev.comm, task, comm);
+		ev->pid = BPF_CORE_READ(task, tgid);
+		ev->tid = BPF_CORE_READ(task, pid);
+		ev->uid = BPF_CORE_READ(task, cred, uid.val);
+		BPF_CORE_READ_INTO(&ev->comm, task, comm);
 	}
-	if (bpf_ringbuf_output(&events, &ev, sizeof(ev), 0))
-		event_lost(sb);
+	bpf_ringbuf_submit(ev, 0);
 	return 0;
 }
 
@@ -168,8 +87,8 @@ static __always_inline void judge_loopback(struct __sk_buff *skb, const struct e
 }
 
 static __always_inline void judge_packet(struct __sk_buff *skb, struct eg_sock *es,
-					 const struct eg_sandbox *sb, struct eg_policy *p, const struct eg_flow *f,
-					 struct verdict *v)
+					 const struct eg_sandbox *sb, struct eg_policy *p,
+					 const struct eg_flow *f, struct verdict *v)
 {
 	bool lo = skb->ifindex == LOOPBACK_IFINDEX;
 
@@ -263,6 +182,7 @@ static __always_inline struct eg_scratch *judge_first(struct __sk_buff *skb, str
 	h->end = skb->len;
 	h->seq = f->seq;
 	h->want = v->want;
+	h->said = es->said_kind == HELLO_TLS ? es->said_classes & v->want : v->want;
 	h->mode = v->mode;
 	/* the server reads the stream without the urgent byte, or with it */
 	said = f->urgent ? HELLO_REFUSE + EG_WHY_NOT_TLS : eg_judge_hello(skb, h, &n->window, p);
@@ -286,7 +206,40 @@ static __always_inline struct eg_scratch *judge_first(struct __sk_buff *skb, str
 	default:
 		refuse(v, said - HELLO_REFUSE);
 	}
+	es->said_family = p->family;
+	es->said_classes = h->said;
 	return n;
+}
+
+/*
+ * A flow by name whose hello was judged in an earlier generation: what was said then
+ * must still be open. That of another family nobody can tell any more.
+ */
+static __always_inline void judge_again(const struct eg_sock *es, const struct eg_policy *p,
+					struct verdict *v)
+{
+	if (es->said_family == p->family && (es->said_classes & v->want))
+		v->keep = 1;
+	else
+		refuse(v, EG_WHY_REVOKED);
+}
+
+static __always_inline int report_packet(struct eg_sock *es, struct eg_sandbox *sb,
+				    const struct eg_flow *f, struct verdict *v, __u32 serial,
+				    struct eg_scratch *n)
+{
+	__u16 op = EG_OP_SEND;
+
+	if (v->keep && v->reason == EG_WHY_RULE &&
+	    ((es->flags & EG_SK_BEFORE) || is_remembered(es, f, v->generation, true)))
+		v->reason = EG_WHY_REVOKED;
+	if (!v->keep || f->proto == IPPROTO_TCP)
+		op = EG_OP_PACKET;
+	if (is_reported(es, f, v->generation))
+		return 0;
+	if (n)
+		return eg_emit_name(n, sb, serial, f, v);
+	return eg_emit_packet(sb, serial, f, v, op);
 }
 
 /* ---- egress ------------------------------------------------------------------- */
@@ -340,7 +293,7 @@ int skb_egress(struct __sk_buff *skb)
 
 	if (!sock_sandbox(sk, &es, &sb, &done))
 		return done;
-	generation = *(volatile __u32 *)&sb->generation; /* before judging, not after */
+	generation = generation_of(sb); /* before judging, not after */
 	if (is_known_packet(skb, es, generation))
 		return PASS;
 
@@ -362,22 +315,14 @@ int skb_egress(struct __sk_buff *skb)
 		judge_packet(skb, es, sb, p, &f, &v);
 	}
 	if (v.named && is_remembered(es, &f, generation, true))
-		v.keep = 1; /* its hello was judged in an earlier generation */
+		judge_again(es, p, &v);
 	else if (v.named && f.data)
 		n = judge_first(skb, es, p, &f, &v);
 	if (!v.pass && !v.wait) {
-		__u16 op = reason || f.proto == IPPROTO_TCP ? EG_OP_PACKET : EG_OP_SEND;
-
 		v.audit = !!(p->flags & EG_P_AUDIT);
 		v.keep = !reason;
-		if (!reason && v.reason == EG_WHY_RULE && is_remembered(es, &f, generation, true))
-			v.reason = EG_WHY_REVOKED;
-		if (is_reported(es, &f, generation))
-			;
-		else if (n)
-			emit_server_name(n, sb, p->serial, &f, &v);
-		else
-			emit_packet(sb, p->serial, &f, &v, op);
+		v.generation = generation;
+		report_packet(es, sb, &f, &v, p->serial, n);
 	}
 	if (n)
 		put_scratch(n);
@@ -396,8 +341,8 @@ int skb_egress(struct __sk_buff *skb)
  * hear nobody but its peer.
  */
 static __always_inline void judge_arrival(struct __sk_buff *skb, struct eg_sock *es,
-					  const struct eg_sandbox *sb, struct eg_policy *p, const struct eg_flow *f,
-					  struct verdict *v)
+					  const struct eg_sandbox *sb, struct eg_policy *p,
+					  const struct eg_flow *f, struct verdict *v)
 {
 	bool lo = skb->ifindex == LOOPBACK_IFINDEX;
 	bool known = judge_dest(sb, p, f, v);
@@ -442,7 +387,7 @@ int skb_ingress(struct __sk_buff *skb)
 		return DROP;
 	if (!(p->flags & EG_P_EGRESS))
 		return PASS;
-	generation = *(volatile __u32 *)&sb->generation;
+	generation = generation_of(sb);
 	reason = read_flow(skb, &f, false);
 	if (reason) {
 		refuse(&v, reason);
@@ -455,7 +400,7 @@ int skb_ingress(struct __sk_buff *skb)
 		v.audit = !!(p->flags & EG_P_AUDIT);
 		/* raw sockets hear a copy of everything: no news */
 		if (f.proto == IPPROTO_TCP || f.proto == IPPROTO_UDP)
-			emit_packet(sb, p->serial, &f, &v, EG_OP_ACCEPT);
+			eg_emit_packet(sb, p->serial, &f, &v, EG_OP_ACCEPT);
 		if (!v.audit)
 			return DROP;
 	}

@@ -225,8 +225,9 @@ static __always_inline bool judge_client(void *ctx, const struct eg_policy *p,
 
 /*
  * A socket of a sandbox that carries no stamp: made by a kernel worker (a
- * subflow that MPTCP adds) or while LSM programs did not run. Its cgroup is what
- * tells. 1: *es is its new stamp. 0: nobody's. -ENOMEM: a sandbox's, refuse.
+ * subflow that MPTCP adds) or while LSM programs did not run, or it is one that
+ * nobody found in a workload that was attached. Its cgroup is what tells. 1: *es is
+ * its new stamp. 0: nobody's. -ENOMEM: a sandbox's, refuse.
  */
 static __always_inline int adopt_sock(struct bpf_sock *sk, struct eg_sock **es)
 {
@@ -236,7 +237,7 @@ static __always_inline int adopt_sock(struct bpf_sock *sk, struct eg_sock **es)
 	__u32 level;
 	__u64 id;
 
-	for (level = 1; level < 8; level++) {
+	for (level = 1; level <= EG_CGROUP_DEPTH; level++) {
 		id = cgroup_ancestor_raw(cgrp, level);
 		if (!id)
 			return 0;

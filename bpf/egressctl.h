@@ -13,7 +13,9 @@
 #ifndef EGRESSCTL_H
 #define EGRESSCTL_H
 
-#define EG_ABI 2u
+#ifndef EG_ABI /* tests make an egressd of the next one */
+#define EG_ABI 4u
+#endif
 
 /* ---- limits ------------------------------------------------------------ */
 
@@ -36,6 +38,21 @@
 #define EG_QUERY_RING (1u << 20) /* bytes */
 #define EG_QUERY_MAX 1232u /* bytes of one DNS query, as in RFC 9715 */
 #define EG_MAX_QUERIES 64u /* of one sandbox that were not taken yet */
+#define EG_MAX_GRANTS 16u /* of one sandbox at one time, denials included */
+#define EG_MAX_PARENTS 4u /* ancestors that an event names */
+#define EG_CGROUP_DEPTH 16u /* deepest level of a cgroup that a sandbox can be */
+#define EG_MAX_COVERED 8192u /* cgroups that the programs for sockets are attached to */
+#define EG_MAX_PATTERNS 64u /* of cgroups that get a policy as they are made */
+#define EG_PATTERN_MAX 256u /* bytes of one; power of two */
+#define EG_MAX_PENDING 1024u /* cgroups that wait for their policy; more are told and not held */
+#define EG_CGROUP_PATH 1024u /* bytes, NUL included, that the tracepoints have of a path */
+#define EG_TRACE_RING (4u << 20) /* bytes: what traced sandboxes touched */
+#define EG_TRACE_SEEN 65536u /* accesses of all of them that are not reported again */
+#define EG_MAX_TRAFFIC 16384u /* destinations of all of them */
+#define EG_MAX_IPC 65536u /* SysV objects of all sandboxes; a namespace has 68,096 at most */
+#define EG_IPC_QUOTA 256u /* … of one sandbox: memory, queues and semaphores together */
+#define EG_MAX_KEYS 65536u /* keys of all sandboxes */
+#define EG_KEY_QUOTA 128u /* … of one, keyrings included; the kernel gives a user 200 */
 
 /* ---- path permissions: the bits of "rwxc" -------------------------------- */
 
@@ -111,6 +128,7 @@ struct eg_dfa { /* the one value of the array map `dfa`, mapped by user space */
 #define EG_P_LOOPBACK_OWN (1u << 2) /* listeners of the same sandbox */
 #define EG_P_PATHS (1u << 3) /* path rules are judged at all */
 #define EG_P_EGRESS (1u << 4) /* egress rules are judged at all */
+#define EG_P_TRACE (1u << 5) /* report what was allowed, too: learn, report */
 
 /* eg_policy.privileges: guards the policy lifts, by the name in `privileges` */
 #define EG_PRIV_MOUNTS (1u << 0) /* mounts */
@@ -120,6 +138,8 @@ struct eg_dfa { /* the one value of the array map `dfa`, mapped by user space */
 #define EG_PRIV_NO_IO_URING (1u << 4) /* io_uring off: the only one that takes away */
 #define EG_PRIV_BPF (1u << 5) /* bpf */
 #define EG_PRIV_SYS_ADMIN (1u << 6) /* sys_admin */
+#define EG_PRIV_IPC (1u << 7) /* ipc: SysV objects of outsiders too */
+#define EG_PRIV_KEYS (1u << 8) /* keys: keys of outsiders too, and helpers that make some */
 
 /* eg_policy.sockets: kinds beyond TCP, UDP, unix and netlink:route */
 #define EG_SOCK_RAW (1u << 0)
@@ -164,11 +184,17 @@ struct eg_listen {
 struct eg_class {
 	__u16 lo; /* host byte order, inclusive */
 	__u16 hi;
-	__u8 proto; /* IPPROTO_TCP, IPPROTO_UDP */
+	__u8 proto; /* IPPROTO_TCP, IPPROTO_UDP; 0: nothing is in this class */
 	__u8 flags; /* EG_CL_* */
-	__u16 pad;
+	__u16 origin; /* 0: the policy; else the grant whose class this is, for user space */
 };
 
+/*
+ * A grant is a version of its own: the policy and the rules that are granted, with
+ * the time at which it lapses and the version that holds from then on (the grants
+ * that last longer, and at last the policy alone). Programs follow `next` by
+ * themselves, so that a grant ends on time whatever becomes of egressd.
+ */
 struct eg_policy { /* array map `policies` */
 	__u32 serial; /* never reused in one boot; 0: the slot is free */
 	__u32 flags; /* EG_P_* */
@@ -183,6 +209,9 @@ struct eg_policy { /* array map `policies` */
 	__u32 nlisten;
 	__u32 nanchors;
 	__u32 nclasses; /* 0: no name is allowed */
+	__u32 family; /* versions of one family mean the same by a class's number */
+	__u64 lapses; /* ns, CLOCK_BOOTTIME: `next` holds from then on; 0: never */
+	__u32 next; /* index in `policies` */
 	__u32 pad;
 	__u32 start_domain[EG_DOMAIN_GROUPS];
 	struct eg_class classes[EG_MAX_CLASSES];
@@ -231,7 +260,8 @@ struct eg_port {
  * for the flows that began before, until the resolver needs its place.
  */
 struct eg_binding_key { /* hash map `bindings` */
-	__u64 sandbox;
+	__u32 sandbox; /* its id: user space makes none that is longer, hashing more costs more */
+	__u32 family; /* eg_policy.family that `classes` is about */
 	__u8 addr[16]; /* network byte order, IPv4 mapped */
 };
 
@@ -292,9 +322,10 @@ static inline __attribute__((always_inline)) __u32 eg_anchor_hash(__u64 ino, __u
 #define EG_S_FREE 0u
 #define EG_S_LIVE 1u
 #define EG_S_DEAD 2u /* removed: survivors and left sockets are refused everything */
+#define EG_S_DETACHED 3u /* taken off a workload: what sockets still carry means nothing */
 
 struct eg_sandbox { /* array map `sandboxes`, index = slot */
-	__u64 id; /* never reused in one boot; 0 is nobody */
+	__u64 id; /* never reused in one boot, at most 2^32 - 1; 0 is nobody */
 	__u64 cgroup; /* kernfs id of the sandbox's cgroup directory */
 	__u32 state; /* EG_S_* */
 	__u32 policy; /* index in `policies`: one store switches the version */
@@ -309,7 +340,10 @@ struct eg_sandbox { /* array map `sandboxes`, index = slot */
 	__u32 ev_rate; /* events a second let through once ev_burst is used */
 	__u32 ev_burst;
 	__u32 dns_waiting; /* queries in the ring; up by the kernel, down by the resolver */
+	__u32 ipc_objects; /* in `ipc_objects`; counted by the kernel */
+	__u32 nkeys; /* in `keys`; counted by the kernel */
 	__u32 pad2;
+	__u64 lapses; /* ns, CLOCK_BOOTTIME: no version in force ends before it; 0: none ends */
 	/* written by the kernel programs */
 	__u64 ev_seq; /* of the last event, lost ones included */
 	__u64 ev_tokens; /* time (ktime ns) up to which tokens are spent */
@@ -319,11 +353,14 @@ struct eg_sandbox { /* array map `sandboxes`, index = slot */
 	__u64 failed; /* internal failures, each of them a denial */
 };
 
+#define EG_MAX_RUNTIMES 64u /* programs that set containers and units up */
+
 /* what a task carries: task storage `tasks`, written at entry, inherited in task_alloc */
 #define EG_T_SCOUT (1u << 0) /* a thread of the agent that looks up anchors; not sandboxed */
+#define EG_T_ENTERING (1u << 1) /* a container runtime setting up, until its next program */
 
 struct eg_task {
-	__u64 sandbox; /* eg_sandbox.id; 0: not sandboxed */
+	__u64 sandbox; /* eg_sandbox.id; 0: not sandboxed; first in every ABI: user/bpf_abis.h */
 	__u32 slot;
 	__u32 flags; /* EG_T_* */
 	/* scratch of the path programs, private to this task */
@@ -373,123 +410,120 @@ struct eg_sock {
 	__u16 said_tunnel; /* port that a CONNECT was allowed to; 0: none */
 	__u8 said_kind; /* what was judged last, enum hello_kind; 0: nothing yet */
 	__u8 pad2;
+	__u32 said_family; /* eg_policy.family that said_classes is about */
+	__u32 said_classes; /* that the names said so far are allowed in; 0: not looked at */
 };
 #define EG_SK_ACCEPTED (1u << 0) /* listens, or came in through a listener: `listen` decides */
 #define EG_SK_REFUSED (1u << 1) /* `refused` is set */
+#define EG_SK_BEFORE (1u << 2) /* its conversation began before the sandbox */
 #define EG_SK_OWN4 1u /* key4 holds because of who the peer is: not for a new connection */
 #define EG_SK_OWN6 2u
+
+/*
+ * What sandboxes made of what has no file: a sandbox may use these and no others. What
+ * is in neither map is an outsider's. Both maps are keyed by the object's address.
+ */
+struct eg_ipc_object { /* hash map `ipc_objects`, key: __u64, of the kern_ipc_perm */
+	__u64 sandbox; /* eg_sandbox.id */
+	__u32 slot;
+	__s32 id; /* shmid, msqid, semid */
+	__u32 kind; /* EG_IPC_* */
+	__u32 ns; /* number of its IPC namespace */
+};
+
+/* eg_ipc_object.kind: the order of ipc_namespace.ids, ipc/util.h */
+#define EG_IPC_SEM 0u
+#define EG_IPC_MSG 1u
+#define EG_IPC_SHM 2u
+
+struct eg_key { /* hash map `keys`, key: __u64, address of the struct key */
+	__u64 sandbox; /* eg_sandbox.id */
+	__u32 slot;
+	__u32 pad;
+};
 
 /* which sandbox a cgroup is: hash map `cgroups`, key: __u64 kernfs id of the directory */
 struct eg_cgroup {
 	__u64 sandbox;
 	__u32 slot;
+	__u32 flags; /* EG_CG_* */
+};
+#define EG_CG_MARK (1u << 0) /* a task that comes into it gets the sandbox's mark */
+
+/* ---- running workloads ---------------------------------------------------------- */
+
+/*
+ * What the iterators of attach.bpf.c are asked to do, and what they found: the one
+ * value of the array map `attaching`. Used by one process of the agent at a time.
+ */
+struct eg_attach {
+	__u64 sandbox;
+	__u64 cgroup; /* tasks in it or below it; 0: tasks with the sandbox's mark */
+	__u32 slot;
+	__u32 depth; /* level of `cgroup` */
+	__u32 what; /* EG_AT_* */
+	__u32 mnt_ns; /* that the workload is expected in */
+	__u32 sockets; /* eg_policy.sockets: kinds that may stay */
+	/* found */
+	__u32 tasks; /* that were looked at */
+	__u32 changed; /* tasks or sockets that got, or lost, what they carry */
+	__u32 failed; /* … and could not */
+	__u32 others; /* belong to another sandbox */
+	__u32 elsewhere; /* tasks in another mount namespace */
+};
+#define EG_AT_COUNT 1u /* only look, and remember where it listens */
+#define EG_AT_MARK 2u
+#define EG_AT_CLEAR 3u
+#define EG_AT_SEIZE 4u /* as EG_AT_MARK, and what looks like a container runtime at once, too */
+
+/* What the kernel tells the agent of attached cgroups: ring buffer `arrivals`. */
+struct eg_arrival {
+	__u64 sandbox; /* whose; 0: of none yet */
+	__u64 cgroup; /* kernfs id, of one that waits for its policy; else 0: a task came in */
+	__u32 pid; /* thread group that is the first in it; 0: not known */
+	__u32 pad;
+};
+#define EG_ARRIVAL_RING (1u << 16) /* bytes; what finds no room is in eg_holding.missed */
+
+/* ---- cgroups that get a policy before anything runs in them ------------------------ */
+
+/* array map `patterns`: two lists, of which eg_holding.first is in force; see pattern.h */
+struct eg_pattern {
+	__u16 len; /* 0: the list ends */
+	__u16 whole; /* compared with the path; else with its last name */
+	char text[EG_PATTERN_MAX];
+};
+
+/*
+ * The one value of the array map `holding`, mapped by user space. A cgroup that matches
+ * is put into the hash `pending` (key: kernfs id, value: EG_PD_*) as it is made, and
+ * the first program in it is held until it is in there no more.
+ */
+struct eg_holding {
+	__u32 npatterns; /* 0: nothing is looked for */
+	__u32 pending; /* at least as many as are in `pending`; 0: nobody looks there */
+	__u32 missed; /* arrivals that found no room, cgroups that `pending` had no room for */
+	__u32 mnt_ns; /* of the agent: where programs set containers up */
+	__u64 held; /* how often a program was held */
+	__u32 spared_len; /* of `spared` */
+	__u32 first; /* of `patterns`: 0 or EG_MAX_PATTERNS */
+	char spared[EG_CGROUP_PATH]; /* the agent's cgroup: it and those above are never held */
+};
+#define EG_PD_TOLD (1u << 0) /* the agent knows of what is in it */
+#define EG_PD_FREE (1u << 1) /* nobody is held any more, and who is goes on */
+
+/* a socket that cannot be judged where it is: what the iterator over files writes */
+struct eg_stray {
+	__u64 cgroup; /* kernfs id of the one it belongs to; 0: of a kind nobody judges */
+	__u32 pid; /* thread group that holds it */
+	__u32 fd;
+	__u32 family; /* AF_* */
 	__u32 pad;
 };
 
-/* ---- events ------------------------------------------------------------------- */
+/* ---- events, traces --------------------------------------------------------------- */
 
-enum eg_op {
-	EG_OP_NONE = 0,
-	/* paths: object is a path, `want` the permission missing */
-	EG_OP_OPEN,
-	EG_OP_EXEC,
-	EG_OP_MMAP,
-	EG_OP_CREATE,
-	EG_OP_MKDIR,
-	EG_OP_MKNOD,
-	EG_OP_SYMLINK,
-	EG_OP_UNLINK,
-	EG_OP_RMDIR,
-	EG_OP_RENAME, /* path and path2 */
-	EG_OP_LINK, /* path and path2 */
-	EG_OP_TRUNCATE,
-	EG_OP_CHMOD,
-	EG_OP_CHOWN,
-	EG_OP_SETATTR,
-	EG_OP_SETXATTR,
-	EG_OP_RECEIVE, /* a descriptor passed in */
-	EG_OP_IOCTL,
-	EG_OP_CHROOT,
-	/* egress: object is proto, address, port */
-	EG_OP_SOCKET, /* aux: family << 32 | type << 16 | protocol */
-	EG_OP_CONNECT,
-	EG_OP_SEND,
-	EG_OP_BIND,
-	EG_OP_LISTEN,
-	EG_OP_ACCEPT, /* somebody outside tried to connect in */
-	EG_OP_PACKET, /* seen only on its way out: options, headers, revoked flow */
-	EG_OP_UNIX, /* object is a path or '@' and a name */
-	EG_OP_NETLINK,
-	EG_OP_SOCKOPT,
-	EG_OP_RESOLVE, /* object is a name; aux: query type. Made by the resolver */
-	EG_OP_SERVER_NAME, /* address, port, and the name presented there in data[] */
-	/* guard */
-	EG_OP_MOUNT,
-	EG_OP_BPF,
-	EG_OP_PTRACE, /* aux: pid of the target */
-	EG_OP_SIGNAL, /* aux: pid << 32 | signal */
-	EG_OP_CAPABLE, /* aux: capability */
-	EG_OP_USERNS,
-	EG_OP_KERNEL, /* modules, kexec, perf, … */
-	EG_OP_IPC,
-	EG_OP_KEY,
-	EG_OP_TASK, /* scheduling, limits of an outsider */
-	EG_OP_MAX
-};
-
-/* eg_event.reason: which part of the policy refused it */
-enum eg_reason {
-	EG_WHY_RULE = 0, /* a rule, or the default of its section */
-	EG_WHY_UNPLACED, /* deleted, detached or disconnected object */
-	EG_WHY_TOO_LONG, /* path or name over the limits */
-	EG_WHY_ANCHOR, /* another name of an object a rule denies */
-	EG_WHY_GAIN, /* rename or link that would give more access */
-	EG_WHY_FOREIGN, /* belongs to a task or sandbox that is not its own */
-	EG_WHY_METADATA, /* hard-denied metadata address */
-	EG_WHY_LOOPBACK, /* listener of somebody else */
-	EG_WHY_FAMILY, /* kind of socket */
-	EG_WHY_HEADERS, /* IP options or routing headers */
-	EG_WHY_REVOKED, /* was allowed when the flow began */
-	EG_WHY_GUARD, /* never allowed in a sandbox */
-	EG_WHY_DEAD, /* the sandbox is gone */
-	EG_WHY_PRIVATE, /* the name has a private, loopback, link-local … address: `addr` */
-	EG_WHY_NO_NAME, /* no server name, or not all of it in one piece */
-	EG_WHY_NOT_TLS, /* neither TLS nor HTTP, where names are checked */
-	EG_WHY_FAILURE, /* an internal failure; eg_event.error says which */
-	EG_WHY_MAX
-};
-
-#define EG_VERDICT_DENIED 1u
-#define EG_VERDICT_AUDIT 2u /* would have been denied */
-
-struct eg_event {
-	__u64 time; /* ns, CLOCK_BOOTTIME */
-	__u64 seq; /* per sandbox, from 1; a hole is a lost event */
-	__u64 sandbox;
-	__u64 aux; /* by operation, see enum eg_op */
-	__u64 suppressed; /* total of this sandbox so far */
-	__u64 lost; /* total of this sandbox so far */
-	__u32 pid; /* thread group, in the initial pid namespace; 0: not known */
-	__u32 tid;
-	__u32 uid;
-	__u32 serial; /* version that judged */
-	__u32 rule; /* as in eg_port; 0: let user space find it from the object */
-	__s32 error; /* errno returned, positive */
-	__u16 op; /* enum eg_op */
-	__u8 reason; /* enum eg_reason */
-	__u8 verdict; /* EG_VERDICT_* */
-	__u8 want; /* EG_R … */
-	__u8 proto; /* IPPROTO_* */
-	__u16 port; /* network byte order */
-	__u8 addr[16]; /* network byte order, IPv4 mapped */
-	char comm[16]; /* chosen by the task: untrusted */
-	__u16 path_len; /* bytes of data[]: first path or name, no NUL */
-	__u16 path2_len; /* then a second one (rename, link) */
-	__u16 exe_len; /* then the executable's path; 0: not known */
-	__u16 pad;
-	char data[];
-};
-#define EG_EVENT_DATA_MAX (2 * EG_PATH_MAX + 1024) /* an exe over 1023 is cut to 0 */
+#include "egressctl_events.h"
 
 /* ---- counters: per-CPU array `stats` ------------------------------------------- */
 
@@ -509,18 +543,28 @@ enum eg_stat {
 
 _Static_assert(sizeof(struct eg_dfa_slot) == 8, "eg_dfa_slot");
 _Static_assert(EG_DFA_INDEX < EG_DFA_VIA, "eg_dfa state bits");
-_Static_assert(sizeof(struct eg_policy) == 72 + 8 * EG_MAX_CLASSES + 8 * EG_MAX_LISTEN + 8 * EG_BLOOM_WORDS, "eg_policy");
+_Static_assert(sizeof(struct eg_policy) ==
+		       88 + 8 * (EG_MAX_CLASSES + EG_MAX_LISTEN + EG_BLOOM_WORDS), "eg_policy");
 _Static_assert(sizeof(struct eg_prefix_key) == 24, "eg_prefix_key");
 _Static_assert(sizeof(struct eg_port) == 12, "eg_port");
 _Static_assert(sizeof(struct eg_class) == 8, "eg_class");
 _Static_assert(sizeof(struct eg_binding_key) == 24, "eg_binding_key");
 _Static_assert(sizeof(struct eg_binding) == 24, "eg_binding");
 _Static_assert(sizeof(struct eg_anchor_key) == 24, "eg_anchor_key");
-_Static_assert(sizeof(struct eg_sandbox) == 128, "eg_sandbox");
+_Static_assert(sizeof(struct eg_ipc_object) == 24, "eg_ipc_object");
+_Static_assert(sizeof(struct eg_key) == 16, "eg_key");
+_Static_assert(sizeof(struct eg_sandbox) == 144, "eg_sandbox");
 _Static_assert(sizeof(struct eg_task) == 376, "eg_task");
-_Static_assert(sizeof(struct eg_sock) == 96, "eg_sock");
+_Static_assert(sizeof(struct eg_sock) == 104, "eg_sock");
 _Static_assert(sizeof(struct eg_cgroup) == 16, "eg_cgroup");
+_Static_assert(sizeof(struct eg_attach) == 56, "eg_attach");
+_Static_assert(sizeof(struct eg_stray) == 24, "eg_stray");
+_Static_assert(sizeof(struct eg_arrival) == 24, "eg_arrival");
+_Static_assert(sizeof(struct eg_pattern) == 4 + EG_PATTERN_MAX, "eg_pattern");
+_Static_assert(sizeof(struct eg_holding) == 32 + EG_CGROUP_PATH, "eg_holding");
 _Static_assert(sizeof(struct eg_query) == 32 + EG_QUERY_MAX, "eg_query");
-_Static_assert(sizeof(struct eg_event) == 120, "eg_event");
+_Static_assert(sizeof(struct eg_event) == 200, "eg_event");
+_Static_assert(sizeof(struct eg_traffic_key) == 32, "eg_traffic_key");
+_Static_assert(sizeof(struct eg_traffic) == 40, "eg_traffic");
 
 #endif

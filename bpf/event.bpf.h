@@ -13,6 +13,7 @@
 
 #include "maps.bpf.h"
 #include "task.bpf.h"
+#include "trace.bpf.h"
 
 #define NSEC_PER_SEC 1000000000ull
 
@@ -24,6 +25,9 @@ struct refusal {
 	__u16 op;
 	__u8 want;
 	__u8 reason;
+	__u8 verdict; /* EG_VERDICT_* */
+	__u8 send; /* an event is due */
+	__u8 trace; /* the sandbox is traced */
 };
 
 /*
@@ -32,6 +36,9 @@ struct refusal {
  */
 struct eg_report {
 	struct refusal v;
+	__u64 hash; /* of a record for the trace, so far */
+	__u32 len; /* of the data in it */
+	__u32 pad;
 	char bytes[sizeof(struct eg_event) + EG_EVENT_DATA_MAX]; /* a struct eg_event */
 };
 
@@ -80,6 +87,35 @@ static __always_inline void event_lost(struct eg_sandbox *sb)
 	count_stat(EG_ST_EVENT_LOST);
 }
 
+/*
+ * Who is behind the task `of` (raw): its ancestors up to the first one outside the
+ * sandbox, who started it; what is above that one is no business of those who read
+ * events. The cgroup tells, because with --egress-only nothing else does. A parent
+ * may be any thread of a process, and people know the process by its leader's name.
+ */
+__weak __noinline int eg_parents(struct eg_event *ev, struct eg_sandbox *sb, __u64 of)
+{
+	struct task_struct *task = (struct task_struct *)of, *leader;
+	struct cgroup *cgrp;
+	__u32 pid, i;
+
+	if (!ev || !sb)
+		return 0;
+	for (i = 0; i < EG_MAX_PARENTS; i++) {
+		task = BPF_CORE_READ(task, real_parent);
+		pid = BPF_CORE_READ(task, tgid);
+		if (pid <= 1) /* init, a kernel thread, or unreadable */
+			break;
+		leader = BPF_CORE_READ(task, group_leader);
+		ev->parents[i].pid = pid;
+		BPF_CORE_READ_INTO(&ev->parents[i].comm, leader, comm);
+		cgrp = BPF_CORE_READ(task, cgroups, dfl_cgrp);
+		if (cgroup_ancestor_raw(cgrp, sb->depth) != sb->cgroup)
+			break;
+	}
+	return 0;
+}
+
 /* by_task: the current task did it; packets can be sent by anybody */
 static __always_inline void fill_event(struct eg_event *ev, struct eg_sandbox *sb, __u32 serial,
 				       __u16 op, __u8 reason, int err, __u8 verdict, bool by_task)
@@ -101,7 +137,25 @@ static __always_inline void fill_event(struct eg_event *ev, struct eg_sandbox *s
 		ev->tid = (__u32)id;
 		ev->uid = (__u32)bpf_get_current_uid_gid();
 		bpf_get_current_comm(ev->comm, sizeof(ev->comm));
+		eg_parents(ev, sb, bpf_get_current_task());
 	}
+}
+
+/* An empty event without data, in the ring itself: the stack is short. */
+static __always_inline struct eg_event *event_reserve(struct eg_sandbox *sb)
+{
+	struct eg_event *ev;
+
+	if (!event_begin(sb))
+		return NULL;
+	ev = bpf_ringbuf_reserve(&events, sizeof(*ev), 0);
+	if (!ev) {
+		__sync_fetch_and_add(&sb->ev_seq, 1); /* the hole that a loss leaves */
+		event_lost(sb);
+		return NULL;
+	}
+	__builtin_memset(ev, 0, sizeof(*ev));
+	return ev;
 }
 
 /* An event about an address or a kind of socket; fits any program type. */
@@ -109,19 +163,22 @@ static __always_inline void emit_addr(struct eg_sandbox *sb, __u32 serial, __u16
 				      __u8 proto, const __u8 addr[16], __be16 port, __u64 aux,
 				      __u32 rule, int err, __u8 verdict, bool by_task)
 {
-	struct eg_event ev = {};
+	struct eg_event *ev;
 
-	if (!event_begin(sb))
+	if (is_traced(&sb->id))
+		trace_addr(&sb->id, serial, op, reason, proto, addr, port, aux, err, verdict,
+			   by_task);
+	ev = event_reserve(sb);
+	if (!ev)
 		return;
-	fill_event(&ev, sb, serial, op, reason, err, verdict, by_task);
-	ev.aux = aux;
-	ev.rule = rule;
-	ev.proto = proto;
-	ev.port = port;
+	fill_event(ev, sb, serial, op, reason, err, verdict, by_task);
+	ev->aux = aux;
+	ev->rule = rule;
+	ev->proto = proto;
+	ev->port = port;
 	if (addr)
-		__builtin_memcpy(ev.addr, addr, 16);
-	if (bpf_ringbuf_output(&events, &ev, sizeof(ev), 0))
-		event_lost(sb);
+		__builtin_memcpy(ev->addr, addr, 16);
+	bpf_ringbuf_submit(ev, 0);
 }
 
 static __always_inline void emit_net(struct eg_sandbox *sb, __u32 serial, __u16 op, __u8 reason,

@@ -177,7 +177,8 @@ static __always_inline int check_code(struct who *w, __u16 op, const struct path
 	if (f.internal && !(w->p->flags & EG_P_STRICT))
 		return 0; /* a memfd */
 	if ((f.perm & EG_X) && !f.internal)
-		return 0;
+		return w->p->flags & EG_P_TRACE ?
+			       trace_allowed(w, op, EG_X, path, path->dentry) : 0;
 	return refuse(w, op, EG_X, f.internal ? EG_WHY_GUARD : reason_of(&f, EG_X), path,
 		      path->dentry);
 }

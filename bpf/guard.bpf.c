@@ -6,7 +6,7 @@
  *   mounts       the paths that rules speak of           privileges: [mounts]
  *   userns       a source of capabilities                privileges: [userns]
  *   bpf, perf    the programs themselves                 privileges: [bpf]
- *   ptrace       tasks of others                         privileges: [ptrace]
+ *   ptrace       tasks of others; exec: strict, any      privileges: [ptrace]
  *   capable      the network, the kernel, raw devices    privileges: [net_admin, sys_admin]
  *   signals, scheduling, limits of tasks of others
  *   signals by way of a file's owner (SIGIO)
@@ -15,9 +15,10 @@
  *
  * Only `current` is judged: from outside in, everything works as before.
  */
-#include "event.bpf.h"
+#include "guard.bpf.h"
 
 #define PTRACE_MODE_READ 0x01
+#define PTRACE_MODE_ATTACH 0x02
 #define SB_KERNMOUNT (1u << 22) /* include/linux/fs.h */
 #define OVERLAYFS_SUPER_MAGIC 0x794c7630 /* include/uapi/linux/magic.h */
 #define CAP_OPT_NOAUDIT 2u /* include/linux/security.h: the kernel only asks */
@@ -41,51 +42,6 @@
 #define CAP_SYSLOG 34
 #define CAP_PERFMON 38
 #define CAP_BPF 39
-
-struct guarded {
-	struct eg_id id;
-	struct eg_sandbox *sb;
-	struct eg_policy *p;
-};
-
-/* 1: sandboxed, *g filled. 0: nobody's. Else what to refuse with. */
-static __always_inline int guarded(struct guarded *g)
-{
-	int who = current_id(&g->id);
-
-	if (who <= 0)
-		return who;
-	g->sb = sandbox_get(g->id.sandbox, g->id.slot);
-	if (!g->sb)
-		return -EPERM; /* the sandbox is gone: nothing is allowed any more */
-	g->p = policy_of(g->sb);
-	return g->p ? 1 : -EPERM;
-}
-
-static __always_inline int refuse(struct guarded *g, __u16 op, __u8 reason, __u64 aux)
-{
-	bool audit = g->p->flags & EG_P_AUDIT;
-
-	emit_aux(g->sb, g->p->serial, op, reason, aux, -EPERM,
-		 audit ? EG_VERDICT_AUDIT : EG_VERDICT_DENIED);
-	return audit ? 0 : -EPERM;
-}
-
-/* Refused unless the policy grants `privilege` (EG_PRIV_*; 0: never granted). */
-static __always_inline int guard(int ret, __u32 privilege, __u16 op, __u64 aux)
-{
-	struct guarded g;
-	int err;
-
-	if (ret)
-		return ret;
-	err = guarded(&g);
-	if (err <= 0)
-		return err;
-	if (g.p->privileges & privilege)
-		return 0;
-	return refuse(&g, op, EG_WHY_GUARD, aux);
-}
 
 /*
  * With the privilege, a task may change mounts in a mount namespace that it made
@@ -198,14 +154,6 @@ int BPF_PROG(kernel_read_file, struct file *file, int id, bool contents, int ret
 	return guard(ret, 0, EG_OP_KERNEL, id);
 }
 
-/* A task of another sandbox, or of none. What cannot be told is an outsider. */
-static __always_inline bool outsider(const struct guarded *g, struct task_struct *task)
-{
-	struct eg_id id;
-
-	return task_id_raw(task, &id) != 1 || id.sandbox != g->id.sandbox;
-}
-
 static __always_inline int guard_task(int ret, __u32 privilege, struct task_struct *task,
 				      __u16 op, __u64 aux)
 {
@@ -222,7 +170,10 @@ static __always_inline int guard_task(int ret, __u32 privilege, struct task_stru
 	return refuse(&g, op, EG_WHY_FOREIGN, aux);
 }
 
-/* Also /proc/PID/{mem,environ,maps,fd,root,cwd,exe,ns}, process_vm_*, pidfd_getfd. */
+/*
+ * Also /proc/PID/{mem,environ,maps,fd,root,cwd,exe,ns}, process_vm_*, pidfd_getfd.
+ * exec: strict: who traces another task, a child of its own, writes to its code.
+ */
 SEC("lsm/ptrace_access_check")
 int BPF_PROG(ptrace_access, struct task_struct *child, unsigned int mode, int ret)
 {
@@ -234,8 +185,13 @@ int BPF_PROG(ptrace_access, struct task_struct *child, unsigned int mode, int re
 	err = guarded(&g);
 	if (err <= 0)
 		return err;
-	if ((g.p->privileges & EG_PRIV_PTRACE) || !outsider(&g, child))
+	if (g.p->privileges & EG_PRIV_PTRACE)
 		return 0;
+	if (!outsider(&g, child)) {
+		if ((mode & PTRACE_MODE_ATTACH) && (g.p->flags & EG_P_STRICT))
+			return refuse(&g, EG_OP_PTRACE, EG_WHY_GUARD, child->tgid);
+		return 0;
+	}
 	/*
 	 * Looking is asked for by every program that lists processes; it is
 	 * refused, but there is nothing for an operator to read in it.
@@ -243,6 +199,30 @@ int BPF_PROG(ptrace_access, struct task_struct *child, unsigned int mode, int re
 	if (mode & PTRACE_MODE_READ)
 		return g.p->flags & EG_P_AUDIT ? 0 : -EPERM;
 	return refuse(&g, EG_OP_PTRACE, EG_WHY_FOREIGN, child->tgid);
+}
+
+/*
+ * A tracer is asked for, too. An outsider that did not ask to be one would be stopped by
+ * waiting for it.
+ */
+SEC("lsm/ptrace_traceme")
+int BPF_PROG(ptrace_traceme, struct task_struct *parent, int ret)
+{
+	struct guarded g;
+	bool foreign;
+	int err;
+
+	if (ret)
+		return ret;
+	err = guarded(&g);
+	if (err <= 0)
+		return err;
+	if (g.p->privileges & EG_PRIV_PTRACE)
+		return 0;
+	foreign = outsider(&g, parent);
+	if (!foreign && !(g.p->flags & EG_P_STRICT))
+		return 0;
+	return refuse(&g, EG_OP_PTRACE, foreign ? EG_WHY_FOREIGN : EG_WHY_GUARD, parent->tgid);
 }
 
 /*

@@ -156,7 +156,8 @@ static __always_inline bool is_allowed(struct eg_hello *h, struct eg_policy *p, 
 
 	if (h->tunnel)
 		return proxied(h, p, host, h->tunnel, &flags);
-	return eg_name_classes(h, p, host) & h->want;
+	h->said &= eg_name_classes(h, p, host);
+	return h->said;
 }
 
 static __always_inline int judge_tls(struct hello_packet *pkt, struct eg_hello *h,
@@ -429,14 +430,21 @@ __weak __noinline int eg_judge_hello(struct __sk_buff *skb, struct eg_hello *h,
 
 /* ---- in a program ------------------------------------------------------------------ */
 
-static __noinline int emit_server_name(struct eg_scratch *n, struct eg_sandbox *sb, __u32 serial,
-				       const struct eg_flow *f, const struct verdict *v)
+__weak __noinline int eg_emit_name(struct eg_scratch *n, struct eg_sandbox *sb, __u32 serial,
+				   const struct eg_flow *f, const struct verdict *v)
 {
-	struct eg_event *ev = (struct eg_event *)n->event;
+	struct eg_event *ev;
+	__u64 sandbox; /* a key: it must be on the stack, before 6.3 */
 	__u32 len;
 
-	if (!event_begin(sb))
+	if (!n || !sb || !f || !v)
 		return 0;
+	sandbox = sb->id;
+	if (!event_begin(sb)) {
+		trace_lost(&sandbox);
+		return 0;
+	}
+	ev = (struct eg_event *)n->event;
 	__builtin_memset(ev, 0, sizeof(*ev));
 	fill_event(ev, sb, serial, EG_OP_SERVER_NAME, v->reason, EPERM,
 		   v->audit ? EG_VERDICT_AUDIT : EG_VERDICT_DENIED, false);
@@ -452,6 +460,8 @@ static __noinline int emit_server_name(struct eg_scratch *n, struct eg_sandbox *
 	ev->path_len = len;
 	if (bpf_ringbuf_output(&events, ev, sizeof(*ev) + len, 0))
 		event_lost(sb);
+	if (is_traced(&sandbox) && bpf_ringbuf_output(&touched, ev, sizeof(*ev) + len, 0))
+		trace_lost(&sandbox);
 	return 0;
 }
 

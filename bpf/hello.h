@@ -71,6 +71,7 @@ struct eg_hello {
 	__u32 want; /* classes that open this destination; one of them must be the name's */
 	__u32 mode; /* EG_CL_* of them */
 	/* result */
+	__u32 said; /* classes of `want` that all names said on the flow are allowed in */
 	__u64 length; /* Content-Length */
 	__u32 target_port; /* 0: none given */
 	__u32 host_port; /* the same, of the Host field */
@@ -87,7 +88,7 @@ struct eg_hello {
 	__u8 tail; /* of Host: the port, or the space behind it */
 	__u8 digits;
 	__u8 flow; /* enum hello_kind of what was judged last; 0: nothing yet */
-	__u8 pad[6];
+	__u8 pad[2];
 	/* a look for the packet in the queues of its socket, kernel addresses */
 	__u64 node;
 	__u64 queued;

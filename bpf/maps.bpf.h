@@ -69,6 +69,58 @@ struct {
 	__type(value, struct eg_cgroup);
 } cgroups SEC(".maps") __weak;
 
+/* key: kernfs id of a cgroup that the programs for sockets are attached to */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, EG_MAX_COVERED);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u64);
+	__type(value, __u32);
+} covered SEC(".maps") __weak;
+
+/* programs that set up what runs in a cgroup, from inside it: runc, crun, systemd */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, EG_MAX_RUNTIMES);
+	__type(key, struct eg_object);
+	__type(value, __u32);
+} runtimes SEC(".maps") __weak;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 2 * EG_MAX_PATTERNS);
+	__type(key, __u32);
+	__type(value, struct eg_pattern);
+} patterns SEC(".maps") __weak;
+
+/* there before they are needed: the tracepoint that fills it may not allocate */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, EG_MAX_PENDING);
+	__type(key, __u64);
+	__type(value, __u32);
+} pending SEC(".maps") __weak;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, struct eg_holding);
+} holding SEC(".maps") __weak;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, EG_ARRIVAL_RING);
+} arrivals SEC(".maps") __weak;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct eg_attach);
+} attaching SEC(".maps") __weak;
+
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, EG_MAX_POLICIES);
@@ -124,6 +176,50 @@ struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, EG_QUERY_RING);
 } queries SEC(".maps") __weak;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, EG_TRACE_RING);
+} touched SEC(".maps") __weak;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, EG_MAX_SANDBOXES);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u64);
+	__type(value, struct eg_trace);
+} traces SEC(".maps") __weak;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, EG_TRACE_SEEN);
+	__type(key, struct eg_seen_key);
+	__type(value, __u64);
+} seen SEC(".maps") __weak;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, EG_MAX_TRAFFIC);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct eg_traffic_key);
+	__type(value, struct eg_traffic);
+} traffic SEC(".maps") __weak;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, EG_MAX_IPC);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u64);
+	__type(value, struct eg_ipc_object);
+} ipc_objects SEC(".maps") __weak;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, EG_MAX_KEYS);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u64);
+	__type(value, struct eg_key);
+} keys SEC(".maps") __weak;
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);

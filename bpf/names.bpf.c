@@ -20,7 +20,7 @@ static __noinline int check(struct who *w, __u16 op, __u8 want, const struct pat
 		object_at(&o, dentry);
 	judge_child(w->t, w->p, &f, dir->mnt, dir->dentry, dentry, &o);
 	if ((f.perm & want) == want)
-		return 0;
+		return w->p->flags & EG_P_TRACE ? trace_allowed(w, op, want, dir, dentry) : 0;
 	return refuse(w, op, want & ~f.perm, reason_of(&f, want), dir, dentry);
 }
 
@@ -170,6 +170,11 @@ static __noinline int check_move(struct who *w, struct move *m)
 			reason = EG_WHY_GAIN;
 			err = -EXDEV;
 		} else {
+			/* two records: the name that goes, and the one that comes */
+			if (w->p->flags & EG_P_TRACE) {
+				trace_allowed(w, m->op, EG_C, m->old_dir, m->old_dentry);
+				trace_allowed(w, m->op, EG_C, m->new_dir, m->new_dentry);
+			}
 			return 0;
 		}
 	}
@@ -252,4 +257,45 @@ int BPF_PROG(path_chown, const struct path *path, __u64 uid, __u64 gid, int ret)
 		return ret;
 	PATH_HOOK(&w);
 	return check_change(&w, EG_OP_CHOWN, path);
+}
+
+/*
+ * mq_open() and mq_unlink() pass no path hook. What is done by a path passes both, and
+ * is judged the same twice.
+ */
+static __noinline int check_queue(struct who *w, __u16 op, struct dentry *dentry)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct ipc_namespace *ns = task->nsproxy->ipc_ns;
+	__u64 mnt = (__u64)BPF_CORE_READ(ns, mq_mnt);
+	struct found f;
+
+	if (!(w->p->flags & EG_P_PATHS))
+		return 0;
+	judge_walk(w->t, w->p, &f, (void *)mnt, dentry);
+	if (f.perm & EG_C)
+		return 0;
+	return refuse_raw(w, op, EG_C, reason_of(&f, EG_C), -EACCES, mnt, (__u64)dentry, 0, 0);
+}
+
+SEC("lsm/inode_create")
+int BPF_PROG(mq_create, struct inode *dir, struct dentry *dentry, umode_t mode, int ret)
+{
+	struct who w;
+
+	if (ret || dir->i_sb->s_magic != MQUEUE_MAGIC)
+		return ret;
+	PATH_HOOK(&w);
+	return check_queue(&w, EG_OP_CREATE, dentry);
+}
+
+SEC("lsm/inode_unlink")
+int BPF_PROG(mq_unlink, struct inode *dir, struct dentry *dentry, int ret)
+{
+	struct who w;
+
+	if (ret || dir->i_sb->s_magic != MQUEUE_MAGIC)
+		return ret;
+	PATH_HOOK(&w);
+	return check_queue(&w, EG_OP_UNLINK, dentry);
 }

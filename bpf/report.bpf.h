@@ -7,6 +7,8 @@
 #include "path.bpf.h"
 
 #define EXE_MAX 1023u
+#define S_IFMT 00170000
+#define S_IFDIR 0040000
 
 /* the current task, its sandbox and the version in force there */
 struct who {
@@ -38,20 +40,112 @@ static __always_inline __u32 put_path(struct eg_report *r, struct eg_walk *w, __
 	return len;
 }
 
-/* Where a refusal is written down; kept off the stack, of which walks need much. */
+/* Where an access is written down; kept off the stack, of which walks need much. */
+static __always_inline struct eg_report *get_report(void)
+{
+	return bpf_task_storage_get(&reports, bpf_get_current_task_btf(), 0,
+				    BPF_LOCAL_STORAGE_GET_F_CREATE);
+}
+
+/* For a refusal. NULL: nobody is to be told. */
 static __always_inline struct eg_report *my_report(struct who *k)
 {
+	bool send = event_begin(k->sb), traced = k->p->flags & EG_P_TRACE;
 	struct eg_report *r;
 
-	if (!event_begin(k->sb))
+	if (!send && !traced)
 		return NULL;
-	r = bpf_task_storage_get(&reports, bpf_get_current_task_btf(), 0,
-				 BPF_LOCAL_STORAGE_GET_F_CREATE);
-	if (!r) {
+	r = get_report();
+	if (r) {
+		r->v.send = send;
+		r->v.trace = traced;
+		r->v.verdict = k->p->flags & EG_P_AUDIT ? EG_VERDICT_AUDIT : EG_VERDICT_DENIED;
+		return r;
+	}
+	if (send) {
 		__sync_fetch_and_add(&k->sb->ev_seq, 1);
 		event_lost(k->sb);
 	}
-	return r;
+	if (traced)
+		trace_lost(&k->sb->id);
+	return NULL;
+}
+
+static __always_inline bool is_dir(struct dentry *dentry)
+{
+	struct inode *inode = BPF_CORE_READ(dentry, d_inode); /* see object_at() */
+
+	return inode && (BPF_CORE_READ(inode, i_mode) & S_IFMT) == S_IFDIR;
+}
+
+static long hash_word(__u32 i, struct eg_report **ctx)
+{
+	struct eg_report *r = *ctx;
+	__u64 word;
+
+	if (i >= EG_EVENT_DATA_MAX / 8)
+		return 1;
+	word = *(__u64 *)&r->bytes[sizeof(struct eg_event) + 8 * i];
+	if (r->len < 8 * (i + 1)) /* what an earlier record left behind is not part of it */
+		word &= (1ull << (8 * (r->len - 8 * i))) - 1;
+	r->hash = trace_mix(r->hash, word);
+	return 0;
+}
+
+/* The record in `r` is for the trace. A global function: see eg_feed_name(). */
+__weak __noinline int eg_emit_trace(struct eg_report *r)
+{
+	struct eg_seen_key key;
+	struct eg_event *ev;
+	__u32 len;
+
+	if (!r)
+		return 0;
+	ev = (struct eg_event *)r->bytes;
+	len = r->len;
+	if (len > EG_EVENT_DATA_MAX)
+		return 0;
+	ev->seq = 0; /* an event's number is not the trace's */
+	ev->aux = r->v.dentry && is_dir((struct dentry *)r->v.dentry) ? EG_TRACE_DIR : 0;
+	r->hash = (__u64)ev->op << 32 | (__u32)ev->want << 24 | (__u32)ev->reason << 16 |
+		  (__u32)ev->verdict << 8 | (ev->aux & 1);
+	r->hash = trace_mix(r->hash, (__u64)ev->path_len << 32 | ev->path2_len);
+	bpf_loop((len + 7) / 8, hash_word, &r, 0);
+	key.sandbox = ev->sandbox;
+	key.hash = r->hash;
+	if (trace_is_new(&key) && bpf_ringbuf_output(&touched, r->bytes, sizeof(*ev) + len, 0))
+		trace_lost(&key.sandbox);
+	return 0;
+}
+
+static __always_inline void emit_trace(struct eg_report *r, __u32 len)
+{
+	r->len = len;
+	eg_emit_trace(r);
+}
+
+/*
+ * What begins a record of `r->v`; the paths follow. Its frame is beside that of the
+ * walk, not above it.
+ */
+static __noinline int begin_record(struct who *k, struct eg_report *r)
+{
+	struct eg_event *ev;
+
+	if (!k->sb || !k->p)
+		return 0;
+	ev = (struct eg_event *)r->bytes;
+	__builtin_memset(ev, 0, sizeof(*ev));
+	if (r->v.send) {
+		fill_event(ev, k->sb, k->p->serial, r->v.op, r->v.reason, r->v.err, r->v.verdict,
+			   true);
+	} else {
+		fill_trace(ev, k->sb->id, k->p->serial, r->v.op, r->v.reason, r->v.err,
+			   r->v.verdict);
+		fill_trace_task(ev);
+	}
+	ev->want = r->v.want;
+	return 0;
 }
 
 static __noinline int report_paths(struct who *k, struct eg_report *r)
@@ -68,16 +162,17 @@ static __noinline int report_paths(struct who *k, struct eg_report *r)
 		return 0;
 	w = bpf_task_storage_get(&walks, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (!w) {
-		__sync_fetch_and_add(&sb->ev_seq, 1);
-		event_lost(sb);
+		if (r->v.trace)
+			trace_lost(&sb->id);
+		if (r->v.send) {
+			__sync_fetch_and_add(&sb->ev_seq, 1);
+			event_lost(sb);
+		}
 		return 0;
 	}
 	w->sandbox = sb->id;
 	ev = (struct eg_event *)r->bytes;
-	__builtin_memset(ev, 0, sizeof(*ev));
-	fill_event(ev, sb, p->serial, r->v.op, r->v.reason, r->v.err,
-		   p->flags & EG_P_AUDIT ? EG_VERDICT_AUDIT : EG_VERDICT_DENIED, true);
-	ev->want = r->v.want;
+	begin_record(k, r);
 	off = 0;
 	if (r->v.dentry) {
 		walk_path(w, p, 0, (void *)r->v.mnt, (void *)r->v.dentry);
@@ -105,8 +200,10 @@ static __noinline int report_paths(struct who *k, struct eg_report *r)
 	}
 	if (off > EG_EVENT_DATA_MAX)
 		return 0;
-	if (bpf_ringbuf_output(&events, r->bytes, sizeof(*ev) + off, 0))
+	if (r->v.send && bpf_ringbuf_output(&events, r->bytes, sizeof(*ev) + off, 0))
 		event_lost(sb);
+	if (r->v.trace)
+		emit_trace(r, off);
 	return 0;
 }
 

@@ -51,19 +51,6 @@ static __always_inline void *address_of(const void *ptr)
 	return address;
 }
 
-/* The kernfs id of the cgroup that is `level` below the root, above or at cgrp. 0: none. */
-static __always_inline __u64 cgroup_ancestor_raw(struct cgroup *cgrp, __u32 level)
-{
-	struct cgroup *ancestor = NULL;
-	__u32 depth = BPF_CORE_READ(cgrp, level);
-
-	if (level > depth || level > 255)
-		return 0;
-	if (bpf_probe_read_kernel(&ancestor, sizeof(ancestor), &cgrp->ancestors[level]))
-		return 0;
-	return BPF_CORE_READ(ancestor, kn, id);
-}
-
 /* the task that calls, when its egress is judged */
 struct caller {
 	struct eg_id id;

@@ -25,10 +25,13 @@
 
 #define SOL_SOCKET 1
 #define SOL_IPV6 41
+#define SO_BINDTODEVICE 25
 #define SO_ATTACH_REUSEPORT_CBPF 51
 #define SO_ATTACH_REUSEPORT_EBPF 52
+#define SO_BINDTOIFINDEX 62
 #define IP_OPTIONS 4
 #define IP_ADD_MEMBERSHIP 35
+#define IP_UNICAST_IF 50
 #define IP_ADD_SOURCE_MEMBERSHIP 39
 #define MCAST_JOIN_GROUP 42
 #define MCAST_JOIN_SOURCE_GROUP 46
@@ -42,6 +45,7 @@
 #define IPV6_RTHDRDSTOPTS 55
 #define IPV6_RTHDR 57
 #define IPV6_DSTOPTS 59
+#define IPV6_UNICAST_IF 76
 #define TCP_ULP 31
 
 #define NETLINK_ROUTE 0
@@ -246,9 +250,9 @@ static __always_inline int judge_other(struct caller *c, struct sockaddr *addres
 	if (sa.sin6_family == AF_INET) {
 		set_v4(&f.addr, ((struct sockaddr_in *)&sa)->sin_addr.s_addr);
 	} else {
-		if (len < (int)__builtin_offsetof(struct sockaddr_in6, sin6_scope_id) ||
-		    bpf_probe_read_kernel(&sa, __builtin_offsetof(struct sockaddr_in6, sin6_scope_id),
-					  address))
+		const int need = __builtin_offsetof(struct sockaddr_in6, sin6_scope_id);
+
+		if (len < need || bpf_probe_read_kernel(&sa, need, address))
 			return -EPERM;
 		__builtin_memcpy(&f.addr, &sa.sin6_addr, 16);
 	}
@@ -318,8 +322,12 @@ int BPF_PROG(socket_listen, struct socket *sock, int backlog, int ret)
 	if (own <= 0 || !sk)
 		return own;
 	port = sk->__sk_common.skc_num;
-	if (listen_mode(c.p, port) != EG_LISTEN_NONE)
+	if (listen_mode(c.p, port) != EG_LISTEN_NONE) {
+		if (c.p->flags & EG_P_TRACE)
+			trace_addr(&c.sb->id, c.p->serial, EG_OP_LISTEN, 0, sk->sk_protocol, NULL,
+				   0, port, 0, EG_VERDICT_ALLOWED, true);
 		return 0;
+	}
 	return refuse_aux(&c, EG_OP_LISTEN, EG_WHY_RULE, sk->sk_protocol, port);
 }
 
@@ -343,10 +351,20 @@ int BPF_PROG(socket_accept, struct socket *sock, struct socket *newsock, int ret
  * Refused: source routes and headers that say where else to go (packets with them
  * are refused as well), joining groups (the kernel reports the address joined
  * to the network by itself), choosing among listeners by program (see
- * peer_is_chosen()), other protocols under a TCP socket.
+ * peer_is_chosen()), other protocols under a TCP socket. And choosing the device: an
+ * allowed address is then whoever takes it on a link that the routes would not use.
  */
-static __always_inline bool match_option(int level, int option)
+static __always_inline bool match_device(int level, int option)
 {
+	return (level == SOL_SOCKET && (option == SO_BINDTODEVICE || option == SO_BINDTOIFINDEX)) ||
+	       (level == IPPROTO_IP && option == IP_UNICAST_IF) ||
+	       (level == SOL_IPV6 && option == IPV6_UNICAST_IF);
+}
+
+static __always_inline bool match_option(const struct caller *c, int level, int option)
+{
+	if (match_device(level, option))
+		return c->p->privileges & EG_PRIV_NET_ADMIN;
 	switch (level) {
 	case IPPROTO_IP:
 		return option != IP_OPTIONS && option != IP_ADD_MEMBERSHIP &&
@@ -379,7 +397,7 @@ int BPF_PROG(socket_setsockopt, struct socket *sock, int level, int optname, int
 	if (ret)
 		return ret;
 	who = read_caller(&c);
-	if (who <= 0 || match_option(level, optname))
+	if (who <= 0 || match_option(&c, level, optname))
 		return who < 0 ? who : 0;
 	family = sk ? sk->__sk_common.skc_family : 0;
 	if (!sk || (family != AF_INET && family != AF_INET6))

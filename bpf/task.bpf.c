@@ -7,14 +7,35 @@
  * workers; `current` is the one that asked for it. execve keeps the task, so it
  * keeps the mark. Nothing takes a mark off but the task's end.
  */
-#include "task.bpf.h"
+#include "guard.bpf.h"
+
+#define CLONE_INTO_CGROUP 0x200000000ull /* include/uapi/linux/sched.h */
+
+/*
+ * clone3() starts a child in any cgroup whose directory is open, even by O_PATH, and no
+ * file of cgroupfs is opened for it: root would be rid of the sandbox's limits. A runtime
+ * that sets a container up is not the sandbox's program yet.
+ */
+static __always_inline int check_cgroup(struct eg_sandbox *sb, const struct eg_id *id,
+					unsigned long clone_flags)
+{
+	struct guarded g = { .id = *id, .sb = sb };
+
+	if (!(clone_flags & CLONE_INTO_CGROUP) || (id->flags & EG_T_ENTERING))
+		return 0;
+	g.p = policy_of(sb);
+	if (!g.p)
+		return -EPERM;
+	return refuse(&g, EG_OP_TASK, EG_WHY_GUARD, 0);
+}
 
 SEC("lsm/task_alloc")
 int BPF_PROG(task_alloc, struct task_struct *task, unsigned long clone_flags, int ret)
 {
+	struct eg_sandbox *sb;
 	struct eg_task *child;
 	struct eg_id id;
-	int who;
+	int who, err;
 
 	if (ret)
 		return ret;
@@ -27,8 +48,12 @@ int BPF_PROG(task_alloc, struct task_struct *task, unsigned long clone_flags, in
 	 * A dead sandbox makes no more tasks: whoever sweeps up its last ones comes to
 	 * an end, however fast they were at it.
 	 */
-	if (!sandbox_get(id.sandbox, id.slot))
+	sb = sandbox_get(id.sandbox, id.slot);
+	if (!sb)
 		return -EAGAIN;
+	err = check_cgroup(sb, &id, clone_flags);
+	if (err)
+		return err;
 	child = bpf_task_storage_get(&tasks, task, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (!child) {
 		/* better no child than a free one */

@@ -147,22 +147,104 @@ static __always_inline struct eg_sandbox *sandbox_get(__u64 id, __u32 slot)
 	return sb;
 }
 
+/* Was this sandbox taken off its workload: what sockets still carry of it means nothing. */
+static __always_inline bool sandbox_detached(__u64 id, __u32 slot)
+{
+	struct eg_sandbox *sb = bpf_map_lookup_elem(&sandboxes, &slot);
+
+	return sb && sb->id == id && sb->state == EG_S_DETACHED;
+}
+
 static __always_inline struct eg_sandbox *sandbox_of(const struct eg_task *t)
 {
 	return sandbox_get(t->sandbox, t->slot);
 }
 
+/*
+ * The version in force now that grants may have lapsed: index in `policies`, and in
+ * the high half how many lapsed that user space has not seen to. A global function,
+ * so that the verifier follows the chain once.
+ */
+__weak __noinline __u32 eg_version_now(struct eg_sandbox *sb)
+{
+	__u64 now = bpf_ktime_get_boot_ns();
+	__u32 index, steps = 0;
+	struct eg_policy *p;
+
+	if (!sb)
+		return EG_MAX_POLICIES; /* none */
+	index = sb->policy;
+	for (__u32 i = 0; i <= EG_MAX_GRANTS; i++) {
+		__u32 key = index;
+
+		p = bpf_map_lookup_elem(&policies, &key);
+		if (!p || !p->lapses || now < p->lapses)
+			break;
+		index = p->next;
+		steps++;
+	}
+	return steps << 16 | (index & 0xffff);
+}
+
+/* A number that no generation ever is, however many grants lapse: see GENERATION_STEP. */
+#define NO_GENERATION (EG_MAX_GRANTS + 1)
+
+/*
+ * What a socket's last judgement is good for: it changes with whatever takes a
+ * destination away, be it by user space or by the clock. What lapsed in one chain of
+ * versions must not be added to the number of another: that sum comes again when as
+ * many grants of that chain have lapsed.
+ */
+static __always_inline __u32 generation_of(struct eg_sandbox *sb)
+{
+	__u64 lapses = *(volatile __u64 *)&sb->lapses;
+	__u32 generation, steps;
+
+	barrier();
+	generation = *(volatile __u32 *)&sb->generation;
+	if (!lapses || bpf_ktime_get_boot_ns() < lapses)
+		return generation;
+	steps = eg_version_now(sb) >> 16;
+	barrier();
+	if (*(volatile __u32 *)&sb->generation != generation)
+		return generation + NO_GENERATION;
+	return generation + steps;
+}
+
 /* The version in force in a sandbox. NULL is an internal failure: refuse. */
 static __always_inline struct eg_policy *policy_of(struct eg_sandbox *sb)
 {
-	__u32 index = sb->policy;
-	struct eg_policy *p = bpf_map_lookup_elem(&policies, &index);
+	/*
+	 * Before the index: user space takes the time away last, so that a version with
+	 * a grant that is over is never met without it.
+	 */
+	__u64 lapses = *(volatile __u64 *)&sb->lapses;
+	struct eg_policy *p;
+	__u32 index;
 
+	barrier();
+	index = *(volatile __u32 *)&sb->policy;
+	if (lapses)
+		index = eg_version_now(sb) & 0xffff;
+	p = bpf_map_lookup_elem(&policies, &index);
 	if (p && p->serial)
 		return p;
 	__sync_fetch_and_add(&sb->failed, 1);
 	count_stat(EG_ST_FAIL_MAP);
 	return NULL;
+}
+
+/* The kernfs id of the cgroup that is `level` below the root, above or at cgrp. 0: none. */
+static __always_inline __u64 cgroup_ancestor_raw(struct cgroup *cgrp, __u32 level)
+{
+	struct cgroup *ancestor = NULL;
+	__u32 depth = BPF_CORE_READ(cgrp, level);
+
+	if (level > depth || level > 255)
+		return 0;
+	if (bpf_probe_read_kernel(&ancestor, sizeof(ancestor), &cgrp->ancestors[level]))
+		return 0;
+	return BPF_CORE_READ(ancestor, kn, id);
 }
 
 #define PF_IO_WORKER 0x00000010 /* include/linux/sched.h */

@@ -90,35 +90,49 @@ static __always_inline void judge_unix(struct who *k, struct sock *other, struct
 		judge_abstract(k, addr, len - skip, n);
 }
 
+/* For a traced sandbox that may reach it. */
+static __always_inline struct eg_report *allowed_report(struct who *k)
+{
+	struct eg_report *r = get_report();
+
+	if (!r) {
+		trace_lost(&k->sb->id);
+		return NULL;
+	}
+	r->v.send = 0;
+	r->v.trace = 1;
+	r->v.verdict = EG_VERDICT_ALLOWED;
+	return r;
+}
+
 static __always_inline void emit_unix(struct who *k, const struct unix_name *n)
 {
-	struct eg_report *r = my_report(k);
+	struct eg_report *r = n->pass ? allowed_report(k) : my_report(k);
 	struct eg_event *ev;
 	__u32 len = n->len;
 
 	if (!r)
 		return;
+	r->v.mnt = (__u64)n->mnt;
+	r->v.dentry = (__u64)n->dentry;
+	r->v.mnt2 = r->v.dentry2 = 0;
+	r->v.err = n->pass ? 0 : -EPERM;
+	r->v.op = EG_OP_UNIX;
+	r->v.want = EG_W;
+	r->v.reason = n->pass ? 0 : n->reason;
 	if (n->dentry) {
-		__builtin_memset(&r->v, 0, sizeof(r->v));
-		r->v.mnt = (__u64)n->mnt;
-		r->v.dentry = (__u64)n->dentry;
-		r->v.err = -EPERM;
-		r->v.op = EG_OP_UNIX;
-		r->v.want = EG_W;
-		r->v.reason = n->reason;
 		report_paths(k, r);
 		return;
 	}
 	ev = (struct eg_event *)r->bytes;
-	__builtin_memset(ev, 0, sizeof(*ev));
-	fill_event(ev, k->sb, k->p->serial, EG_OP_UNIX, n->reason, EPERM,
-		   k->p->flags & EG_P_AUDIT ? EG_VERDICT_AUDIT : EG_VERDICT_DENIED, true);
-	ev->want = EG_W;
+	begin_record(k, r);
 	keep_bound(len);
 	ev->path_len = len;
 	if (bpf_probe_read_kernel(r->bytes + sizeof(*ev), len, k->t->name) ||
-	    bpf_ringbuf_output(&events, r->bytes, sizeof(*ev) + len, 0))
+	    (r->v.send && bpf_ringbuf_output(&events, r->bytes, sizeof(*ev) + len, 0)))
 		event_lost(k->sb);
+	if (r->v.trace)
+		emit_trace(r, len);
 }
 
 /* May the running task reach this socket; raw. */
@@ -141,10 +155,10 @@ static __always_inline int judge_peer(struct sock *other)
 	if (sock_id_raw(other, &peer) == 1 && peer.sandbox == k.t->sandbox)
 		return 0;
 	judge_unix(&k, other, &n);
-	if (n.pass)
+	if (n.pass && !(k.p->flags & EG_P_TRACE))
 		return 0;
 	emit_unix(&k, &n);
-	return k.p->flags & EG_P_AUDIT ? 0 : -EPERM;
+	return n.pass || (k.p->flags & EG_P_AUDIT) ? 0 : -EPERM;
 }
 
 /*

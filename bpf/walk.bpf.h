@@ -20,6 +20,8 @@
 #define BTRFS_SUPER_MAGIC 0x9123683e
 #define F2FS_SUPER_MAGIC 0xf2f52010
 #define TMPFS_MAGIC 0x01021994
+#define MQUEUE_MAGIC 0x19800202 /* ipc/mqueue.c */
+#define MQUEUE_TOP "/dev/mqueue" /* mq_overview(7) */
 #define NAME_INLINE 24 /* bytes, below DNAME_INLINE_LEN (32 or more), include/linux/dcache.h */
 #define NAME_USUAL 48 /* bytes; longer names take the slower loop */
 /*
@@ -213,7 +215,8 @@ static __always_inline bool walk_proc_name(struct eg_walk *w, struct dentry *d, 
 
 	if (c < '0' || c > '9' || !inode)
 		return false;
-	pi = (struct proc_inode *)((__u64)inode - bpf_core_field_offset(struct proc_inode, vfs_inode));
+	pi = (struct proc_inode *)((__u64)inode -
+				   bpf_core_field_offset(struct proc_inode, vfs_inode));
 	pid = BPF_CORE_READ(pi, pid);
 	if (!pid)
 		return false;
@@ -392,6 +395,25 @@ static long walk_feed(__u32 i, struct walk_ctx *c)
 }
 
 /*
+ * mq_open() opens on a mount of the kernel's own, which is in no namespace. Rules
+ * speak of queues as everybody does, wherever the filesystem is mounted and whether it is.
+ */
+static __always_inline void walk_mqueue(struct eg_walk *w)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	__u32 pos = w->pos;
+
+	if (pos < sizeof(MQUEUE_TOP)) {
+		w->fail = EG_WHY_TOO_LONG;
+		return;
+	}
+	pos = (pos - (sizeof(MQUEUE_TOP) - 1)) & (EG_PATH_MAX - 1);
+	__builtin_memcpy(&w->buf[pos], MQUEUE_TOP, sizeof(MQUEUE_TOP) - 1);
+	w->pos = pos;
+	w->ns = (__u64)task->nsproxy->mnt_ns;
+}
+
+/*
  * Assembles the path of (mnt, dentry), raw pointers, in w->buf, and leaves the
  * automaton's states in w->state, w->alt. w->fail says why it could not.
  * start: state to begin with (0 feeds nothing). A global function: see
@@ -443,6 +465,10 @@ __weak __noinline int eg_walk_path(struct eg_walk *w, struct eg_policy *p, __u32
 		w->fail = EG_WHY_TOO_LONG;
 		return 0;
 	}
+	if (!w->ns && BPF_CORE_READ(d, d_sb, s_magic) == MQUEUE_MAGIC)
+		walk_mqueue(w);
+	if (w->fail)
+		return 0;
 	/* a tree that hangs nowhere: lazily unmounted, open_tree(OPEN_TREE_CLONE), fsmount */
 	ns = (struct mnt_namespace *)w->ns;
 	if (!ns || (__u64)ns >= (__u64)-4095 || !BPF_CORE_READ(ns, seq)) {

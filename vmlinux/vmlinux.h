@@ -13,6 +13,9 @@ struct anon_vma;
 struct bpf_cgroup_dev_ctx;
 struct bpf_dynptr;
 struct bpf_flow_keys;
+struct bpf_iter__task;
+struct bpf_iter__task_file;
+struct bpf_iter_meta;
 struct bpf_local_storage;
 struct bpf_local_storage_data;
 struct bpf_local_storage_elem;
@@ -28,6 +31,8 @@ struct bpf_sysctl;
 struct bpf_tcp_sock;
 struct bpf_timer;
 struct cgroup;
+struct cgroup_root;
+struct completion;
 struct cred;
 struct css_set;
 struct ctl_table_header;
@@ -65,13 +70,18 @@ struct io_uring_task;
 struct ip_mc_socklist;
 struct ip_options;
 struct ip_options_rcu;
+struct ipc_ids;
+struct ipc_namespace;
 struct iphdr;
 struct ipv6_fl_socklist;
 struct ipv6_opt_hdr;
 struct ipv6_pinfo;
 struct ipv6hdr;
+struct kern_ipc_perm;
 struct kernel_siginfo;
 struct kernfs_node;
+struct key;
+struct key_type;
 struct linux_binprm;
 struct list_head;
 struct mm_struct;
@@ -95,6 +105,7 @@ struct refcount_struct;
 struct request_sock;
 struct request_sock_queue;
 struct sctp_association;
+struct seq_file;
 struct seqcount;
 struct seqcount_spinlock;
 struct sk_buff;
@@ -168,6 +179,8 @@ typedef __u32 u32;
 typedef u32 __kernel_dev_t;
 
 typedef __kernel_dev_t dev_t;
+
+typedef unsigned int gfp_t;
 
 typedef unsigned int __kernel_gid32_t;
 
@@ -1080,6 +1093,31 @@ typedef struct refcount_struct refcount_t;
 union bpf_attr {
 };
 
+struct bpf_iter__task {
+	union {
+		struct task_struct *task;
+	};
+};
+
+struct bpf_iter__task_file {
+	union {
+		struct bpf_iter_meta *meta;
+	};
+	union {
+		struct task_struct *task;
+	};
+	u32 fd;
+	union {
+		struct file *file;
+	};
+};
+
+struct bpf_iter_meta {
+	union {
+		struct seq_file *seq;
+	};
+};
+
 struct hlist_head {
 	struct hlist_node *first;
 };
@@ -1105,6 +1143,7 @@ struct bpf_local_storage_elem {
 struct cgroup {
 	int level;
 	struct kernfs_node *kn;
+	struct cgroup_root *root;
 	struct cgroup *ancestors[0];
 };
 
@@ -1174,11 +1213,50 @@ struct inode {
 	u32 i_generation;
 };
 
+struct ipc_ids {
+};
+
+struct ns_common {
+	struct dentry *stashed;
+	const struct proc_ns_operations *ops;
+	unsigned int inum;
+	refcount_t count;
+};
+
+struct ipc_namespace {
+	struct ipc_ids ids[3];
+	struct vfsmount *mq_mnt;
+	struct ns_common ns;
+};
+
+struct kern_ipc_perm {
+	int id;
+};
+
 struct kernel_siginfo {
 };
 
 struct kernfs_node {
+	const char *name;
 	u64 id;
+};
+
+typedef s32 int32_t;
+
+typedef int32_t key_serial_t;
+
+struct key {
+	key_serial_t serial;
+	union {
+		struct {
+			struct key_type *type;
+			char *description;
+		};
+	};
+};
+
+struct key_type {
+	const char *name;
 };
 
 struct linux_binprm {
@@ -1189,13 +1267,6 @@ struct mm_struct {
 	struct {
 		struct file *exe_file;
 	};
-};
-
-struct ns_common {
-	struct dentry *stashed;
-	const struct proc_ns_operations *ops;
-	unsigned int inum;
-	refcount_t count;
 };
 
 struct mnt_namespace {
@@ -1222,7 +1293,12 @@ struct mount {
 	struct mnt_namespace *mnt_ns;
 };
 
+struct net {
+	struct ns_common ns;
+};
+
 struct nsproxy {
+	struct ipc_namespace *ipc_ns;
 	struct mnt_namespace *mnt_ns;
 };
 
@@ -1390,9 +1466,13 @@ struct super_block {
 struct task_struct {
 	unsigned int flags;
 	struct mm_struct *mm;
+	int exit_state;
 	pid_t pid;
 	pid_t tgid;
+	struct task_struct *real_parent;
+	struct task_struct *group_leader;
 	struct hlist_node pid_links[4];
+	struct completion *vfork_done;
 	const struct cred *real_cred;
 	const struct cred *cred;
 	char comm[16];
@@ -1649,6 +1729,10 @@ struct vm_area_struct {
 	};
 	struct anon_vma *anon_vma;
 	struct file *vm_file;
+};
+
+struct cgroup_root {
+	int hierarchy_id;
 };
 
 #pragma clang attribute pop
