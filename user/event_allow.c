@@ -150,55 +150,80 @@ int event_allow_rule(const struct event *ev, struct text *t)
 	return t->failed ? -ENOMEM : 0;
 }
 
-static void add_allow_open(struct text *t, const struct event *ev)
+static void add_open_word(struct text *t, const struct event *ev, bool second)
 {
 	char letters[5];
 
-	if (ev->remedy_perm) {
-		text_add(t, " --allow 'open ");
-		add_path(t, ev, quote_shell);
-		text_addf(t, " %s'", event_want_text(ev->remedy_perm, letters));
-	}
-	if (ev->remedy_perm2) {
-		text_add(t, " --allow 'open ");
-		add_quoted(t, ev->path2, quote_shell);
-		text_addf(t, " %s'", event_want_text(ev->remedy_perm2, letters));
+	text_add(t, "open ");
+	if (second)
+		add_quoted(t, ev->path2, text_add_bytes);
+	else
+		add_path(t, ev, text_add_bytes);
+	text_addf(t, " %s", event_want_text(second ? ev->remedy_perm2 : ev->remedy_perm, letters));
+}
+
+size_t event_allow_words(const struct event *ev, struct text words[2])
+{
+	struct text *t = &words[0];
+
+	text_reset(&words[0]);
+	text_reset(&words[1]);
+	switch (ev->remedy) {
+	case EVENT_REMEDY_OPEN:
+		if (ev->remedy_perm)
+			add_open_word(t++, ev, false);
+		if (ev->remedy_perm2)
+			add_open_word(t++, ev, true);
+		return (size_t)(t - words);
+	case EVENT_REMEDY_CONNECT:
+	case EVENT_REMEDY_NAME_OPTION: /* the command has no options; the address does as well */
+		text_add(t, "connect ");
+		add_address(t, ev);
+		return 1;
+	case EVENT_REMEDY_NAME:
+		text_add(t, "connect ");
+		add_named(t, ev);
+		return 1;
+	case EVENT_REMEDY_UNIX:
+		text_add(t, "unix ");
+		add_quoted(t, ev->path, text_add_bytes);
+		return 1;
+	case EVENT_REMEDY_SOCKET:
+		text_addf(t, "socket %s", ev->remedy_name);
+		return 1;
+	case EVENT_REMEDY_PRIVILEGE:
+		text_addf(t, "privilege %s", ev->remedy_name);
+		return 1;
+	default: /* a listener has no word */
+		return 0;
 	}
 }
 
 int event_allow_command(const struct event *ev, struct text *t)
 {
+	if (!ev->live || ev->remedy == EVENT_REMEDY_NONE || ev->remedy == EVENT_REMEDY_LISTEN)
+		return event_allow_run(ev, t); /* nothing that a live sandbox can be given */
 	text_reset(t);
-	if (ev->remedy == EVENT_REMEDY_NONE || ev->remedy == EVENT_REMEDY_LISTEN)
-		return 0;
-	text_add(t, "egressctl run");
-	switch (ev->remedy) {
-	case EVENT_REMEDY_OPEN:
-		add_allow_open(t, ev);
-		break;
-	case EVENT_REMEDY_CONNECT:
-	case EVENT_REMEDY_NAME_OPTION: /* the command has no options; the address does as well */
-		text_add(t, " --allow 'connect ");
-		add_address(t, ev);
+	text_addf(t, "egressctl allow %" PRIu64 ".%" PRIu64, ev->sandbox, ev->seq);
+	return t->failed ? -ENOMEM : 0;
+}
+
+int event_allow_run(const struct event *ev, struct text *t)
+{
+	struct text words[2] = {};
+	size_t n = event_allow_words(ev, words);
+
+	text_reset(t);
+	if (n)
+		text_add(t, "egressctl run");
+	for (size_t i = 0; i < n; i++) {
+		text_add(t, " --allow '");
+		quote_shell(t, words[i].p, words[i].len);
 		text_add(t, "'");
-		break;
-	case EVENT_REMEDY_NAME:
-		text_add(t, " --allow 'connect ");
-		add_named(t, ev);
-		text_add(t, "'");
-		break;
-	case EVENT_REMEDY_UNIX:
-		text_add(t, " --allow 'unix ");
-		add_quoted(t, ev->path, quote_shell);
-		text_add(t, "'");
-		break;
-	case EVENT_REMEDY_SOCKET:
-		text_addf(t, " --allow 'socket %s'", ev->remedy_name);
-		break;
-	case EVENT_REMEDY_PRIVILEGE:
-		text_addf(t, " --allow 'privilege %s'", ev->remedy_name);
-		break;
+		t->failed |= words[i].failed;
 	}
-	text_add(t, " ...");
+	text_add(t, n ? " ..." : "");
+	text_free(&words[0]);
+	text_free(&words[1]);
 	return t->failed ? -ENOMEM : 0;
 }

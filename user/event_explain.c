@@ -13,6 +13,7 @@
 
 #include "../bpf/egressctl.h"
 #include "compile.h"
+#include "event_near.h"
 #include "events.h"
 #include "verdict.h"
 
@@ -97,6 +98,9 @@ static void explain_paths(struct event *ev, const struct compiled *c)
 		return;
 	if (!ev->by)
 		ev->by = rule_at(c, first ? rule : rule2);
+	/* ours are in every policy, and a second rule for the same path only takes away */
+	if (ev->by && ev->by->kind == RULE_BUILTIN)
+		return;
 	/* a rule for "/" covers everything: to list it is not worth that */
 	if (ev->path.len == 1 && first)
 		return;
@@ -300,6 +304,10 @@ static const char *privilege(const struct event *ev)
 		return "ptrace";
 	case EG_OP_BPF:
 		return "bpf";
+	case EG_OP_IPC:
+		return "ipc";
+	case EG_OP_KEY:
+		return "keys";
 	case EG_OP_CAPABLE:
 		if (ev->aux == CAP_NET_ADMIN)
 			return "net_admin";
@@ -316,19 +324,46 @@ static void explain_rest(struct event *ev)
 					      ev->aux & 0xffff);
 		if (ev->remedy_name)
 			ev->remedy = EVENT_REMEDY_SOCKET;
-	} else if (ev->reason == EG_WHY_GUARD || ev->reason == EG_WHY_RULE) {
+	} else if (ev->reason == EG_WHY_GUARD || ev->reason == EG_WHY_RULE ||
+		   (ev->reason == EG_WHY_FOREIGN &&
+		    (ev->op == EG_OP_IPC || ev->op == EG_OP_KEY))) {
 		ev->remedy_name = privilege(ev);
 		if (ev->remedy_name)
 			ev->remedy = EVENT_REMEDY_PRIVILEGE;
 	}
 }
 
-void event_explain(struct event *ev, const struct compiled *c)
+/* Only where a rule would help: a deny is not overcome by what stands beside it. */
+static const struct rule_ref *find_near(const struct event *ev, const struct compiled *c)
 {
-	if (!c)
-		return;
-	ev->explained = true;
-	ev->by = rule_at(c, ev->rule);
+	const struct rule_ref *near = NULL;
+	char buf[EG_PATH_MAX];
+	struct event_bytes path;
+
+	if (ev->remedy == EVENT_REMEDY_NONE || ev->reason == EG_WHY_GUARD)
+		return NULL;
+	switch (event_object(ev)) {
+	case EVENT_OBJECT_PATH:
+		path = judged_name(ev->remedy_perm ? ev->path : ev->path2, buf);
+		return event_near_path(c, path.p, path.len, ev->want);
+	case EVENT_OBJECT_NAME:
+		return event_near_name(c, ev->path.p, ev->path.len);
+	case EVENT_OBJECT_UNIX:
+		return event_near_unix(c, ev->path.p, ev->path.len);
+	case EVENT_OBJECT_ADDRESS:
+		if (ev->remedy == EVENT_REMEDY_LISTEN)
+			return NULL;
+		path = ev->op == EG_OP_SERVER_NAME ? ev->path : ev->name;
+		if (path.len)
+			near = event_near_name(c, path.p, path.len);
+		return near ? near : event_near_address(c, ev->addr, ev->port);
+	default:
+		return NULL;
+	}
+}
+
+static void explain_object(struct event *ev, const struct compiled *c)
+{
 	switch (event_object(ev)) {
 	case EVENT_OBJECT_PATH:
 		if (ev->op >= EG_OP_MOUNT)
@@ -351,4 +386,18 @@ void event_explain(struct event *ev, const struct compiled *c)
 	default:
 		explain_rest(ev);
 	}
+}
+
+void event_explain(struct event *ev, const struct compiled *c)
+{
+	if (!c)
+		return;
+	ev->explained = true;
+	ev->policy = c->run.policy;
+	ev->policy_file = c->run.file;
+	ev->by = rule_at(c, ev->rule);
+	explain_object(ev, c);
+	ev->near = find_near(ev, c);
+	if (ev->near == ev->by)
+		ev->near = NULL;
 }

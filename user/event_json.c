@@ -132,6 +132,8 @@ static void add_object(struct text *t, const struct event *ev)
 	case EVENT_OBJECT_NAME:
 		add_chosen(t, "name", ev->path);
 		add_name(t, ",\"qtype\":", EVENT_NAMES_QTYPE, (uint32_t)ev->aux);
+		if (ev->distinct > 1)
+			add_number(t, ",\"distinct\":", ev->distinct);
 		if (ev->reason == EG_WHY_PRIVATE)
 			add_string(t, ",\"address\":", event_addr_text(ev->addr, addr));
 		return;
@@ -172,16 +174,47 @@ static void add_rule(struct text *t, const struct event *ev)
 	add_string(t, ",\"rule_file\":", ev->by->file);
 }
 
+/* The allowing rule that comes closest; only when there is one. */
+static void add_near(struct text *t, const struct event *ev)
+{
+	struct text name = { 0 };
+
+	if (!ev->near)
+		return;
+	event_add_rule_name(&name, ev->near);
+	if (name.failed)
+		t->failed = true;
+	else
+		add_string(t, ",\"near\":", name.p);
+	text_free(&name);
+	add_string(t, ",\"near_text\":", ev->near->text);
+	add_string(t, ",\"near_file\":", ev->near->file);
+}
+
+static void add_parents(struct text *t, const struct event *ev)
+{
+	text_add(t, ",\"parents\":[");
+	for (uint8_t i = 0; i < ev->nparents; i++) {
+		add_number(t, i ? ",{\"pid\":" : "{\"pid\":", ev->parents[i].pid);
+		add_chosen(t, "comm", ev->parents[i].comm);
+		text_add(t, "}");
+	}
+	text_add(t, "]");
+}
+
 static void add_remedy(struct text *t, const struct event *ev)
 {
 	static int (*const say[])(const struct event *ev, struct text *t) = {
 		event_allow_rule,
 		event_allow_command,
+		event_allow_run,
 	};
-	static const char *const keys[] = { ",\"allow_rule\":", ",\"allow_command\":" };
+	static const char *const keys[] = {
+		",\"allow_rule\":", ",\"allow_command\":", ",\"allow_run\":",
+	};
 
 	if (ev->remedy == EVENT_REMEDY_NONE) {
-		text_add(t, ",\"allow_rule\":null,\"allow_command\":null");
+		text_add(t, ",\"allow_rule\":null,\"allow_command\":null,\"allow_run\":null");
 		return;
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(say); i++) {
@@ -211,6 +244,10 @@ static void add_violation(struct text *t, const struct event *ev)
 	char want[5];
 
 	add_number(t, ",\"version\":", ev->serial);
+	if (ev->policy) {
+		add_string(t, ",\"policy\":", ev->policy);
+		add_string(t, ",\"policy_file\":", ev->policy_file);
+	}
 	add_number(t, ",\"pid\":", ev->pid);
 	add_number(t, ",\"tid\":", ev->tid);
 	add_number(t, ",\"uid\":", ev->uid);
@@ -219,6 +256,7 @@ static void add_violation(struct text *t, const struct event *ev)
 		add_chosen(t, "exe", ev->exe);
 	else
 		text_add(t, ",\"exe\":null");
+	add_parents(t, ev);
 	add_string(t, ",\"op\":", event_op_name(ev->op));
 	add_object(t, ev);
 	if (ev->want)
@@ -230,6 +268,7 @@ static void add_violation(struct text *t, const struct event *ev)
 		add_name(t, ",\"errno\":", EVENT_NAMES_ERRNO, (uint32_t)ev->error);
 	add_string(t, ",\"reason\":", event_reason_name(ev->reason));
 	add_rule(t, ev);
+	add_near(t, ev);
 	add_counts(t, ev);
 	add_remedy(t, ev);
 }

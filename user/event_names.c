@@ -75,6 +75,7 @@ static const char *const reason_names[EG_WHY_MAX] = {
 	[EG_WHY_PRIVATE] = "private",
 	[EG_WHY_NO_NAME] = "no-name",
 	[EG_WHY_NOT_TLS] = "not-tls",
+	[EG_WHY_QUOTA] = "quota",
 	[EG_WHY_FAILURE] = "failure",
 };
 
@@ -96,7 +97,14 @@ static const char *const reason_words[EG_WHY_MAX] = {
 	[EG_WHY_PRIVATE] = "the name may not have this address, which is not a public one",
 	[EG_WHY_NO_NAME] = "no server name, or not all of it in one piece",
 	[EG_WHY_NOT_TLS] = "neither TLS nor HTTP, so that no server name can be checked",
+	[EG_WHY_QUOTA] = "the sandbox has as many as one may have",
 	[EG_WHY_FAILURE] = "internal failure",
+};
+
+static const char *const verdict_names[] = {
+	[EG_VERDICT_DENIED] = "denied",
+	[EG_VERDICT_AUDIT] = "audit",
+	[EG_VERDICT_ALLOWED] = "allowed",
 };
 
 static const char *name_of(const char *const *names, size_t n, size_t i)
@@ -130,6 +138,16 @@ static int index_of(const char *const *names, size_t n, const char *name)
 int event_op_from_name(const char *name)
 {
 	return index_of(op_names, ARRAY_SIZE(op_names), name);
+}
+
+const char *event_verdict_name(uint8_t verdict)
+{
+	return name_of(verdict_names, ARRAY_SIZE(verdict_names), verdict);
+}
+
+int event_verdict_from_name(const char *name)
+{
+	return index_of(verdict_names, ARRAY_SIZE(verdict_names), name);
 }
 
 int event_reason_from_name(const char *name)

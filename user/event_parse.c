@@ -113,6 +113,7 @@ static void get_question(struct reader *r, struct event *ev)
 {
 	ev->path = get_chosen(r, "name", "name_hex");
 	ev->aux = get_name(r, "qtype", EVENT_NAMES_QTYPE);
+	ev->distinct = (uint16_t)MIN(get_number(r, "distinct"), (uint64_t)UINT16_MAX);
 }
 
 static void get_object(struct reader *r, struct event *ev)
@@ -192,27 +193,60 @@ static void get_words(struct reader *r, struct event *ev)
 	ev->error = (int32_t)get_name(r, "errno", EVENT_NAMES_ERRNO);
 }
 
-/* "secrets.yaml:12" back to file and line; the file keeps its directory in rule_file */
-static int get_rule(struct reader *r, struct event_parsed *out)
+/* "secrets.yaml:12" back to file and line; `file` keeps its directory */
+static int get_rule(struct reader *r, const char *name_key, const char *text_key,
+		    const char *file_key, struct rule_ref **out)
 {
-	const char *rule = get_string(r, "rule"), *text = get_string(r, "rule_text");
-	const char *file = get_string(r, "rule_file");
+	const char *rule = get_string(r, name_key), *text = get_string(r, text_key);
+	const char *file = get_string(r, file_key);
 	const char *colon = rule ? strrchr(rule, ':') : NULL;
 	uint64_t line = 0;
 
-	out->ev.explained = rule || text;
 	if (!rule)
 		return 0;
 	if (!text || !file || (colon && parse_u64(colon + 1, 0, UINT32_MAX, &line)))
 		return -EBADMSG;
-	out->by = calloc(1, sizeof(*out->by));
-	if (!out->by)
+	*out = calloc(1, sizeof(**out));
+	if (!*out)
 		return -ENOMEM;
-	out->by->line = (uint32_t)line;
-	out->by->file = (char *)file; /* borrowed from the JSON, like all of them */
-	out->by->text = (char *)text;
-	out->ev.by = out->by;
+	(*out)->line = (uint32_t)line;
+	(*out)->file = (char *)file; /* borrowed from the JSON, like all of them */
+	(*out)->text = (char *)text;
 	return 0;
+}
+
+static int get_rules(struct reader *r, struct event_parsed *out)
+{
+	struct event *ev = &out->ev;
+	int err = get_rule(r, "rule", "rule_text", "rule_file", &out->by);
+
+	if (!err)
+		err = get_rule(r, "near", "near_text", "near_file", &out->near);
+	ev->by = out->by;
+	ev->near = out->near;
+	ev->explained = ev->by || get_string(r, "rule_text");
+	ev->policy = get_string(r, "policy");
+	ev->policy_file = get_string(r, "policy_file");
+	return err;
+}
+
+/* Those who came before this member have none. */
+static void get_parents(struct reader *r, struct event *ev)
+{
+	const json_t *list = json_object_get(r->obj, "parents"), *whole = r->obj, *one;
+	size_t i;
+
+	r->bad |= (list && !json_is_array(list)) || json_array_size(list) > EVENT_MAX_PARENTS;
+	if (r->bad)
+		return;
+	json_array_foreach(list, i, one) {
+		r->obj = one;
+		ev->parents[i].pid = get_u32(r, "pid");
+		ev->parents[i].comm = get_chosen(r, "comm", "comm_hex");
+		r->bad |= !ev->parents[i].pid;
+		ev->nparents++;
+	}
+	r->obj = whole;
 }
 
 static int parse(struct reader *r, struct event_parsed *out)
@@ -228,7 +262,9 @@ static int parse(struct reader *r, struct event_parsed *out)
 	ev->exe = get_chosen(r, "exe", "exe_hex");
 	out->allow_rule = get_string(r, "allow_rule");
 	out->allow_command = get_string(r, "allow_command");
-	err = get_rule(r, out);
+	out->allow_run = get_string(r, "allow_run");
+	get_parents(r, ev);
+	err = get_rules(r, out);
 	return r->bad ? -EBADMSG : err;
 }
 
@@ -260,6 +296,7 @@ void event_parsed_free(struct event_parsed *p)
 {
 	json_decref(p->json);
 	free(p->by);
+	free(p->near);
 	free(p->bytes);
 	*p = (struct event_parsed){ 0 };
 }

@@ -82,7 +82,7 @@ static void add_beside(struct text *t, const char *p, size_t len)
 	text_add(t, ")");
 }
 
-static void add_object(struct text *t, const struct event *ev)
+void event_add_object(struct text *t, const struct event *ev)
 {
 	char addr[INET6_ADDRSTRLEN], type[EVENT_NAME_MAX];
 
@@ -192,7 +192,7 @@ int event_to_line(const struct event *ev, struct text *t)
 	}
 	text_add(t, ev->verdict == EG_VERDICT_AUDIT ? "would deny " : "denied ");
 	text_add(t, event_op_name(ev->op));
-	add_object(t, ev);
+	event_add_object(t, ev);
 	if (ev->want)
 		text_addf(t, " %s", event_want_text(ev->want, want));
 	if (ev->pid) {

@@ -39,12 +39,17 @@ int event_to_line(const struct event *ev, struct text *t);
 int event_dropped_to_json(uint64_t time_ns, uint64_t lines, struct text *t);
 
 /*
- * The lines to add to a policy to let the event pass, and what a shell user
- * would type, `egressctl run --allow '…' ...`. Empty when no rule can allow it.
+ * The lines to add to a policy to let the event pass, and what a shell user would
+ * type: to start the command again, `egressctl run --allow '…' ...`, and the
+ * shortest, which for a sandbox that can be given something while it runs is
+ * `egressctl allow SANDBOX.SEQ`. Empty when no rule can allow it.
  * In a path, bytes that cannot be written in a policy are given as '?'.
  */
 int event_allow_rule(const struct event *ev, struct text *t);
 int event_allow_command(const struct event *ev, struct text *t);
+int event_allow_run(const struct event *ev, struct text *t);
+/* The rules themselves in the words of allow.h, not quoted: how many; free both texts. */
+size_t event_allow_words(const struct event *ev, struct text words[2]);
 
 /*
  * The way back, for those who get events as JSON (the launcher from the service,
@@ -55,9 +60,10 @@ struct event_parsed {
 	struct event ev; /* without remedy: the texts below say it */
 	const char *allow_rule; /* or NULL */
 	const char *allow_command; /* or NULL */
+	const char *allow_run; /* or NULL */
 	/* the rest is private */
 	struct json_t *json;
-	struct rule_ref *by;
+	struct rule_ref *by, *near;
 	char *bytes;
 };
 int event_from_json(const char *json, size_t len, struct event_parsed *out);
@@ -72,6 +78,8 @@ int event_op_from_name(const char *name);
 const char *event_reason_name(uint8_t reason);
 const char *event_reason_words(uint8_t reason); /* for a person */
 int event_reason_from_name(const char *name);
+const char *event_verdict_name(uint8_t verdict);
+int event_verdict_from_name(const char *name);
 
 enum event_names {
 	EVENT_NAMES_PROTO, /* IPPROTO_* */
@@ -98,10 +106,14 @@ bool event_addr_v4(const uint8_t addr[16]);
 const char *event_addr_text(const uint8_t addr[16], char buf[46]);
 /* "203.0.113.9:443/tcp", "[2001:db8::1]:53/udp"; protocols without ports: ":*" */
 void event_add_destination(struct text *t, const struct event *ev);
+/* " /etc/shadow", " 203.0.113.9:443/tcp (name)": what it is about, with a space before */
+void event_add_object(struct text *t, const struct event *ev);
 void event_add_rule_name(struct text *t, const struct rule_ref *by); /* "secrets.yaml:12" */
 
 /* Any bytes as one printable word: see the escapes in egressctl-events(5). */
 void text_add_escaped(struct text *t, const char *p, size_t len);
+/* The same escapes in text that is more than a word, without quotes. */
+void text_add_safe(struct text *t, const char *s);
 /* The same, as a JSON string with its quotes; false: some bytes were replaced. */
 bool text_add_json(struct text *t, const char *p, size_t len);
 /*

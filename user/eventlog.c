@@ -91,7 +91,7 @@ int eventlog_open(const char *dir, uint64_t max_bytes, struct eventlog **out)
 	if (!log)
 		return -ENOMEM;
 	log->fd = -1;
-	log->max = max_bytes ? max_bytes : EVENTLOG_MAX_BYTES;
+	eventlog_set_max(log, max_bytes);
 	log->dir = open_dir(dir);
 	err = log->dir < 0 ? log->dir : open_file(log);
 	if (err) {
@@ -102,6 +102,11 @@ int eventlog_open(const char *dir, uint64_t max_bytes, struct eventlog **out)
 	}
 	*out = log;
 	return 0;
+}
+
+void eventlog_set_max(struct eventlog *log, uint64_t max_bytes)
+{
+	log->max = max_bytes ? max_bytes : EVENTLOG_MAX_BYTES;
 }
 
 void eventlog_close(struct eventlog *log)

@@ -37,6 +37,8 @@ struct eventlog_stats {
  */
 int eventlog_open(const char *dir, uint64_t max_bytes, struct eventlog **out);
 void eventlog_close(struct eventlog *log);
+/* Bytes of one file from the next rotation on; 0 takes the default. */
+void eventlog_set_max(struct eventlog *log, uint64_t max_bytes);
 
 /* Append one JSON object (without newline); buffered until eventlog_flush(). */
 void eventlog_add(struct eventlog *log, const char *json, size_t len);
@@ -49,7 +51,8 @@ const struct eventlog_stats *eventlog_stats(const struct eventlog *log);
 struct eventlog_filter {
 	uint64_t sandbox; /* 0: all */
 	int op; /* enum eg_op; 0: all */
-	uint64_t since_ns; /* CLOCK_REALTIME; 0: all */
+	uint8_t verdict; /* EG_VERDICT_*; 0: all */
+	uint64_t since_ns, until_ns; /* CLOCK_REALTIME; 0: all */
 	int64_t owner; /* uid who asked for the sandbox; -1: all (root) */
 };
 
@@ -59,7 +62,9 @@ bool eventlog_match(const struct eventlog_filter *f, const char *line, size_t le
 /*
  * Call `line` for each matching line of `dir`, oldest first; stops when it
  * returns non-zero and returns that. With `follow`, waits for more by inotify
- * until then, across rotations. Lines come without their newline.
+ * until then, across rotations, and says so before with a line of NULL. A reader
+ * that falls behind by more than the files that are kept misses lines: sequence
+ * numbers show it. Lines come without their newline.
  */
 typedef int (*eventlog_line_fn)(void *ctx, const char *line, size_t len);
 int eventlog_read(const char *dir, const struct eventlog_filter *f, bool follow,

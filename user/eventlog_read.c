@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/inotify.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "../bpf/egressctl.h"
 #include "event_text.h"
@@ -41,6 +42,15 @@ static bool has_op(const char *line, size_t len, int op)
 	return memmem(line, len, member, (size_t)n) != NULL;
 }
 
+static bool has_verdict(const char *line, size_t len, uint8_t verdict)
+{
+	char member[40];
+	int n = snprintf(member, sizeof(member), ",\"verdict\":\"%s\",",
+			 event_verdict_name(verdict));
+
+	return memmem(line, len, member, (size_t)n) != NULL;
+}
+
 bool eventlog_match(const struct eventlog_filter *f, const char *line, size_t len)
 {
 	static const char start[] = "{\"time\":\"";
@@ -51,7 +61,9 @@ bool eventlog_match(const struct eventlog_filter *f, const char *line, size_t le
 	if (len < head + n + 2 || memcmp(line, start, head) != 0 || line[len - 1] != '}')
 		return false;
 	memcpy(stamp, line + head, n);
-	if (event_time_parse(stamp, &ns) || ns < f->since_ns)
+	if (event_time_parse(stamp, &ns) || ns < f->since_ns || (f->until_ns && ns > f->until_ns))
+		return false;
+	if (f->verdict && !has_verdict(line, len, f->verdict))
 		return false;
 	if (f->sandbox && !has_number(line, len, ",\"sandbox\":", f->sandbox))
 		return false;
@@ -70,6 +82,18 @@ struct tail {
 	char buf[EVENTLOG_BUFFER];
 };
 
+/*
+ * Half a line is read again when the rest is there: a disk that is full makes the writer take
+ * it back, and what comes next stands in its place.
+ */
+static int whole_lines(struct tail *t)
+{
+	if (t->used && lseek(t->fd, -(off_t)t->used, SEEK_CUR) < 0)
+		return -errno;
+	t->used = 0;
+	return 0;
+}
+
 static int tail_lines(struct tail *t, const struct eventlog_filter *f, eventlog_line_fn line,
 		      void *ctx)
 {
@@ -79,8 +103,10 @@ static int tail_lines(struct tail *t, const struct eventlog_filter *f, eventlog_
 
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n <= 0)
-			return n < 0 ? -errno : 0;
+		if (n < 0)
+			return -errno;
+		if (!n)
+			return whole_lines(t);
 		end = t->buf + t->used + n;
 		while ((nl = memchr(p, '\n', (size_t)(end - p)))) {
 			size_t len = (size_t)(nl - p);
@@ -160,6 +186,39 @@ static bool rotated(const struct tail *t, int dir)
 	return t->fd < 0 || st.st_ino != t->ino;
 }
 
+/* The number that a file has by now; 0: it is not kept any more. */
+static unsigned int number_of(ino_t file, int dir)
+{
+	char name[sizeof(EVENTLOG_FILE) + 12];
+	struct stat st;
+
+	for (unsigned int i = EVENTLOG_KEEP; i > 0; i--) {
+		(void)snprintf(name, sizeof(name), EVENTLOG_FILE ".%u", i);
+		if (!fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) && st.st_ino == file)
+			return i;
+	}
+	return 0;
+}
+
+/*
+ * The file after the one in `t`: the newest, or with a reader that is slow one that has been
+ * rotated away itself. Where that one's place is not known any more, the newest again, and
+ * sequence numbers show what is missing.
+ */
+static int tail_next(struct tail *t, int dir)
+{
+	const ino_t last = t->ino;
+	unsigned int number;
+	int ret;
+
+	do { /* until no rotation gave the numbers to other files in between */
+		number = number_of(last, dir);
+		tail_close(t);
+		ret = tail_open(t, dir, number ? number - 1 : 0);
+	} while (!ret && number && number_of(last, dir) != number);
+	return ret;
+}
+
 static int follow_file(struct tail *t, int dir, int watch, const struct eventlog_filter *f,
 		       eventlog_line_fn line, void *ctx)
 {
@@ -169,10 +228,11 @@ static int follow_file(struct tail *t, int dir, int watch, const struct eventlog
 		int ret = t->fd >= 0 ? tail_lines(t, f, line, ctx) : 0;
 
 		if (!ret && gone) {
-			tail_close(t);
-			ret = tail_open(t, dir, 0);
+			ret = tail_next(t, dir);
 		} else if (!ret) {
-			ret = wait_change(watch);
+			ret = line(ctx, NULL, 0);
+			if (!ret)
+				ret = wait_change(watch);
 		}
 		if (ret)
 			return ret;
@@ -193,7 +253,8 @@ int eventlog_read(const char *dir, const struct eventlog_filter *f, bool follow,
 		return -errno;
 	if (follow) {
 		watch = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-		if (watch < 0 || inotify_add_watch(watch, dir, IN_MODIFY | IN_CREATE | IN_MOVED_TO) < 0)
+		if (watch < 0 || inotify_add_watch(watch, dir,
+						   IN_MODIFY | IN_CREATE | IN_MOVED_TO) < 0)
 			return -errno;
 	}
 	ret = tail_open(t, dirfd, 0);

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#include <ctype.h>
 #include <errno.h>
 #include <linux/types.h>
 #include <stdlib.h>
@@ -23,6 +24,11 @@ static uint64_t now(clockid_t clock)
 
 /* ---- one record ------------------------------------------------------------------ */
 
+/*
+ * Records of the trace have no number, and may say that something was allowed.
+ */
+enum record_kind { RECORD_EVENT, RECORD_TOUCHED };
+
 /* A record with a number that JSON readers could not hold is not one of ours. */
 static bool numbers_valid(const struct eg_event *h)
 {
@@ -30,16 +36,36 @@ static bool numbers_valid(const struct eg_event *h)
 	       h->aux <= INT64_MAX && h->suppressed <= INT64_MAX && h->lost <= INT64_MAX;
 }
 
-static bool head_valid(const struct eg_event *h)
+static bool verdict_valid(const struct eg_event *h, enum record_kind kind)
 {
-	return numbers_valid(h) && h->sandbox && h->seq && h->op > EG_OP_NONE && h->op < EG_OP_MAX &&
+	return h->verdict == EG_VERDICT_DENIED || h->verdict == EG_VERDICT_AUDIT ||
+	       (kind == RECORD_TOUCHED && h->verdict == EG_VERDICT_ALLOWED);
+}
+
+static bool head_valid(const struct eg_event *h, enum record_kind kind)
+{
+	return numbers_valid(h) && h->sandbox && (h->seq || kind == RECORD_TOUCHED) &&
+	       h->op > EG_OP_NONE && h->op < EG_OP_MAX && verdict_valid(h, kind) &&
 	       h->reason < EG_WHY_MAX && (h->want & ~EG_PERM_ALL) == 0 &&
-	       (h->verdict == EG_VERDICT_DENIED || h->verdict == EG_VERDICT_AUDIT) &&
 	       h->error >= 0 && h->error <= MAX_ERRNO && h->path_len <= EG_PATH_MAX &&
 	       h->path2_len <= EG_PATH_MAX && h->exe_len < EG_EVENT_DATA_MAX - 2 * EG_PATH_MAX;
 }
 
-int event_decode(struct event *ev, const void *record, size_t len)
+/* `at` is where they stand in the record, which the names are borrowed from. */
+static void decode_parents(struct event *ev, const char *at, const struct eg_parent *parents)
+{
+	_Static_assert(EVENT_MAX_PARENTS == EG_MAX_PARENTS, "parents");
+	for (uint8_t i = 0; i < EG_MAX_PARENTS && parents[i].pid; i++) {
+		const char *comm = at + i * sizeof(*parents) + offsetof(struct eg_parent, comm);
+
+		ev->parents[i].pid = parents[i].pid;
+		ev->parents[i].comm.p = comm;
+		ev->parents[i].comm.len = strnlen(comm, sizeof(parents[i].comm));
+		ev->nparents++;
+	}
+}
+
+static int decode(struct event *ev, const void *record, size_t len, enum record_kind kind)
 {
 	const char *bytes = record, *data;
 	struct eg_event h;
@@ -48,7 +74,7 @@ int event_decode(struct event *ev, const void *record, size_t len)
 	if (len < sizeof(h))
 		return -EBADMSG;
 	memcpy(&h, record, sizeof(h)); /* a record need not be aligned */
-	if (!head_valid(&h))
+	if (!head_valid(&h, kind))
 		return -EBADMSG;
 	need = (size_t)h.path_len + h.path2_len + h.exe_len;
 	/* Longer is in order: the kernel side may round a reservation up. */
@@ -82,8 +108,19 @@ int event_decode(struct event *ev, const void *record, size_t len)
 	};
 	ev->comm.p = bytes + offsetof(struct eg_event, comm);
 	ev->comm.len = strnlen(h.comm, sizeof(h.comm));
+	decode_parents(ev, bytes + offsetof(struct eg_event, parents), h.parents);
 	memcpy(ev->addr, h.addr, sizeof(ev->addr));
 	return 0;
+}
+
+int event_decode(struct event *ev, const void *record, size_t len)
+{
+	return decode(ev, record, len, RECORD_EVENT);
+}
+
+int event_decode_touched(struct event *ev, const void *record, size_t len)
+{
+	return decode(ev, record, len, RECORD_TOUCHED);
 }
 
 enum event_object event_object(const struct event *ev)
@@ -145,12 +182,21 @@ size_t event_make_resolve(const struct event_resolve *r, char buf[EVENT_RESOLVE_
 /* Sandboxes that left events behind after their end are few; never unbounded. */
 #define TRACK_MAX (4 * EG_MAX_SANDBOXES)
 
+/* Names below one domain that were refused: a bit for each hash of one. */
+struct asked {
+	uint32_t domain; /* its hash; 0: none yet */
+	uint64_t names;
+};
+
+#define ASKED_DOMAINS 4u /* of one sandbox; the one with the fewest names gives way */
+
 struct track {
 	struct track *chain;
 	uint64_t sandbox;
 	uint64_t next; /* sequence number expected; 0: whatever comes */
 	uint64_t missing; /* gaps told so far, less those filled later */
 	uint64_t suppressed; /* told so far */
+	struct asked asked[ASKED_DOMAINS];
 };
 
 struct events {
@@ -201,6 +247,74 @@ static void track_drop(struct events *e, struct track **t)
 	e->ntracks--;
 }
 
+/* ---- names that are asked for -------------------------------------------------------- */
+
+/* FNV-1a, of letters in one case; never 0 */
+static uint32_t name_hash(const char *p, size_t len)
+{
+	uint32_t h = 2166136261u;
+
+	for (size_t i = 0; i < len; i++)
+		h = (h ^ (uint8_t)tolower((unsigned char)p[i])) * 16777619u;
+	return h ? h : 1;
+}
+
+/* co in co.uk: countries sort what is registered below them by these */
+static bool is_sort(const char *p, size_t len)
+{
+	static const char *const sorts[] = { "co", "com", "org", "net", "gov", "ac", "edu",
+					     "or", "ne", "go", "gob", "mil" };
+
+	for (size_t i = 0; i < sizeof(sorts) / sizeof(sorts[0]); i++)
+		if (strlen(sorts[i]) == len && !strncasecmp(sorts[i], p, len))
+			return true;
+	return false;
+}
+
+/* Where the domain that somebody registered begins: two labels, three below co.uk. */
+static size_t domain_start(struct event_bytes name)
+{
+	size_t end = name.len, dots = 0, labels = 2, last = name.len;
+
+	for (size_t i = end; i > 0; i--) {
+		if (name.p[i - 1] != '.')
+			continue;
+		if (++dots == 2 && end - last <= 3 && is_sort(name.p + i, last - i))
+			labels = 3;
+		if (dots == labels)
+			return i;
+		last = i - 1;
+	}
+	return 0;
+}
+
+/* How many different names below its domain this sandbox was refused, this one included. */
+static uint16_t count_names(struct track *t, struct event_bytes name)
+{
+	struct asked *a = &t->asked[0];
+	uint32_t domain;
+	size_t at;
+
+	if (name.len && name.p[name.len - 1] == '.')
+		name.len--;
+	at = domain_start(name);
+	domain = name_hash(name.p + at, name.len - at);
+	for (size_t i = 0; i < ASKED_DOMAINS; i++) {
+		if (t->asked[i].domain == domain) {
+			a = &t->asked[i];
+			break;
+		}
+		if (__builtin_popcountll(t->asked[i].names) < __builtin_popcountll(a->names))
+			a = &t->asked[i];
+	}
+	if (a->domain != domain)
+		*a = (struct asked){ .domain = domain };
+	a->names |= 1ull << (name_hash(name.p, name.len) >> 13 & 63);
+	return (uint16_t)__builtin_popcountll(a->names);
+}
+
+/* ---- one after the other ------------------------------------------------------------ */
+
 /*
  * Two processors may take their numbers in one order and reach the ring in the
  * other. The first to arrive then shows a gap that the second fills: it is
@@ -230,6 +344,8 @@ static void account(struct events *e, struct event *ev)
 		ev->suppressed_new = ev->suppressed - t->suppressed;
 		t->suppressed = ev->suppressed;
 	}
+	if (ev->op == EG_OP_RESOLVE)
+		ev->distinct = count_names(t, ev->path);
 }
 
 /* ---- the consumer ------------------------------------------------------------------- */
@@ -244,6 +360,7 @@ static void deliver(struct events *e, struct event *ev)
 	ev->time_ns = ev->boot_ns + (uint64_t)e->boot_to_real;
 	if (e->ops.owner)
 		ev->owner = e->ops.owner(e->ops.ctx, ev->sandbox);
+	ev->live = e->ops.grants && ev->owner >= 0;
 	e->ops.sink(e->ops.ctx, ev);
 }
 

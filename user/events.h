@@ -53,6 +53,13 @@ enum event_remedy {
 	EVENT_REMEDY_PRIVILEGE, /* privileges: [NAME] */
 };
 
+#define EVENT_MAX_PARENTS 4u /* EG_MAX_PARENTS */
+
+struct event_parent {
+	uint32_t pid; /* thread group, initial pid namespace */
+	struct event_bytes comm;
+};
+
 struct event {
 	uint64_t boot_ns; /* CLOCK_BOOTTIME */
 	uint64_t time_ns; /* CLOCK_REALTIME; 0 until a consumer or the caller sets it */
@@ -83,10 +90,16 @@ struct event {
 	uint8_t addr[16]; /* network byte order, IPv4 mapped */
 	struct event_bytes comm, path, path2, exe; /* point into the record */
 	struct event_bytes name; /* addresses: that sandbox resolved it from; empty: not known */
+	struct event_parent parents[EVENT_MAX_PARENTS]; /* the nearest first */
+	uint8_t nparents;
+	uint16_t distinct; /* resolve: refused names below the same domain so far, about */
+	bool live; /* a service can grant what was refused: the sandbox is one of its own */
 
 	/* set by event_explain(); `by` belongs to the version */
 	bool explained; /* the version was found: by == NULL means the default decided */
 	const struct rule_ref *by;
+	const struct rule_ref *near; /* an allowing rule that comes closest; NULL: none does */
+	const char *policy, *policy_file; /* of the version; NULL: not known */
 	uint8_t remedy; /* enum event_remedy */
 	uint8_t remedy_perm; /* EG_R …: for EVENT_REMEDY_OPEN, what path must get */
 	uint8_t remedy_perm2; /* the same for path2; 0: path2 is in order */
@@ -101,6 +114,9 @@ struct event {
  * on failure. -EBADMSG: lengths, operation or any other field out of range.
  */
 int event_decode(struct event *ev, const void *record, size_t len);
+
+/* The same for a record of the ring `touched`: it has no seq, and may say "allowed". */
+int event_decode_touched(struct event *ev, const void *record, size_t len);
 
 /* What kind of object the operation is about. */
 enum event_object event_object(const struct event *ev);
@@ -125,6 +141,7 @@ struct events_ops {
 	 * sink returns. May be NULL.
 	 */
 	const char *(*name_of)(void *ctx, uint64_t sandbox, const uint8_t addr[16]);
+	bool grants; /* sandboxes with an owner may be given something while they run */
 	/* Called once an event, in ring order; must not block or keep pointers. */
 	void (*sink)(void *ctx, const struct event *ev);
 	void *ctx;
@@ -167,7 +184,7 @@ struct event_resolve {
 	const uint8_t *addr; /* the private address in its answer; NULL: the name is refused */
 };
 #define EVENT_RESOLVE_NAME 1024u
-#define EVENT_RESOLVE_MAX (120 + EVENT_RESOLVE_NAME)
+#define EVENT_RESOLVE_MAX (200 + EVENT_RESOLVE_NAME)
 
 /* The length of the record in buf, for events_feed(). */
 size_t event_make_resolve(const struct event_resolve *r, char buf[EVENT_RESOLVE_MAX]);
