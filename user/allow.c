@@ -19,13 +19,14 @@ static const struct verb {
 	{ "privilege ", "privileges:\n", "privilege NAME" },
 };
 
-enum { OPEN, CONNECT, UNIX, SOCKET, PRIVILEGE };
+#define WHO "--allow: "
 
-static int bad_rule(const char *rule, struct diag *d)
+static int bad_rule(const char *who, const char *rule, struct diag *d)
 {
-	return diag_set(d, -EINVAL, "--allow: '%s': expected '%s', '%s', '%s', '%s' or '%s'", rule,
-			verbs[OPEN].usage, verbs[CONNECT].usage, verbs[UNIX].usage,
-			verbs[SOCKET].usage, verbs[PRIVILEGE].usage);
+	return diag_set(d, -EINVAL, "%s'%s': expected '%s', '%s', '%s', '%s' or '%s'", who, rule,
+			verbs[ALLOW_OPEN].usage, verbs[ALLOW_CONNECT].usage,
+			verbs[ALLOW_UNIX].usage, verbs[ALLOW_SOCKET].usage,
+			verbs[ALLOW_PRIVILEGE].usage);
 }
 
 /* The verb of a rule, or -1. */
@@ -37,18 +38,41 @@ static int verb_of(const char *rule)
 	return -1;
 }
 
-/* A path may hold spaces; what follows the last one is the permission. */
+int allow_rule_parse(const char *who, const char *rule, struct allow_rule *out, struct diag *d)
+{
+	int verb = verb_of(rule);
+	struct allow_rule r;
+	const char *space;
+
+	if (verb < 0)
+		return bad_rule(who, rule, d);
+	r = (struct allow_rule){ .verb = (enum allow_verb)verb,
+				 .arg = rule + strlen(verbs[verb].name) };
+	r.len = strlen(r.arg);
+	if (verb == ALLOW_OPEN) {
+		/* a path may hold spaces; what follows the last one is the permission */
+		space = strrchr(r.arg, ' ');
+		if (!space || space == r.arg || !space[1] ||
+		    space[1 + strspn(space + 1, "rwxcnoe")]) /* one word of letters: safe in YAML */
+			return bad_rule(who, rule, d);
+		r.len = (size_t)(space - r.arg);
+		r.perm = space + 1;
+	}
+	*out = r;
+	return 0;
+}
+
 static int add_open(struct text *t, const char *rule, struct diag *d)
 {
-	const char *path = rule + strlen(verbs[OPEN].name), *space = strrchr(path, ' ');
+	struct allow_rule r;
+	int err = allow_rule_parse(WHO, rule, &r, d);
 
-	if (!space || space == path || !space[1] ||
-	    space[1 + strspn(space + 1, "rwxcnoe")]) /* one word of letters: safe in YAML */
-		return bad_rule(rule, d);
+	if (err)
+		return err;
 	text_add(t, "  ");
-	if (!text_add_json(t, path, (size_t)(space - path)))
-		return diag_set(d, -EINVAL, "--allow: '%s': not UTF-8 (? matches any one byte)", rule);
-	text_addf(t, ": %s\n", space + 1);
+	if (!text_add_json(t, r.arg, r.len))
+		return diag_set(d, -EINVAL, WHO "'%s': not UTF-8 (? matches any one byte)", rule);
+	text_addf(t, ": %s\n", r.perm);
 	return 0;
 }
 
@@ -65,7 +89,7 @@ static int add_rules(struct text *t, int verb, const char *const *rules, size_t 
 		if (first)
 			text_add(t, verbs[verb].section);
 		first = false;
-		if (verb == OPEN) {
+		if (verb == ALLOW_OPEN) {
 			err = add_open(t, rules[i], d);
 			if (err)
 				return err;
@@ -73,7 +97,7 @@ static int add_rules(struct text *t, int verb, const char *const *rules, size_t 
 		}
 		text_add(t, "  - ");
 		if (!text_add_json(t, arg, strlen(arg)))
-			return diag_set(d, -EINVAL, "--allow: '%s': not UTF-8", rules[i]);
+			return diag_set(d, -EINVAL, WHO "'%s': not UTF-8", rules[i]);
 		text_add(t, "\n");
 	}
 	return 0;
@@ -94,22 +118,22 @@ static int build(struct text *t, const char *const *policies, size_t npolicies,
 
 	for (size_t i = 0; i < nrules; i++)
 		if (verb_of(rules[i]) < 0)
-			return bad_rule(rules[i], d);
-	text_add(t, "version: 1\nextends: [");
+			return bad_rule(WHO, rules[i], d);
+	text_add(t, npolicies ? "version: 1\nextends: [" : "version: 1\n");
 	for (size_t i = 0; i < npolicies; i++) {
 		text_add(t, i ? ", " : "");
 		if (!text_add_json(t, policies[i], strlen(policies[i])))
 			return diag_set(d, -EINVAL, "-p '%s': not UTF-8", policies[i]);
 	}
-	text_add(t, "]\n");
-	err = add_rules(t, OPEN, rules, nrules, d);
+	text_add(t, npolicies ? "]\n" : "");
+	err = add_rules(t, ALLOW_OPEN, rules, nrules, d);
 	if (!err)
-		err = add_rules(t, CONNECT, rules, nrules, d);
+		err = add_rules(t, ALLOW_CONNECT, rules, nrules, d);
 	/* `connect` writes the head of the section for those that follow */
-	if (!err && !has_verb(CONNECT, rules, nrules) &&
-	    (has_verb(UNIX, rules, nrules) || has_verb(SOCKET, rules, nrules)))
+	if (!err && !has_verb(ALLOW_CONNECT, rules, nrules) &&
+	    (has_verb(ALLOW_UNIX, rules, nrules) || has_verb(ALLOW_SOCKET, rules, nrules)))
 		text_add(t, "egress:\n");
-	for (int verb = UNIX; !err && verb <= PRIVILEGE; verb++)
+	for (int verb = ALLOW_UNIX; !err && verb <= ALLOW_PRIVILEGE; verb++)
 		err = add_rules(t, verb, rules, nrules, d);
 	return err;
 }
@@ -126,6 +150,23 @@ int allow_policy(const char *const *policies, size_t npolicies, const char *cons
 		text_free(&t);
 		return err;
 	}
+	*text = t.p;
+	return 0;
+}
+
+int allow_overlay(const char *rule, bool deny, char **text, struct diag *d)
+{
+	const char *dest = rule + strlen(verbs[ALLOW_CONNECT].name);
+	struct text t = { 0 };
+
+	if (!deny || verb_of(rule) != ALLOW_CONNECT)
+		return allow_policy(NULL, 0, &rule, 1, text, d);
+	text_add(&t, "version: 1\negress:\n  deny:\n  - ");
+	if (!text_add_json(&t, dest, strlen(dest)) || t.failed) {
+		text_free(&t);
+		return diag_set(d, -EINVAL, "'%s': not UTF-8", rule);
+	}
+	text_add(&t, "\n");
 	*text = t.p;
 	return 0;
 }

@@ -19,6 +19,7 @@
 #include "compile.h"
 #include "control.h"
 #include "diag.h"
+#include "rooted.h"
 #include "util.h"
 
 /* Only mounts that hang need it: a path is opened in microseconds. */
@@ -42,14 +43,14 @@ struct scout {
  * object, and what is neither file nor directory is not opened at all;
  * O_NONBLOCK does not wait for a lease. The O_PATH descriptor, or -1.
  */
-static int look_at(const char *path)
+static int look_at(const struct compiled *c, const char *path)
 {
 	_cleanup_close_ int at = -1;
 	_cleanup_close_ int fd = -1;
 	char self[32];
 	struct stat st;
 
-	at = open(path, O_PATH | O_CLOEXEC);
+	at = c->rooted ? rooted_at(c->root, path, 0) : open(path, O_PATH | O_CLOEXEC);
 	if (at < 0 || fstat(at, &st) || (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)))
 		return -1;
 	snprintf(self, sizeof(self), "/proc/self/fd/%d", at);
@@ -98,7 +99,7 @@ static bool scout_one(const struct scout *sc, uint32_t i)
 
 	sc->s->at = i;
 	(void)bpf_map_delete_elem(sc->scouted, &self);
-	at = look_at(sc->c->anchors[i].path);
+	at = look_at(sc->c, sc->c->anchors[i].path);
 	if (at < 0 || bpf_map_lookup_elem(sc->scouted, &self, &seen))
 		return true;
 	o->object = seen.object;

@@ -21,6 +21,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "bpf_cover.h"
 #include "bpf_load.h"
 #include "bpf_sweep.h"
 #include "cgroup.h"
@@ -43,6 +44,7 @@ struct agent {
 	int fds[AGENT_MAP_MAX];
 	struct eg_dfa *dfa;
 	struct eg_sandbox *sandboxes;
+	struct eg_holding *holding;
 	char *ports;
 	char name[64];
 	char top[PATH_MAX]; /* NAME */
@@ -54,6 +56,7 @@ struct agent {
 	bool adopted, existed; /* pins of an earlier loader: not ours to remove on failure */
 	struct bpf_link *attached[MAX_PROGS];
 	size_t nattached;
+	struct covers *covers;
 	const char *missing[MAX_PROGS];
 };
 
@@ -72,6 +75,18 @@ static const char *const map_names[AGENT_MAP_MAX] = {
 	[AGENT_MAP_CGROUPS] = "cgroups",
 	[AGENT_MAP_BINDINGS] = "bindings",
 	[AGENT_MAP_QUERIES] = "queries",
+	[AGENT_MAP_COVERED] = "covered",
+	[AGENT_MAP_ATTACHING] = "attaching",
+	[AGENT_MAP_ARRIVALS] = "arrivals",
+	[AGENT_MAP_TOUCHED] = "touched",
+	[AGENT_MAP_TRACES] = "traces",
+	[AGENT_MAP_SEEN] = "seen",
+	[AGENT_MAP_TRAFFIC] = "traffic",
+	[AGENT_MAP_RUNTIMES] = "runtimes",
+	[AGENT_MAP_PATTERNS] = "patterns",
+	[AGENT_MAP_PENDING] = "pending",
+	[AGENT_MAP_HOLDING] = "holding",
+	[AGENT_MAP_IPC_OBJECTS] = "ipc_objects",
 };
 
 /*
@@ -79,7 +94,7 @@ static const char *const map_names[AGENT_MAP_MAX] = {
  * that they are checked against: not pinned, so that the next load starts empty.
  */
 static const char *const private_maps[] = { "memos", "moves", "walks", "reports",
-						"scratches" };
+						"scratches", "attaching", "listening", "naming" };
 
 #define DFA_SIZE sizeof(struct eg_dfa)
 #define SANDBOXES_SIZE (EG_MAX_SANDBOXES * sizeof(struct eg_sandbox))
@@ -110,7 +125,7 @@ static int print_libbpf(enum libbpf_print_level level, const char *fmt, va_list 
 
 /* ---- loading ------------------------------------------------------------------------ */
 
-static bool is_cgroup_prog(const struct bpf_program *prog)
+bool agent_is_cgroup_prog(const struct bpf_program *prog)
 {
 	switch (bpf_program__type(prog)) {
 	case BPF_PROG_TYPE_CGROUP_SKB:
@@ -138,7 +153,9 @@ static int choose_programs(struct agent *a, struct diag *d)
 		return diag_set(d, -errno, "cannot read the kernel's type information: %s",
 				strerror(errno));
 	bpf_object__for_each_program(prog, a->skel->obj) {
-		if (a->o.egress_only && !is_cgroup_prog(prog)) {
+		if (bpf_program__expected_attach_type(prog) == BPF_TRACE_ITER)
+			bpf_program__set_autoattach(prog, false);
+		if (a->o.egress_only && !agent_is_cgroup_prog(prog)) {
 			bpf_program__set_autoload(prog, false);
 			continue;
 		}
@@ -200,6 +217,9 @@ static int load(struct agent *a, struct diag *d)
 	a->skel = egressctl_bpf__open();
 	if (!a->skel)
 		return diag_set(d, -errno, "cannot open the BPF programs: %s", strerror(errno));
+	/* see agent_count() */
+	bpf_program__set_autoattach(a->skel->progs.count_out, false);
+	bpf_program__set_autoattach(a->skel->progs.count_in, false);
 	err = choose_programs(a, d);
 	if (!err)
 		err = choose_maps(a, d);
@@ -236,7 +256,8 @@ static int map_arrays(struct agent *a, struct diag *d)
 	a->dfa = map_array(a->fds[AGENT_MAP_DFA], DFA_SIZE);
 	a->sandboxes = map_array(a->fds[AGENT_MAP_SANDBOXES], SANDBOXES_SIZE);
 	a->ports = map_array(a->fds[AGENT_MAP_PORTS], PORTS_SIZE);
-	if (!a->dfa || !a->sandboxes || !a->ports)
+	a->holding = map_array(a->fds[AGENT_MAP_HOLDING], sizeof(*a->holding));
+	if (!a->dfa || !a->sandboxes || !a->ports || !a->holding)
 		return diag_set(d, -errno, "cannot map the BPF arrays: %s", strerror(errno));
 	return 0;
 }
@@ -250,7 +271,7 @@ static int attach_one(struct agent *a, struct bpf_program *prog, struct diag *d)
 	struct bpf_link *link;
 	int err;
 
-	if (is_cgroup_prog(prog))
+	if (agent_is_cgroup_prog(prog))
 		link = bpf_program__attach_cgroup(prog, a->cgroup_fd);
 	else
 		link = bpf_program__attach(prog);
@@ -284,6 +305,61 @@ static int attach(struct agent *a, struct diag *d)
 			return err;
 	}
 	return 0;
+}
+
+/* Its own sandboxes, and what earlier loaders covered: before their links go. */
+static int cover(struct agent *a, struct diag *d)
+{
+	uint32_t one = 1;
+	uint64_t id;
+	int err;
+
+	a->covers = covers_new(a->skel->obj, a->fds[AGENT_MAP_COVERED], a->cgroup_root, a->links);
+	if (!a->covers)
+		return diag_set(d, -ENOMEM, "out of memory");
+	err = cgroup_id(a->cgroup_fd, &id);
+	if (err)
+		return diag_set(d, err, "cannot get the id of the cgroup: %s", strerror(-err));
+	/* of an earlier loader: not a cover */
+	(void)bpf_map_delete_elem(a->fds[AGENT_MAP_COVERED], &id);
+	err = covers_adopt(a->covers, d);
+	if (!err && bpf_map_update_elem(a->fds[AGENT_MAP_COVERED], &id, &one, BPF_ANY))
+		err = diag_set(d, -errno, "cannot store the cgroup: %s", strerror(errno));
+	return err;
+}
+
+int agent_iterate(const struct agent *a, const char *prog, struct diag *d)
+{
+	struct bpf_program *p = bpf_object__find_program_by_name(a->skel->obj, prog);
+	struct bpf_link *link;
+	int fd;
+
+	if (!p || !bpf_program__autoload(p))
+		return diag_set(d, -ENOTSUP, "the programs have no iterator '%s'", prog);
+	link = bpf_program__attach_iter(p, NULL);
+	fd = link ? bpf_iter_create(bpf_link__fd(link)) : -1;
+	if (fd < 0)
+		fd = diag_set(d, -errno, "cannot start the iterator '%s': %s", prog,
+			      strerror(errno));
+	bpf_link__destroy(link); /* the descriptor holds it */
+	return fd;
+}
+
+int agent_count(const struct agent *a, int cgroup, struct bpf_link *links[2])
+{
+	int err;
+
+	links[0] = links[1] = NULL;
+	links[0] = bpf_program__attach_cgroup(a->skel->progs.count_out, cgroup);
+	if (!links[0])
+		return -errno;
+	links[1] = bpf_program__attach_cgroup(a->skel->progs.count_in, cgroup);
+	if (links[1])
+		return 0;
+	err = -errno;
+	bpf_link__destroy(links[0]);
+	links[0] = NULL;
+	return err;
 }
 
 /* ---- directories ------------------------------------------------------------------ */
@@ -347,13 +423,14 @@ int agent_open(const struct agent_options *o, struct agent **out, struct diag *d
 		err = map_arrays(a, d);
 	if (!err)
 		err = attach(a, d);
+	if (!err)
+		err = cover(a, d);
 	if (err) {
 		/* what an earlier loader pinned stays in force */
 		agent_close(a, a->existed || !a->pins[0] ? AGENT_REMOVE_OWN : AGENT_REMOVE);
 		return err;
 	}
 	sweep_old_links(a->pins, a->links);
-	sweep_other_abis(a->host.bpffs, a->name, EG_ABI, a->cgroup_fd);
 	*out = a;
 	return 0;
 }
@@ -367,10 +444,12 @@ void agent_close(struct agent *a, unsigned int flags)
 	if (flags & (AGENT_REMOVE | AGENT_REMOVE_OWN))
 		sweep_tree(a->links);
 	if (flags & AGENT_REMOVE) {
-		sweep_tree(a->top);
+		sweep_tree(a->pins);
+		(void)rmdir(a->top); /* unless another generation holds something */
 		if (a->cgroup_root >= 0)
 			(void)cgroup_remove(a->cgroup_root, a->name); /* best effort at the end */
 	}
+	covers_free(a->covers);
 	/* closes our descriptor; a pinned link stays attached */
 	for (i = 0; i < a->nattached; i++)
 		bpf_link__destroy(a->attached[i]);
@@ -380,6 +459,8 @@ void agent_close(struct agent *a, unsigned int flags)
 		munmap(a->sandboxes, SANDBOXES_SIZE);
 	if (a->ports)
 		munmap(a->ports, PORTS_SIZE);
+	if (a->holding)
+		munmap(a->holding, sizeof(*a->holding));
 	egressctl_bpf__destroy(a->skel);
 	if (a->cgroup_fd >= 0)
 		close(a->cgroup_fd);
@@ -405,6 +486,11 @@ struct eg_sandbox *agent_sandboxes(const struct agent *a)
 	return a->sandboxes;
 }
 
+struct eg_holding *agent_holding(const struct agent *a)
+{
+	return a->holding;
+}
+
 struct eg_port *agent_port(const struct agent *a, uint32_t i)
 {
 	return (struct eg_port *)(a->ports + i * PORT_STRIDE);
@@ -413,7 +499,12 @@ struct eg_port *agent_port(const struct agent *a, uint32_t i)
 bool agent_in_use(const struct agent *a)
 {
 	int tasks = a->fds[AGENT_MAP_TASKS];
+	uint32_t i;
 
+	/* one that is attached may have no task at the moment */
+	for (i = 0; i < EG_MAX_SANDBOXES; i++)
+		if (a->sandboxes[i].state == EG_S_LIVE)
+			return true;
 	/* when it cannot be told, too; a task may be in a cgroup it chose itself */
 	return cgroup_populated(a->cgroup_fd) != 0 || (tasks >= 0 && sweep_left(tasks));
 }
@@ -428,9 +519,19 @@ int agent_cgroup_root_fd(const struct agent *a)
 	return a->cgroup_root;
 }
 
+const char *agent_pins_top(const struct agent *a)
+{
+	return a->top;
+}
+
 const char *agent_cgroup_path(const struct agent *a)
 {
 	return a->cgroup;
+}
+
+struct covers *agent_covers(const struct agent *a)
+{
+	return a->covers;
 }
 
 uint32_t agent_cgroup_depth(const struct agent *a)
@@ -456,6 +557,49 @@ bool agent_adoptable(const struct agent *a)
 const char *const *agent_missing_hooks(const struct agent *a)
 {
 	return a->missing;
+}
+
+void agent_each_prog(const struct agent *a, void (*fn)(void *ctx, const char *name, int fd),
+		     void *ctx)
+{
+	struct bpf_program *prog;
+
+	bpf_object__for_each_program(prog, a->skel->obj)
+		if (bpf_program__fd(prog) >= 0)
+			fn(ctx, bpf_program__name(prog), bpf_program__fd(prog));
+}
+
+bool agent_has_program(const struct agent *a, const char *name)
+{
+	const struct bpf_program *prog = bpf_object__find_program_by_name(a->skel->obj, name);
+
+	return prog && bpf_program__autoload(prog);
+}
+
+int agent_detach(struct agent *a, const char *name)
+{
+	char path[PATH_MAX + 192];
+	const char *of;
+	size_t i;
+
+	snprintf(path, sizeof(path), "%s/%s", a->links, name);
+	for (i = 0; i < a->nattached; i++) {
+		of = bpf_link__pin_path(a->attached[i]);
+		if (!of || !str_eq(of, path))
+			continue;
+		(void)unlink(path);
+		bpf_link__destroy(a->attached[i]);
+		a->attached[i] = a->attached[--a->nattached];
+		return 0;
+	}
+	return -ENOENT;
+}
+
+int agent_attach(struct agent *a, const char *name, struct diag *d)
+{
+	struct bpf_program *prog = bpf_object__find_program_by_name(a->skel->obj, name);
+
+	return prog ? attach_one(a, prog, d) : diag_set(d, -ENOENT, "no program '%s'", name);
 }
 
 int agent_task_marked(const struct agent *a, int pidfd)

@@ -15,6 +15,8 @@
 #include <sys/types.h>
 
 struct agent;
+struct bpf_program;
+struct covers;
 struct diag;
 
 struct agent_options {
@@ -60,17 +62,37 @@ enum agent_map {
 	AGENT_MAP_CGROUPS,
 	AGENT_MAP_BINDINGS,
 	AGENT_MAP_QUERIES,
+	AGENT_MAP_COVERED,
+	AGENT_MAP_ATTACHING,
+	AGENT_MAP_ARRIVALS,
+	AGENT_MAP_TOUCHED,
+	AGENT_MAP_TRACES,
+	AGENT_MAP_SEEN,
+	AGENT_MAP_TRAFFIC,
+	AGENT_MAP_RUNTIMES,
+	AGENT_MAP_PATTERNS,
+	AGENT_MAP_PENDING,
+	AGENT_MAP_HOLDING,
+	AGENT_MAP_IPC_OBJECTS,
 	AGENT_MAP_MAX
 };
 int agent_map_fd(const struct agent *a, enum agent_map which);
 
 /*
- * The three arrays that user space maps. `sandboxes` is shared with the
+ * The arrays that user space maps. `sandboxes` is shared with the
  * programs: single fields may be stored, the counters only read.
  */
 struct eg_dfa *agent_dfa(const struct agent *a);
 struct eg_sandbox *agent_sandboxes(const struct agent *a); /* [EG_MAX_SANDBOXES] */
+struct eg_holding *agent_holding(const struct agent *a);
 struct eg_port *agent_port(const struct agent *a, uint32_t i);
+
+/*
+ * Count the packets of one traced sandbox's cgroup, as long as the links live; they
+ * are the caller's (bpf_link__destroy()). On failure both are NULL.
+ */
+struct bpf_link;
+int agent_count(const struct agent *a, int cgroup, struct bpf_link *links[2]);
 
 /* Are there tasks in any of its sandboxes? Then the pins must stay. */
 bool agent_in_use(const struct agent *a);
@@ -79,12 +101,35 @@ int agent_cgroup_fd(const struct agent *a); /* parent of the sandboxes */
 int agent_cgroup_root_fd(const struct agent *a); /* the cgroup v2 mount */
 uint32_t agent_cgroup_depth(const struct agent *a); /* level of the parent, 0 is the root */
 const char *agent_cgroup_path(const struct agent *a);
+const char *agent_pins_top(const struct agent *a); /* of all its ABIs: bpf_abis.h */
 bool agent_egress_only(const struct agent *a);
 bool agent_adopted(const struct agent *a); /* pinned maps were taken over */
 bool agent_adoptable(const struct agent *a); /* the next one may take these over */
 
 /* Names of programs left out because this kernel has no such hook; NULL at the end. */
 const char *const *agent_missing_hooks(const struct agent *a);
+
+/* The cgroups beside its own whose sockets it sees: bpf_cover.h. */
+struct covers *agent_covers(const struct agent *a);
+bool agent_is_cgroup_prog(const struct bpf_program *prog);
+/*
+ * Start one of the iterators, by its name: a descriptor that is read to the end.
+ * -ENOTSUP: it is not loaded (--egress-only).
+ */
+int agent_iterate(const struct agent *a, const char *prog, struct diag *d);
+/* Call `fn` with each program that is loaded; the descriptor stays the agent's. */
+void agent_each_prog(const struct agent *a, void (*fn)(void *ctx, const char *name, int fd),
+		     void *ctx);
+
+/* Does this agent run the program: not left out for this kernel or by egress_only. */
+bool agent_has_program(const struct agent *a, const char *prog);
+
+/*
+ * Take one program's link away, as if its hook had fallen silent, and put it back:
+ * for the tests of what notices it. -ENOENT: it is not attached.
+ */
+int agent_detach(struct agent *a, const char *prog);
+int agent_attach(struct agent *a, const char *prog, struct diag *d);
 
 /* Is this task (pidfd) marked by this agent? 1, 0 or negative errno. */
 int agent_task_marked(const struct agent *a, int pidfd);

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "bpf_abis.h"
 #include "bpf_load.h"
 #include "bpf_sweep.h"
 #include "cgroup.h"
@@ -177,25 +178,6 @@ void sweep_old_links(const char *pins, const char *own)
 	}
 }
 
-void sweep_other_abis(const char *bpffs, const char *name, unsigned int abi, int cgroup_fd)
-{
-	char dir[PATH_MAX], path[2 * PATH_MAX], own[32];
-	_cleanup_closedir_ DIR *d = NULL;
-	struct dirent *e;
-
-	if (cgroup_populated(cgroup_fd) != 0)
-		return;
-	snprintf(dir, sizeof(dir), "%s/%s", bpffs, name);
-	snprintf(own, sizeof(own), "abi%u", abi);
-	d = opendir(dir);
-	while (d && (e = readdir(d))) {
-		if (!str_starts(e->d_name, "abi") || str_eq(e->d_name, own))
-			continue;
-		snprintf(path, sizeof(path), "%s/%s", dir, e->d_name);
-		sweep_tree(path);
-	}
-}
-
 /* "egressctl-run-PID-START" of a process that is gone. */
 static bool is_dead_run(const char *name)
 {
@@ -223,11 +205,31 @@ static void mark_dead(const char *path)
 	}
 }
 
+static void kill_task(void *ctx, int pidfd, pid_t pid, uint64_t sandbox)
+{
+	(void)ctx;
+	(void)pid;
+	(void)sandbox;
+	if (!pidfd_send_signal(pidfd, SIGKILL, NULL, 0))
+		(void)exited(pidfd, EXIT_MS);
+}
+
+/* False: some are stuck in the kernel, or it cannot be told. */
+static bool kill_generation(const char *top, unsigned int abi)
+{
+	int pass;
+
+	for (pass = 0; pass < MAX_PASSES; pass++)
+		if (!abi_tasks(top, abi, kill_task, NULL))
+			return true;
+	return false;
+}
+
 static void sweep_run(const char *bpffs, int cgroup_root, const char *name)
 {
+	unsigned int abis[ABIS_MAX], n, i;
 	_cleanup_close_ int dir = -1;
-	_cleanup_close_ int tasks = -1;
-	char path[PATH_MAX + 300];
+	char top[PATH_MAX + 300], path[PATH_MAX + 400];
 
 	dir = openat(cgroup_root, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	if (dir >= 0) {
@@ -235,17 +237,17 @@ static void sweep_run(const char *bpffs, int cgroup_root, const char *name)
 		if (cgroup_wait_empty(dir, EMPTY_MS))
 			return; /* the pins must outlive its tasks */
 	}
-	snprintf(path, sizeof(path), "%s/%s/abi%u/map_tasks", bpffs, name, EG_ABI);
-	tasks = bpf_obj_get(path);
-	if (tasks >= 0) {
-		snprintf(path, sizeof(path), "%s/%s/abi%u/map_sandboxes", bpffs, name, EG_ABI);
-		mark_dead(path);
-		(void)sweep_marked(tasks, 0);
-		if (sweep_left(tasks))
+	(void)snprintf(top, sizeof(top), "%s/%s", bpffs, name);
+	n = abis_list(top, 0, abis);
+	for (i = 0; i < n; i++) {
+		/* of another ABI we cannot refuse forks: the passes have to win */
+		(void)snprintf(path, sizeof(path), "%s/abi%u/map_sandboxes", top, abis[i]);
+		if (abis[i] == EG_ABI)
+			mark_dead(path);
+		if (!kill_generation(top, abis[i]))
 			return;
 	}
-	snprintf(path, sizeof(path), "%s/%s", bpffs, name);
-	sweep_tree(path);
+	sweep_tree(top);
 	(void)cgroup_remove(cgroup_root, name);
 }
 

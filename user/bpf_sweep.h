@@ -36,12 +36,6 @@ void sweep_tree(const char *path);
 void sweep_old_links(const char *pins, const char *own);
 
 /*
- * Remove the pins of agent `name` that belong to other ABIs, unless a sandbox of
- * the cgroup directory still has tasks: then they go on being enforced.
- */
-void sweep_other_abis(const char *bpffs, const char *name, unsigned int abi, int cgroup_fd);
-
-/*
  * Remove what agents of dead `egressctl run` processes left behind: their tasks
  * are killed, then directories and pins go. Failures are ignored: the next
  * agent tries again.

@@ -16,6 +16,8 @@
 #include "cgroup.h"
 #include "util.h"
 
+#define FILEID_KERNFS 0xfe /* include/linux/exportfs.h: the handle is the id */
+
 int mount_find(const char *fstype, char *buf, size_t size)
 {
 	struct mntent m, *e;
@@ -55,6 +57,17 @@ int cgroup_id(int dirfd, uint64_t *id)
 		return -EPROTO;
 	memcpy(id, h.fh.f_handle, sizeof(*id));
 	return 0;
+}
+
+int cgroup_open_id(int mount, uint64_t id)
+{
+	struct {
+		struct file_handle fh;
+		uint64_t id;
+	} h = { .fh = { .handle_bytes = sizeof(h.id), .handle_type = FILEID_KERNFS }, .id = id };
+	int fd = open_by_handle_at(mount, &h.fh, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	return fd < 0 ? -errno : fd;
 }
 
 uint32_t cgroup_depth(const char *mount, const char *path)
@@ -157,38 +170,35 @@ int cgroup_populated(int dirfd)
 }
 
 /* Signal every process listed in cgroup.procs of one directory. */
-static int kill_listed(int dirfd)
+static void signal_listed(int dirfd, int sig)
 {
 	char line[32];
-	int fd, killed = 0;
 	FILE *f;
+	int fd;
 
 	fd = openat(dirfd, "cgroup.procs", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	if (fd < 0)
-		return -errno;
-	f = fdopen(fd, "re");
+	f = fd < 0 ? NULL : fdopen(fd, "re");
 	if (!f) {
-		close(fd);
-		return -ENOMEM;
+		if (fd >= 0)
+			close(fd);
+		return; /* what cannot be listed any more has no tasks */
 	}
 	while (fgets(line, sizeof(line), f)) {
 		long pid = strtol(line, NULL, 10);
 
-		/* frozen tasks do not exit, so the number still is this task's */
-		if (pid > 1 && !kill(pid, SIGKILL))
-			killed++;
+		if (pid > 1)
+			(void)kill(pid, sig); /* it may have ended */
 	}
 	fclose(f);
-	return killed;
 }
 
-static void kill_tree(int dirfd, int depth)
+static void signal_tree(int dirfd, int sig, int depth)
 {
 	struct dirent *e;
 	int fd;
 	DIR *d;
 
-	(void)kill_listed(dirfd); /* what cannot be listed any more has no tasks */
+	signal_listed(dirfd, sig);
 	fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return;
@@ -205,10 +215,15 @@ static void kill_tree(int dirfd, int depth)
 		sub = openat(dirfd, e->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 		if (sub < 0)
 			continue;
-		kill_tree(sub, depth + 1);
+		signal_tree(sub, sig, depth + 1);
 		close(sub);
 	}
 	closedir(d);
+}
+
+void cgroup_signal(int dirfd, int sig)
+{
+	signal_tree(dirfd, sig, 0);
 }
 
 int cgroup_kill(int dirfd)
@@ -223,12 +238,12 @@ int cgroup_kill(int dirfd)
 	if (!cgroup_has_file(dirfd, "cgroup.procs"))
 		return 0;
 	/*
-	 * Before 5.14: frozen tasks cannot fork, so two rounds see all of them;
-	 * SIGKILL ends a frozen task.
+	 * Before 5.14: frozen tasks cannot fork or exit, so two rounds see all of them,
+	 * and a number is not another process's; SIGKILL ends a frozen task.
 	 */
 	err = cgroup_write(dirfd, "cgroup.freeze", "1");
 	for (i = 0; i < 2; i++)
-		kill_tree(dirfd, 0);
+		signal_tree(dirfd, SIGKILL, 0);
 	if (!err)
 		err = cgroup_write(dirfd, "cgroup.freeze", "0");
 	return err;

@@ -21,6 +21,8 @@ int mount_find(const char *fstype, char *buf, size_t size);
 
 /* The kernel's 64-bit id of a cgroup directory. */
 int cgroup_id(int dirfd, uint64_t *id);
+/* Open the directory with this id; `mount` is one of the mount. -ESTALE: it is gone. */
+int cgroup_open_id(int mount, uint64_t id);
 /* Levels below the root of the hierarchy, of a path below the mount. */
 uint32_t cgroup_depth(const char *mount, const char *path);
 
@@ -37,6 +39,12 @@ int cgroup_enable(int dirfd, const char *controller);
 
 /* 1 when any task is in it or below it, 0 when none, negative errno. */
 int cgroup_populated(int dirfd);
+
+/*
+ * Signal every process in it and below it, one after the other: who forks meanwhile may be
+ * left out, and a number that is used again just then gets it.
+ */
+void cgroup_signal(int dirfd, int sig);
 
 /*
  * SIGKILL to everything in it and below it: cgroup.kill where the kernel has it

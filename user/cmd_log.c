@@ -14,39 +14,46 @@
 #include <unistd.h>
 
 #include "../bpf/egressctl.h"
+#include "client.h"
 #include "commands.h"
+#include "config.h"
 #include "control.h"
 #include "diag.h"
 #include "event_text.h"
 #include "eventlog.h"
 #include "launch.h"
+#include "ref.h"
 #include "util.h"
 
 struct log_options {
 	struct eventlog_filter filter;
 	const char *dir; /* NULL: the service's */
+	const char *sandbox; /* as given; NULL: all */
 	bool follow;
 	bool json;
 };
 
 static const char usage[] =
-	"usage: egressctl log [-f] [--json] [--sandbox ID] [--op OPERATION] [--since WHEN]\n"
+	"usage: egressctl log [OPTION]... [SANDBOX]\n"
 	"  -f, --follow        go on with events as they happen\n"
 	"      --json          one JSON object a line, see egressctl-events(5)\n"
-	"      --sandbox ID    of one sandbox, see `egressctl ps`\n"
+	"      --sandbox SANDBOX  of one: its number, or the name of a live one, or last\n"
 	"      --op OPERATION  open, connect, socket, ... see egressctl-events(5)\n"
+	"      --verdict WORD  denied, or audit: would have been denied\n"
 	"      --since WHEN    90s, 15m, 2h, 7d, or a time as in the JSON: 2026-01-31T09:00:00Z\n"
-	"      --dir DIR       read the log in DIR, not " EVENTLOG_DIR "\n";
+	"      --until WHEN    the same; not with -f\n"
+	"      --dir DIR       read the log in DIR, not where egressd writes it\n";
 
 /* ---- options ------------------------------------------------------------------------ */
 
 /* How long ago, or when. */
-static int parse_since(const char *s, uint64_t *ns)
+static int parse_when(const char *s, uint64_t *ns)
 {
 	static const struct {
 		char unit;
 		uint64_t seconds;
 	} units[] = { { 's', 1 }, { 'm', 60 }, { 'h', 3600 }, { 'd', 86400 } };
+	uint64_t now = (uint64_t)time(NULL);
 	size_t len = strlen(s);
 	char buf[40];
 	uint64_t v;
@@ -58,7 +65,7 @@ static int parse_since(const char *s, uint64_t *ns)
 			if (s[len - 1] != units[i].unit || parse_u64(buf, 0, 1000000000, &v))
 				continue;
 			v *= units[i].seconds;
-			*ns = (uint64_t)time(NULL) > v ? ((uint64_t)time(NULL) - v) * 1000000000u : 1;
+			*ns = now > v ? (now - v) * 1000000000u : 1;
 			return 0;
 		}
 	}
@@ -79,6 +86,26 @@ static int bad(const char *option, const char *value, const char *expected)
 	return LAUNCH_USAGE;
 }
 
+/* The nearest word of the format. */
+static int bad_op(const char *word)
+{
+	const char *nearest = NULL;
+	size_t least = SIZE_MAX;
+	char expected[128];
+
+	for (uint16_t op = 1; op < EG_OP_MAX; op++) {
+		size_t far = ref_distance(word, event_op_name(op));
+
+		if (far >= least)
+			continue;
+		least = far;
+		nearest = event_op_name(op);
+	}
+	(void)snprintf(expected, sizeof(expected), "an operation; the nearest is %s (see "
+		       "egressctl-events(5))", nearest);
+	return bad("--op", word, expected);
+}
+
 static int parse_option(struct log_options *o, int c)
 {
 	switch (c) {
@@ -89,18 +116,24 @@ static int parse_option(struct log_options *o, int c)
 		o->json = true;
 		return 0;
 	case 's':
-		if (parse_u64(optarg, 1, INT64_MAX, &o->filter.sandbox))
-			return bad("--sandbox", optarg, "the number of a sandbox (see egressctl ps)");
+		o->sandbox = optarg;
+		return 0;
+	case 'v':
+		if (!str_eq(optarg, "denied") && !str_eq(optarg, "audit"))
+			return bad("--verdict", optarg, "denied or audit");
+		o->filter.verdict = (uint8_t)event_verdict_from_name(optarg);
 		return 0;
 	case 'o':
 		o->filter.op = event_op_from_name(optarg);
 		if (o->filter.op <= 0)
-			return bad("--op", optarg, "an operation (see egressctl-events(5))");
+			return bad_op(optarg);
 		return 0;
 	case 't':
-		if (parse_since(optarg, &o->filter.since_ns))
-			return bad("--since", optarg,
-				   "a time ago (90s, 15m, 2h, 7d) or a time (2026-01-31T09:00:00Z)");
+	case 'u':
+		if (parse_when(optarg, c == 't' ? &o->filter.since_ns : &o->filter.until_ns))
+			return bad(c == 't' ? "--since" : "--until", optarg,
+				   "a time ago (90s, 15m, 2h, 7d) or a time "
+				   "(2026-01-31T09:00:00Z)");
 		return 0;
 	case 'd':
 		o->dir = optarg;
@@ -121,7 +154,9 @@ static int parse_options(struct log_options *o, int argc, char **argv)
 		{ "json", no_argument, NULL, 'j' },
 		{ "sandbox", required_argument, NULL, 's' },
 		{ "op", required_argument, NULL, 'o' },
+		{ "verdict", required_argument, NULL, 'v' },
 		{ "since", required_argument, NULL, 't' },
+		{ "until", required_argument, NULL, 'u' },
 		{ "dir", required_argument, NULL, 'd' },
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
@@ -134,18 +169,40 @@ static int parse_options(struct log_options *o, int argc, char **argv)
 		if (ret)
 			return ret;
 	}
-	if (optind < argc) {
+	if (optind < argc && !o->sandbox)
+		o->sandbox = argv[optind++];
+	if (optind < argc || (o->follow && o->filter.until_ns)) {
 		fputs(usage, stderr);
 		return LAUNCH_USAGE;
 	}
 	return 0;
 }
 
+/* A number needs nobody; names are those of live sandboxes, which the service knows. */
+static int find_sandbox(struct log_options *o)
+{
+	json_t *request, *answer = NULL;
+	int status;
+
+	if (!o->sandbox || !parse_u64(o->sandbox, 1, INT64_MAX, &o->filter.sandbox))
+		return 0;
+	request = json_pack("{s:s, s:o}", "op", "find", "sandbox", ref_sandbox(o->sandbox));
+	if (!request)
+		return bad("SANDBOX", o->sandbox,
+			   "the number or name of a sandbox (see egressctl ps)");
+	status = client_call(request, &answer);
+	json_decref(request);
+	if (!status)
+		o->filter.sandbox = (uint64_t)client_number(answer, "sandbox");
+	json_decref(answer);
+	return status;
+}
+
 /* ---- output --------------------------------------------------------------------------- */
 
 struct printer {
 	bool json;
-	bool flush; /* somebody may be watching */
+	bool flush; /* somebody may be watching, and nothing says when no more comes */
 	struct text text;
 };
 
@@ -183,17 +240,18 @@ static void print_person(struct printer *p, const char *line, size_t len)
 	event_parsed_free(&e);
 }
 
-/* Non-zero when nobody reads any more. */
+/* Non-zero when nobody reads any more. NULL: no more is there now. */
 static int print_line(void *ctx, const char *line, size_t len)
 {
 	struct printer *p = ctx;
 
-	if (p->json)
+	if (line && p->json)
 		fwrite(line, 1, len, stdout);
-	else
+	else if (line)
 		print_person(p, line, len);
-	putchar('\n');
-	if (p->flush)
+	if (line)
+		putchar('\n');
+	if (!line || p->flush)
 		fflush(stdout);
 	return ferror(stdout) ? -EPIPE : 0;
 }
@@ -240,7 +298,8 @@ static int log_remote(const struct log_options *o, struct printer *p)
 		return LAUNCH_FAILED;
 	}
 	req = request(o);
-	err = req ? control_call(fd, req, NULL, 0, print_message, &r, &answer, &status, &d) : -ENOMEM;
+	err = req ? control_call(fd, req, NULL, 0, print_message, &r, &answer, &status, &d) :
+		-ENOMEM;
 	json_decref(req);
 	json_decref(answer);
 	close(fd);
@@ -249,7 +308,8 @@ static int log_remote(const struct log_options *o, struct printer *p)
 	if (d.err)
 		diag_print(stderr, "egressctl log", &d);
 	else
-		fprintf(stderr, "egressctl log: the service ended the connection: %s\n", strerror(-err));
+		fprintf(stderr, "egressctl log: the service ended the connection: %s\n",
+			strerror(-err));
 	return status ? status : LAUNCH_FAILED;
 }
 
@@ -257,27 +317,37 @@ static int log_remote(const struct log_options *o, struct printer *p)
 
 static int log_file(const struct log_options *o, struct printer *p)
 {
-	const char *dir = o->dir ? o->dir : EVENTLOG_DIR;
-	int err = eventlog_read(dir, &o->filter, o->follow, print_line, p);
+	struct config c = {};
+	struct diag d = {};
+	const char *dir;
+	int err;
 
-	if (!err)
-		return 0;
-	if (err != -EPIPE) /* a reader that went away, as `head` does, is no error */
+	/* where egressd writes; with a file that is not good it would not have started */
+	if (!o->dir && config_load(CONFIG_FILE, &c, &d) && d.err)
+		diag_print(stderr, "egressctl log", &d);
+	dir = o->dir ? o->dir : c.log_dir ? c.log_dir : EVENTLOG_DIR;
+	err = eventlog_read(dir, &o->filter, o->follow, print_line, p);
+	if (err && err != -EPIPE) /* a reader that went away, as `head` does, is no error */
 		fprintf(stderr, "egressctl log: %s: %s\n", dir, strerror(-err));
-	return err == -EPIPE ? 0 : LAUNCH_FAILED;
+	config_clear(&c);
+	return err && err != -EPIPE ? LAUNCH_FAILED : 0;
 }
 
 int cmd_log(int argc, char **argv)
 {
 	struct log_options o = { .filter.owner = -1 };
 	struct printer p = { 0 };
+	bool remote;
 	int ret = parse_options(&o, argc, argv);
 
+	if (!ret)
+		ret = find_sandbox(&o);
 	if (ret)
 		return ret < 0 ? 0 : ret;
 	p.json = o.json;
-	p.flush = o.follow;
-	ret = o.dir || geteuid() == 0 ? log_file(&o, &p) : log_remote(&o, &p);
+	remote = !o.dir && geteuid() != 0;
+	p.flush = o.follow && remote;
+	ret = remote ? log_remote(&o, &p) : log_file(&o, &p);
 	text_free(&p.text);
 	if (fflush(stdout) && !ret)
 		ret = LAUNCH_FAILED;

@@ -1,53 +1,62 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* `egressctl ps` and `egressctl kill`: the sandboxes of egressd. */
-#include <errno.h>
+#include <inttypes.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
+#include "client.h"
 #include "commands.h"
-#include "control.h"
 #include "diag.h"
+#include "ref.h"
 #include "util.h"
 
-#define FAILED 125
-
-static int fail(int status, const struct diag *d)
-{
-	diag_print(stderr, "egressctl", d);
-	return status;
-}
-
-static int connect_service(struct diag *d)
-{
-	int fd = control_connect(CONTROL_SOCKET);
-
-	if (fd == -ENOENT || fd == -ECONNREFUSED)
-		return diag_set(d, fd, "egressd is not running");
-	return fd < 0 ? diag_set(d, fd, "cannot reach egressd: %s", strerror(-fd)) : fd;
-}
-
-static json_int_t number(const json_t *o, const char *key)
-{
-	return json_integer_value(json_object_get(o, key));
-}
+/* ---- ps ----------------------------------------------------------------------------- */
 
 /* A text that a user chose, without what could act on a terminal. */
 static const char *safe(const json_t *o, const char *key, char *buf, size_t size)
 {
-	const char *s = json_string_value(json_object_get(o, key));
+	const char *s = client_text(o, key);
 
-	diag_escape(buf, size, s ? s : "", s ? strlen(s) : 0);
+	diag_escape(buf, size, s, strlen(s));
 	return buf[0] ? buf : "-";
 }
 
-static void print_age(json_int_t started)
+/* "47s", "5m12s", "3h07m", "2d04h": how long, in two units */
+static const char *uptime(long long started, char buf[32])
 {
 	long long s = (long long)time(NULL) - started;
 
-	if (s < 0)
-		s = 0;
-	printf("%lld:%02lld:%02lld", s / 3600, s / 60 % 60, s % 60);
+	s = s < 0 ? 0 : s;
+	if (s < 60)
+		(void)snprintf(buf, 32, "%llds", s);
+	else if (s < 3600)
+		(void)snprintf(buf, 32, "%lldm%02llds", s / 60, s % 60);
+	else if (s < 86400)
+		(void)snprintf(buf, 32, "%lldh%02lldm", s / 3600, s / 60 % 60);
+	else
+		(void)snprintf(buf, 32, "%lldd%02lldh", s / 86400, s / 3600 % 24);
+	return buf;
+}
+
+/* The same one comes many times in a row. */
+static const char *user_name(long long uid)
+{
+	static long long last = -1;
+	static char name[64];
+	struct passwd *pw;
+
+	if (uid == last)
+		return name;
+	last = uid;
+	pw = getpwuid((uid_t)uid);
+	if (pw)
+		diag_escape(name, sizeof(name), pw->pw_name, strlen(pw->pw_name));
+	else
+		(void)snprintf(name, sizeof(name), "%lld", uid);
+	return name;
 }
 
 static void print_list(const json_t *list)
@@ -55,86 +64,119 @@ static void print_list(const json_t *list)
 	const json_t *b;
 	size_t i;
 
-	printf("%8s %6s %8s %7s %-8s %-16s %-16s %s\n", "SANDBOX", "UID", "PID", "DENIED", "MODE",
-	       "POLICY", "NAME", "AGE");
+	printf("%8s %-10s %8s %7s %-8s %8s %-20s %s\n", "SANDBOX", "USER", "PID", "UPTIME", "MODE",
+	       "DENIALS", "POLICY", "NAME");
 	json_array_foreach(list, i, b) {
-		char mode[32], policy[128], name[128];
+		char mode[32], policy[256], name[256], up[32];
 
-		printf("%8lld %6lld %8lld %7lld %-8s %-16s %-16s ", (long long)number(b, "sandbox"),
-		       (long long)number(b, "uid"), (long long)number(b, "pid"),
-		       (long long)number(b, "denied"), safe(b, "mode", mode, sizeof(mode)),
-		       safe(b, "policy", policy, sizeof(policy)),
+		printf("%8lld %-10s %8lld %7s %-8s %8lld %-20s %s\n", client_number(b, "sandbox"),
+		       user_name(client_number(b, "uid")), client_number(b, "pid"),
+		       uptime(client_number(b, "started"), up), safe(b, "mode", mode, sizeof(mode)),
+		       client_number(b, "denied"), safe(b, "policy", policy, sizeof(policy)),
 		       safe(b, "name", name, sizeof(name)));
-		print_age(number(b, "started"));
-		putchar('\n');
 	}
+}
+
+static int list_all(json_t **answer)
+{
+	json_t *request = json_pack("{s:s}", "op", "ps");
+	int status = client_call(request, answer);
+
+	json_decref(request);
+	return status;
 }
 
 int cmd_ps(int argc, char **argv)
 {
 	bool json = argc == 2 && str_eq(argv[1], "--json");
-	json_t *request, *answer = NULL;
-	struct diag d = {};
-	int fd, err;
+	json_t *answer = NULL;
+	int status;
 
 	if (argc > 1 && !json) {
-		fprintf(stderr, "Usage: egressctl ps [--json]\n");
-		return str_eq(argv[1], "--help") ? 0 : 2;
+		bool help = str_eq(argv[1], "--help");
+
+		fprintf(help ? stdout : stderr,
+			"usage: egressctl ps [--json]\n"
+			"\n"
+			"The live sandboxes: yours, or all of them for root. DENIALS counts what\n"
+			"was refused, or would have been; see egressctl show SANDBOX.\n");
+		return help ? 0 : 2;
 	}
-	fd = connect_service(&d);
-	if (fd < 0)
-		return fail(FAILED, &d);
-	request = json_pack("{s:s}", "op", "ps");
-	err = control_call(fd, request, NULL, 0, NULL, NULL, &answer, NULL, &d);
-	json_decref(request);
-	if (!err && json) {
+	status = list_all(&answer);
+	if (!status && json) {
 		(void)json_dumpf(json_object_get(answer, "sandboxes"), stdout, JSON_INDENT(2));
 		putchar('\n');
-	} else if (!err) {
+	} else if (!status) {
 		print_list(json_object_get(answer, "sandboxes"));
 	}
 	json_decref(answer);
-	close(fd);
-	return err ? fail(FAILED, &d) : 0;
+	return status;
 }
 
-static int kill_one(int fd, const char *text)
-{
-	json_t *request;
-	struct diag d = {};
-	uint64_t id;
-	int status = 0, err;
+/* ---- kill --------------------------------------------------------------------------- */
 
-	if (parse_u64(text, 1, INT64_MAX, &id)) {
-		(void)diag_set(&d, -EINVAL, "'%s' is not the number of a sandbox", text);
-		return fail(2, &d);
+static int kill_one(json_t *ref)
+{
+	json_t *answer = NULL, *request = NULL;
+	int status;
+
+	if (ref)
+		request = json_pack("{s:s, s:o}", "op", "kill", "sandbox", ref);
+	if (!request) {
+		fputs("egressctl kill: which sandbox? expected a number or a name (egressctl ps)\n",
+		      stderr);
+		return 2;
 	}
-	request = json_pack("{s:s, s:I}", "op", "kill", "sandbox", (json_int_t)id);
-	err = control_call(fd, request, NULL, 0, NULL, NULL, NULL, &status, &d);
+	status = client_call(request, &answer);
 	json_decref(request);
-	if (!err)
-		return 0;
-	fprintf(stderr, "egressctl: %s: %s\n", text, d.msg);
+	json_decref(answer);
+	return status;
+}
+
+/* Root's own are root's alone: nobody ends everybody's by a slip. */
+static int kill_mine(void)
+{
+	json_t *answer = NULL;
+	const json_t *b;
+	int status;
+	size_t i;
+
+	status = list_all(&answer);
+	if (status)
+		return status;
+	json_array_foreach(json_object_get(answer, "sandboxes"), i, b) {
+		int s;
+
+		if (client_number(b, "uid") != (long long)getuid())
+			continue;
+		s = kill_one(json_integer(client_number(b, "sandbox")));
+		/* one that ended by itself in between is as dead as it was to be */
+		status = s && s != 1 ? s : status;
+	}
+	json_decref(answer);
 	return status;
 }
 
 int cmd_kill(int argc, char **argv)
 {
-	int fd, i, status = 0;
-	struct diag d = {};
+	int status = 0;
 
+	if (argc == 2 && str_eq(argv[1], "--mine"))
+		return kill_mine();
 	if (argc < 2 || argv[1][0] == '-') {
-		fprintf(stderr, "Usage: egressctl kill SANDBOX...\n");
-		return argc == 2 && str_eq(argv[1], "--help") ? 0 : 2;
+		bool help = argc == 2 && str_eq(argv[1], "--help");
+
+		fprintf(help ? stdout : stderr,
+			"usage: egressctl kill SANDBOX... | --mine\n"
+			"\n"
+			"End everything in sandboxes: by number, by name, or `last`; --mine: in\n"
+			"all that belong to you.\n");
+		return help ? 0 : 2;
 	}
-	fd = connect_service(&d);
-	if (fd < 0)
-		return fail(FAILED, &d);
-	for (i = 1; i < argc; i++) {
-		int s = kill_one(fd, argv[i]);
+	for (int i = 1; i < argc; i++) {
+		int s = kill_one(ref_sandbox(argv[i]));
 
 		status = s ? s : status;
 	}
-	close(fd);
 	return status;
 }

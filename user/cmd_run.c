@@ -46,13 +46,33 @@ static int connect_or_start(const struct launch *l, struct local_agent *la, bool
 	return err ? err : la->control;
 }
 
-int cmd_run(int argc, char **argv)
+int cmd_launch(struct launch *l)
 {
 	struct local_agent la;
 	struct diag d = {};
-	struct launch l;
-	bool ours = false, help;
+	bool ours = false;
 	int fd;
+
+	if (task_self_in_sandbox()) {
+		(void)diag_set(&d, -EPERM, LAUNCH_NESTED);
+		return fail(LAUNCH_FAILED, &d);
+	}
+	fd = connect_or_start(l, &la, &ours, &d);
+	if (fd < 0)
+		return fail(LAUNCH_FAILED, &d);
+	if (ours) {
+		l->server_is_ours = true;
+		l->cleanup = wait_for_agent;
+		l->cleanup_ctx = &la;
+	}
+	return launch_run(l, fd);
+}
+
+int cmd_run(int argc, char **argv)
+{
+	struct diag d = {};
+	struct launch l;
+	bool help;
 
 	if (launch_parse(&l, argc, argv, &help, &d))
 		return fail(LAUNCH_USAGE, &d);
@@ -60,19 +80,11 @@ int cmd_run(int argc, char **argv)
 		launch_usage(stdout, "egressctl run");
 		return 0;
 	}
-	if (task_self_in_sandbox()) {
-		(void)diag_set(&d, -EPERM, LAUNCH_NESTED);
-		return fail(LAUNCH_FAILED, &d);
-	}
 	if (launch_sudo_user(&l, &d))
 		return fail(LAUNCH_FAILED, &d);
-	fd = connect_or_start(&l, &la, &ours, &d);
-	if (fd < 0)
-		return fail(LAUNCH_FAILED, &d);
-	if (ours) {
-		l.server_is_ours = true;
-		l.cleanup = wait_for_agent;
-		l.cleanup_ctx = &la;
+	if (l.report) {
+		l.after = report_after_run;
+		l.after_ctx = &l;
 	}
-	return launch_run(&l, fd);
+	return cmd_launch(&l);
 }

@@ -76,8 +76,9 @@ static int compile_runtime(struct comp *k)
 	int err;
 
 	run->policy = strdup(p->name);
+	run->file = strdup(p->path);
 	run->description = p->description ? strdup(p->description) : NULL;
-	if (!run->policy || (p->description && !run->description))
+	if (!run->policy || !run->file || (p->description && !run->description))
 		return comp_nomem(k);
 	run->audit = p->audit.v;
 	run->freeze = p->freeze.v;
@@ -146,6 +147,8 @@ void compiled_free(struct compiled *c)
 {
 	if (!c)
 		return;
+	if (c->rooted && c->root >= 0)
+		close(c->root);
 	automaton_free(c->automaton);
 	free(c->prefixes);
 	free(c->ports);
@@ -166,6 +169,7 @@ void compiled_free(struct compiled *c)
 		free(c->notices[i]);
 	free(c->notices);
 	free(c->run.policy);
+	free(c->run.file);
 	free(c->run.description);
 	strv_free(c->run.env_keep);
 	strv_free(c->run.env_set);

@@ -61,6 +61,7 @@ struct compiled_name {
 /* for the launcher */
 struct policy_runtime {
 	char *policy; /* name as asked for */
+	char *file; /* the first one of it, as messages call it */
 	char *description; /* NULL: none */
 	bool audit;
 	bool freeze; /* on-failure: freeze */
@@ -92,6 +93,9 @@ struct compiled {
 	struct rule_ref *rules;
 	uint32_t nrules;
 	struct policy_runtime run;
+	/* written in the paths of another mount namespace; `root` as in struct rooted, its own */
+	bool rooted;
+	int root;
 	char **notices; /* "FILE:LINE: …", for the user, not errors */
 	uint32_t nnotices;
 };

@@ -147,8 +147,8 @@ static int too_many(struct comp *k, uint32_t rule)
 	const struct rule_ref *r = rule ? &k->c->rules[rule - 1] : NULL;
 
 	return diag_at(k->d, -E2BIG, r ? r->file : NULL, r ? r->line : 0, r ? r->col : 0,
-		       "\"%s\": too many destinations: at most %u prefixes and %u port ranges, after "
-		       "what a wide rule allows is repeated in the narrow ones",
+		       "\"%s\": too many destinations: at most %u prefixes and %u port ranges, "
+		       "after what a wide rule allows is repeated in the narrow ones",
 		       r ? r->text : "", EG_MAX_PREFIXES, EG_MAX_PORTS);
 }
 

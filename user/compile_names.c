@@ -262,21 +262,50 @@ static int collect_shapes(struct build *b)
 	return 0;
 }
 
+/*
+ * The policy's own come first, as they would alone; a grant's has the number it was
+ * given, for which a socket or a binding may remember it. What is left between is
+ * nobody's.
+ */
+static int number_classes(struct build *b)
+{
+	static const struct eg_class nobodys = { .lo = 1, .hi = 0 };
+	struct eg_policy *head = &b->k->c->head;
+	uint32_t n = 0, i;
+
+	for (i = 0; i < EG_MAX_CLASSES; i++)
+		head->classes[i] = nobodys;
+	for (i = 0; i < b->classes.n; i++)
+		if (!b->classes.v[i].origin)
+			head->classes[n++] = b->classes.v[i];
+	head->nclasses = n;
+	for (i = 0; i < b->classes.n; i++) {
+		const struct eg_class *s = &b->classes.v[i];
+
+		if (!s->origin)
+			continue;
+		if (s->origin > EG_MAX_CLASSES || head->classes[s->origin - 1].proto)
+			return diag_set(b->k->d, -E2BIG,
+					"what is granted by name must be one range of ports, none "
+					"of it denied, and names have %u classes in all",
+					EG_MAX_CLASSES);
+		head->classes[s->origin - 1] = *s;
+		head->nclasses = MAX(head->nclasses, s->origin);
+	}
+	for (i = head->nclasses; i < EG_MAX_CLASSES; i++)
+		head->classes[i] = (struct eg_class){};
+	return 0;
+}
+
 static int make_classes(struct build *b)
 {
-	struct eg_policy *head = &b->k->c->head;
 	int err;
 
 	if (collect_shapes(b))
 		return comp_nomem(b->k);
 	services_reduce(&b->classes);
 	err = order_classes(b);
-	if (err)
-		return err;
-	head->nclasses = b->classes.n;
-	if (b->classes.n)
-		memcpy(head->classes, b->classes.v, b->classes.n * sizeof(*b->classes.v));
-	return 0;
+	return err ? err : number_classes(b);
 }
 
 static int make_masks(struct build *b)
@@ -452,7 +481,8 @@ int compile_name_add(struct comp *k, const struct policy_dest *dest, bool deny, 
 		return comp_nomem(k);
 	for (uint32_t i = 0; i < dest->nports; i++) {
 		const struct policy_ports *p = &dest->ports[i];
-		struct eg_class s = { .lo = p->lo, .hi = p->hi, .proto = p->proto };
+		struct eg_class s = { .lo = p->lo, .hi = p->hi, .proto = p->proto,
+				      .origin = dest->origin };
 
 		/* the policy check lets only that of "*" come here */
 		if (!deny && p->proto == IPPROTO_UDP && !(dest->flags & POLICY_D_TLS_OFF))

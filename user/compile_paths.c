@@ -12,6 +12,7 @@
 
 #include "automaton.h"
 #include "compile_int.h"
+#include "denials.h"
 #include "policy_int.h"
 #include "policy_resolve.h"
 #include "policy_safe.h"
@@ -245,8 +246,8 @@ static int check_unix(struct paths *b, const struct policy_path *src, const char
 	if (!why)
 		return 0;
 	return diag_at(b->k->d, -EINVAL, src->at.file, src->at.line, src->at.col,
-		       "unix socket \"%s\" hands the sandbox away (%s: %s): expected {path: \"%s\", "
-		       "unsafe: true} if that is meant", src->text, which, why, src->text);
+		       "unix socket \"%s\" hands the sandbox away (%s: %s): expected {path: "
+		       "\"%s\", unsafe: true} if that is meant", src->text, which, why, src->text);
 }
 
 static int bind_one(struct paths *b, const struct policy_path *src, uint8_t space)
@@ -283,10 +284,54 @@ static int bind_one(struct paths *b, const struct policy_path *src, uint8_t spac
 	return err;
 }
 
+/* Is there a path that something may not be done with? Else nobody need be asked. */
+static bool restricts_paths(const struct policy *p)
+{
+	bool all = p->file_default.v == EG_PERM_ALL;
+
+	for (size_t i = 0; i < p->files.n; i++) {
+		if (p->files.v[i].perm != EG_PERM_ALL)
+			return true;
+		all |= str_eq(p->files.v[i].key, "/");
+	}
+	return !all;
+}
+
+/*
+ * Every sandbox reads its own denials, whose name it is told and others cannot guess;
+ * none of them may list the names, or write there.
+ */
+static int bind_builtin(struct paths *b)
+{
+	static const struct policy_path rules[] = {
+		{ .text = (char *)DENIALS_DIR, .at = { .file = "builtin" } },
+		{ .text = (char *)DENIALS_DIR "/*", .at = { .file = "builtin" }, .perm = EG_R },
+	};
+	char text[sizeof(DENIALS_DIR) + 16], perm[5];
+	int err = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(rules) && !err; i++) {
+		struct spelling like = { .src = &rules[i], .perm = rules[i].perm,
+					 .space = AUTOMATON_PATHS };
+		char *pattern;
+
+		(void)snprintf(text, sizeof(text), "%s: %s", rules[i].text,
+			       policy_perm_text(rules[i].perm, perm));
+		err = comp_rule(b->k, NULL, RULE_BUILTIN, text, &like.rule);
+		pattern = err ? NULL : strdup(rules[i].text);
+		if (!err)
+			err = pattern ? add_spelling(b, &like, pattern, false) : comp_nomem(b->k);
+		/* not to be anchored: there are no other names for what is in a tmpfs of root's */
+		if (!err)
+			free(steal_ptr(b->v[b->n - 1].literal));
+	}
+	return err;
+}
+
 static int bind_all(struct paths *b)
 {
 	const struct policy *p = b->k->p;
-	int err = 0;
+	int err = restricts_paths(p) ? bind_builtin(b) : 0;
 
 	for (size_t i = 0; i < p->files.n && !err; i++)
 		err = bind_one(b, &p->files.v[i], AUTOMATON_PATHS);
@@ -512,9 +557,10 @@ int compile_paths(struct comp *k)
 	struct place at = { .file = k->p->path };
 	int err = 0;
 
-	if (!k->p->has_files)
-		err = comp_notice(k, &at, "no files section: no path may be used, no command can "
-				  "start; to leave paths alone write files: {default: rwxc}");
+	if (!k->p->has_files && !k->p->paths_left_out)
+		err = comp_notice(k, &at, "no files section: alone, it lets no path be used and no "
+				  "command start; use it beside another policy, or leave paths "
+				  "alone with files: {default: rwxc}");
 	if (!err)
 		err = compile_all(&b);
 	for (size_t i = 0; i < b.n; i++)

@@ -17,6 +17,10 @@
  *	kill	sandbox
  *	follow	sandbox (optional): events of own sandboxes from now on
  *	status	-> what egressd runs with
+ *	prove	-> every hook and whether it refused; the port of a resolver that
+ *		allows no name, for as long as the connection lasts
+ *	trace	sandbox, live or ended -> what a traced one touched: {"ok": true} and
+ *		a descriptor to read it from (trace.h), or {"untraced": id}
  *
  * A run's sandbox lives as long as its connection: when that closes, everything
  * in the sandbox is killed.
@@ -31,6 +35,7 @@
 #include <jansson.h>
 
 struct agent;
+struct config;
 struct diag;
 struct sd_event;
 struct server;
@@ -79,11 +84,10 @@ int control_call(int fd, const json_t *request, const int *fds, size_t nfds,
 
 struct server_options {
 	const char *socket; /* path; NULL: none, only server_adopt() */
-	const char *log_dir; /* NULL: no event log */
-	mode_t socket_mode; /* 0666: any user may ask */
-	gid_t socket_group; /* (gid_t)-1: root */
-	uint32_t max_per_uid; /* live sandboxes; root is not limited */
+	const char *log_dir; /* where no config says another; NULL: no event log */
 	uint32_t max_connections;
+	/* the caller's, until it hands over another one; NULL: the defaults */
+	const struct config *config;
 };
 
 /* The agent stays the caller's. */
@@ -91,6 +95,13 @@ int server_new(struct sd_event *loop, struct agent *a, const struct server_optio
 	       struct server **out, struct diag *d);
 /* Serve one connected socket (owned from here on) for a peer that is `uid`. */
 int server_serve(struct server *s, int fd);
+/*
+ * From now on this holds, which the caller keeps until the next one; the one before is
+ * not looked at again. On failure all of the one before goes on.
+ */
+int server_reload(struct server *s, const struct config *config, struct diag *d);
+/* For the metrics: there was a config that could not even be read. */
+void server_reload_failed(struct server *s);
 /* Kill every sandbox and wait until they are gone. */
 void server_kill_all(struct server *s);
 void server_free(struct server *s);

@@ -101,6 +101,11 @@ struct dns_ops {
 	 * called for names that only a search list made of an allowed one.
 	 */
 	void (*refused)(void *ctx, const char *name, uint16_t qtype, const uint8_t addr[16]);
+	/*
+	 * For traces; may be NULL. A name that is allowed was asked for (addr NULL), or
+	 * this address of it is in the answer.
+	 */
+	void (*asked)(void *ctx, const char *name, const uint8_t addr[16]);
 };
 
 /*

@@ -88,6 +88,8 @@ int dns_bind_all(struct dns_client *c, const char *name, uint32_t classes,
 
 		if (err)
 			return err;
+		if (c->ops->asked)
+			c->ops->asked(c->ctx, name, a->addrs[i]);
 	}
 	return 0;
 }
@@ -247,6 +249,8 @@ static void resolve(struct dns_client *c, const struct dns_from *from, const str
 	if (answer_reverse(c, from, q))
 		return;
 	classes = c->ops->classes(c->ctx, q->name);
+	if (classes && c->ops->asked)
+		c->ops->asked(c->ctx, q->name, NULL);
 	if (!classes)
 		refuse(c, from, q);
 	else if (dns_kind(q->qtype) == DNS_KIND_EMPTY)

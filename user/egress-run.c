@@ -33,6 +33,10 @@ int main(int argc, char **argv)
 		launch_usage(stdout, "egress-run");
 		return 0;
 	}
+	if (l.report) {
+		(void)diag_set(&d, -EINVAL, "--report is for `egressctl run`");
+		return fail(LAUNCH_USAGE, &d);
+	}
 	if (task_self_in_sandbox()) {
 		(void)diag_set(&d, -EPERM, LAUNCH_NESTED);
 		return fail(LAUNCH_FAILED, &d);

@@ -12,11 +12,30 @@ static const struct command {
 	const char *args, *help;
 } commands[] = {
 	{ "run", cmd_run, "[OPTION]... [--] COMMAND...", "run a command in a sandbox" },
+	{ "learn", cmd_learn, "[OPTION]... [--] COMMAND...",
+	  "write the policy that a command needs" },
+	{ "report", cmd_report, "[--json] SANDBOX", "what a traced sandbox touched" },
 	{ "check", cmd_check, "FILE...", "check policies" },
 	{ "test", cmd_test, "FILE QUESTION...", "what a policy says, and which rule" },
-	{ "log", cmd_log, "[OPTION]...", "print refused accesses" },
+	{ "log", cmd_log, "[OPTION]... [SANDBOX]", "print refused accesses" },
+	{ "explain", cmd_explain, "[--json] [EVENT | -]",
+	  "why something was refused, what allows it" },
+	{ "why", cmd_why, "[--json] [N]", "inside a sandbox: its last refusals" },
 	{ "ps", cmd_ps, "[--json]", "list live sandboxes" },
-	{ "kill", cmd_kill, "SANDBOX...", "end sandboxes" },
+	{ "allow", cmd_allow, "EVENT|SANDBOX [RULE]", "let a live sandbox do more for a time" },
+	{ "deny", cmd_deny, "SANDBOX RULE", "take something away from a live sandbox" },
+	{ "revoke", cmd_revoke, "GRANT|SANDBOX...", "take grants and denials back" },
+	{ "grants", cmd_grants, "[--json] [SANDBOX]", "list them" },
+	{ "switch", cmd_switch, "SANDBOX POLICY", "another policy for a live sandbox" },
+	{ "metrics", cmd_metrics, "", "what egressd counts, for Prometheus" },
+	{ "doctor", cmd_doctor, "[--json]", "what this host lacks, and every hook tried" },
+	{ "attach", cmd_attach, "-p POLICY WORKLOAD", "put a running workload under a policy" },
+	{ "detach", cmd_detach, "SANDBOX|WORKLOAD", "take an attached one off again" },
+	{ "enter", cmd_enter, "-p POLICY [--pid PID]",
+	  "put own processes under a policy, for good" },
+	{ "show", cmd_show, "[--json] [SANDBOX]", "all there is to see of a live sandbox" },
+	{ "kill", cmd_kill, "SANDBOX... | --mine", "end sandboxes" },
+	{ "uninstall", cmd_uninstall, "[--check] [--logs]", "leave nothing in the kernel" },
 };
 
 static int usage(FILE *f, int status)
@@ -25,7 +44,7 @@ static int usage(FILE *f, int status)
 
 	fprintf(f, "Usage: egressctl COMMAND [ARGUMENT]...\n\n");
 	for (i = 0; i < ARRAY_SIZE(commands); i++)
-		fprintf(f, "  %-6s %-29s %s\n", commands[i].name, commands[i].args,
+		fprintf(f, "  %-9s %-29s %s\n", commands[i].name, commands[i].args,
 			commands[i].help);
 	fprintf(f, "\nSee `egressctl COMMAND --help` and egressctl(8).\n");
 	return status;

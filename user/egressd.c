@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <grp.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,49 +15,88 @@
 #include <sys/file.h>
 #include <systemd/sd-daemon.h>
 #include <systemd/sd-event.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "bpf_load.h"
 #include "bpf_sweep.h"
+#include "config.h"
 #include "control.h"
 #include "diag.h"
 #include "eventlog.h"
 #include "state.h"
 #include "util.h"
 
-#define MAX_PER_UID 64u
 #define MAX_CONNECTIONS 1024u
 
+/* What the command line says, which goes before what the file says. */
 struct options {
 	struct agent_options agent;
-	struct server_options server;
-	bool keep; /* a clean stop leaves sandboxes running */
+	const char *file; /* NULL: CONFIG_FILE, if there is one */
+	const char *group, *log_dir;
+	uint32_t max_per_uid; /* 0: not given */
+	bool keep;
 	bool help;
+};
+
+struct service {
+	struct options o;
+	struct server_options server;
+	struct config *config; /* in force */
+	struct server *s;
 };
 
 static const char usage[] =
 	"Usage: egressd [OPTION]...\n\n"
+	"  --config FILE        settings (default: " CONFIG_FILE ", if it exists);\n"
+	"                       the options below go before it\n"
 	"  --group GROUP        who may use the control socket (default: every user)\n"
 	"  --max-sandboxes N    live sandboxes of one user (default: 64)\n"
 	"  --log-dir DIR        where events are written (default: " EVENTLOG_DIR ")\n"
 	"  --keep               leave sandboxes running and enforced when stopped\n"
 	"  --egress-only        enforce network rules alone, without BPF LSM\n"
-	"  -v, --verbose        print libbpf's messages\n";
+	"  -v, --verbose        print libbpf's messages\n\n"
+	"SIGHUP reads the settings again.\n";
 
-static int parse_group(struct options *o, const char *name, struct diag *d)
+static int parse_option(struct options *o, int c, struct diag *d)
 {
-	const struct group *g = getgrnam(name);
+	uint64_t n;
 
-	if (!g)
-		return diag_set(d, -EINVAL, "--group: '%s' is not a group of this host", name);
-	o->server.socket_group = g->gr_gid;
-	o->server.socket_mode = 0660;
-	return 0;
+	switch (c) {
+	case 'c':
+		o->file = optarg;
+		return 0;
+	case 'g':
+		if (!getgrnam(optarg))
+			return diag_set(d, -EINVAL, "--group: '%s' is not a group of this host",
+					optarg);
+		o->group = optarg;
+		return 0;
+	case 'm':
+		if (parse_u64(optarg, 1, CONFIG_PER_UID_MAX, &n))
+			return diag_set(d, -EINVAL, "--max-sandboxes: '%s' is not a number from "
+						    "1 to %u", optarg, CONFIG_PER_UID_MAX);
+		o->max_per_uid = (uint32_t)n;
+		return 0;
+	case 'l':
+		o->log_dir = optarg;
+		return 0;
+	case 'k':
+		o->keep = true;
+		return 0;
+	case 'e':
+		o->agent.egress_only = true;
+		return 0;
+	default:
+		o->agent.verbose = true;
+		return 0;
+	}
 }
 
 static int parse_options(struct options *o, int argc, char **argv, struct diag *d)
 {
 	static const struct option longopts[] = {
+		{ "config", required_argument, NULL, 'c' },
 		{ "group", required_argument, NULL, 'g' },
 		{ "max-sandboxes", required_argument, NULL, 'm' },
 		{ "log-dir", required_argument, NULL, 'l' },
@@ -66,44 +106,112 @@ static int parse_options(struct options *o, int argc, char **argv, struct diag *
 		{ "help", no_argument, NULL, 'h' },
 		{},
 	};
-	uint64_t n;
 	int c;
 
 	opterr = 0;
 	while ((c = getopt_long(argc, argv, "vh", longopts, NULL)) != -1) {
-		switch (c) {
-		case 'g':
-			if (parse_group(o, optarg, d))
-				return d->err;
-			break;
-		case 'm':
-			if (parse_u64(optarg, 1, 4096, &n))
-				return diag_set(d, -EINVAL, "--max-sandboxes: '%s' is not a number "
-							    "from 1 to 4096", optarg);
-			o->server.max_per_uid = n;
-			break;
-		case 'l':
-			o->server.log_dir = optarg;
-			break;
-		case 'k':
-			o->keep = true;
-			break;
-		case 'e':
-			o->agent.egress_only = true;
-			break;
-		case 'v':
-			o->agent.verbose = true;
-			break;
-		case 'h':
+		if (c == 'h') {
 			o->help = true;
 			return 0;
-		default:
+		}
+		if (c == '?')
 			return diag_set(d, -EINVAL, "unknown option '%s', or its value is missing: "
 						    "try --help", argv[optind - 1]);
-		}
+		if (parse_option(o, c, d))
+			return d->err;
 	}
 	if (optind < argc)
 		return diag_set(d, -EINVAL, "unexpected argument '%s'", argv[optind]);
+	return 0;
+}
+
+/* ---- settings ------------------------------------------------------------------------- */
+
+static int override(const struct options *o, struct config *c)
+{
+	struct {
+		const char *from;
+		char **to;
+	} texts[] = { { o->group, &c->group }, { o->log_dir, &c->log_dir } };
+
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+		if (!texts[i].from)
+			continue;
+		free(*texts[i].to);
+		*texts[i].to = strdup(texts[i].from);
+		if (!*texts[i].to)
+			return -ENOMEM;
+	}
+	if (o->max_per_uid)
+		c->max_per_uid = o->max_per_uid;
+	c->keep = c->keep || o->keep;
+	return 0;
+}
+
+static void config_free(struct config *c)
+{
+	if (c)
+		config_clear(c);
+	free(c);
+}
+
+/* The file, or its absence, and the options over it. */
+static struct config *read_config(const struct options *o, struct diag *d)
+{
+	struct config *c = calloc(1, sizeof(*c));
+	int err;
+
+	if (!c) {
+		(void)diag_set(d, -ENOMEM, "out of memory");
+		return NULL;
+	}
+	err = config_load(o->file ? o->file : CONFIG_FILE, c, d);
+	if (err == -ENOENT && o->file)
+		(void)diag_at(d, err, o->file, 0, 0, "no such file");
+	else if (err == -ENOENT)
+		err = 0;
+	if (!err && override(o, c))
+		err = diag_set(d, -ENOMEM, "out of memory");
+	if (!err)
+		return c;
+	config_free(c);
+	return NULL;
+}
+
+static void say_serving(const struct service *v)
+{
+	(void)sd_notifyf(0, "READY=1\nSTATUS=serving, settings from %s",
+			 v->config->file ? v->config->file : "nowhere: the defaults");
+}
+
+/* All of the new file holds from here on, or nothing of it. */
+static int on_reload(sd_event_source *src, const struct signalfd_siginfo *si, void *ctx)
+{
+	struct service *v = ctx;
+	struct config *now, *was = v->config;
+	struct timespec ts = {};
+	struct diag d = {};
+
+	(void)src;
+	(void)si;
+	(void)clock_gettime(CLOCK_MONOTONIC, &ts); /* cannot fail */
+	(void)sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64 "\nSTATUS=reading settings",
+			 (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000);
+	now = read_config(&v->o, &d);
+	if (now && !server_reload(v->s, now, &d)) {
+		v->config = now;
+		config_free(was);
+		fprintf(stderr, "egressd: settings read again from %s\n",
+			now->file ? now->file : "nowhere: the defaults");
+		say_serving(v);
+		return 0;
+	}
+	config_free(now);
+	server_reload_failed(v->s);
+	diag_print(stderr, "egressd", &d);
+	fprintf(stderr, "egressd: not reloaded: the settings before go on\n");
+	(void)sd_notify(0, "READY=1\nSTATUS=serving; the settings were not reloaded: see the "
+			   "journal");
 	return 0;
 }
 
@@ -115,9 +223,9 @@ static int take_lock(struct diag *d)
 
 	if (dir < 0)
 		return dir;
-	fd = openat(dir, "egressd.lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	fd = openat(dir, STATE_LOCK, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
-		return diag_set(d, -errno, "cannot open %s/egressd.lock: %s", STATE_DIR,
+		return diag_set(d, -errno, "cannot open %s/%s: %s", STATE_DIR, STATE_LOCK,
 				strerror(errno));
 	if (flock(fd, LOCK_EX | LOCK_NB)) {
 		close(fd);
@@ -133,87 +241,101 @@ static int on_stop(sd_event_source *src, const struct signalfd_siginfo *si, void
 	return sd_event_exit(sd_event_source_get_event(src), 0);
 }
 
-static int watch_signals(sd_event *loop, struct diag *d)
+/* What the loop takes: before anything takes long, so that a SIGHUP that comes early waits. */
+static void block_signals(void)
 {
 	sigset_t set;
 
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
 	sigaddset(&set, SIGCHLD);
 	(void)sigprocmask(SIG_BLOCK, &set, NULL);
 	(void)signal(SIGPIPE, SIG_IGN);
-	if (sd_event_add_signal(loop, NULL, SIGTERM, on_stop, NULL) < 0 ||
-	    sd_event_add_signal(loop, NULL, SIGINT, on_stop, NULL) < 0)
+}
+
+static int watch_signals(struct service *v, sd_event *loop, struct diag *d)
+{
+	if (sd_event_add_signal(loop, NULL, SIGTERM, on_stop, v) < 0 ||
+	    sd_event_add_signal(loop, NULL, SIGINT, on_stop, v) < 0 ||
+	    sd_event_add_signal(loop, NULL, SIGHUP, on_reload, v) < 0)
 		return diag_set(d, -ENOMEM, "cannot watch signals");
 	return 0;
 }
 
 /* Until told to stop. */
-static int serve(const struct options *o, struct agent *a, struct diag *d)
+static int serve(struct service *v, struct agent *a, struct diag *d)
 {
-	struct server *s = NULL;
 	sd_event *loop = NULL;
 	int err;
 
 	if (sd_event_new(&loop) < 0)
 		return diag_set(d, -ENOMEM, "out of memory");
-	err = watch_signals(loop, d);
+	v->server.config = v->config;
+	err = server_new(loop, a, &v->server, &v->s, d);
+	/* only now does a reload find a server */
 	if (!err)
-		err = server_new(loop, a, &o->server, &s, d);
+		err = watch_signals(v, loop, d);
 	if (!err) {
 		(void)sd_event_set_watchdog(loop, 1); /* only when systemd asks for it */
-		(void)sd_notify(0, "READY=1\nSTATUS=serving");
+		say_serving(v);
 		err = sd_event_loop(loop);
 		(void)sd_notify(0, "STOPPING=1");
-		if (!o->keep)
-			server_kill_all(s);
+		if (!v->config->keep)
+			server_kill_all(v->s);
 	}
-	server_free(s);
+	server_free(v->s);
 	sd_event_unref(loop);
+	return err;
+}
+
+static int run(struct service *v, struct diag *d)
+{
+	_cleanup_close_ int lock = -1;
+	struct agent *a = NULL;
+	int err;
+
+	if (geteuid())
+		return diag_set(d, -EPERM, "root is needed");
+	lock = take_lock(d);
+	if (lock < 0)
+		return lock;
+	sweep_dead_runs();
+	err = agent_open(&v->o.agent, &a, d);
+	if (err)
+		return err;
+	err = serve(v, a, d);
+	/* only when every sandbox has ended nothing is left to be enforced */
+	agent_close(a, err || v->config->keep || agent_in_use(a) ? 0 : AGENT_REMOVE);
 	return err;
 }
 
 int main(int argc, char **argv)
 {
-	struct options o = {
-		.agent = { .name = AGENT_NAME_SERVICE, .adopt = true },
+	struct service v = {
+		.o.agent = { .name = AGENT_NAME_SERVICE, .adopt = true },
 		.server = { .socket = CONTROL_SOCKET,
 			    .log_dir = EVENTLOG_DIR,
-			    .socket_mode = 0666,
-			    .socket_group = (gid_t)-1,
-			    .max_per_uid = MAX_PER_UID,
 			    .max_connections = MAX_CONNECTIONS },
 	};
-	_cleanup_close_ int lock = -1;
-	struct agent *a = NULL;
 	struct diag d = {};
 	int err;
 
-	err = parse_options(&o, argc, argv, &d);
-	if (o.help) {
+	block_signals();
+	err = parse_options(&v.o, argc, argv, &d);
+	if (v.o.help) {
 		fputs(usage, stdout);
 		return 0;
 	}
-	if (err) {
+	v.config = err ? NULL : read_config(&v.o, &d);
+	if (!v.config) {
 		diag_print(stderr, "egressd", &d);
 		return 2;
 	}
-	err = geteuid() ? diag_set(&d, -EPERM, "root is needed") : 0;
-	if (!err) {
-		lock = take_lock(&d);
-		err = lock < 0 ? lock : 0;
-	}
-	if (!err) {
-		sweep_dead_runs();
-		err = agent_open(&o.agent, &a, &d);
-	}
-	if (!err) {
-		err = serve(&o, a, &d);
-		/* only when every sandbox has ended nothing is left to be enforced */
-		agent_close(a, err || o.keep || agent_in_use(a) ? 0 : AGENT_REMOVE);
-	}
+	err = run(&v, &d);
 	if (err)
 		diag_print(stderr, "egressd", &d);
+	config_free(v.config);
 	return err ? 1 : 0;
 }

@@ -17,9 +17,6 @@
 #include "host.h"
 #include "util.h"
 
-#define KERNEL_MAJOR 6
-#define KERNEL_MINOR 1
-#define BTF_FILE "/sys/kernel/btf/vmlinux"
 #define BPFFS_DIR "/sys/fs/bpf"
 #define SECURITYFS_DIR "/sys/kernel/security"
 
@@ -51,13 +48,13 @@ static int check_kernel(struct diag *d)
 
 	if (uname(&u) || sscanf(u.release, "%u.%u", &major, &minor) != 2)
 		return diag_set(d, -ENOTSUP, "cannot tell the kernel's version");
-	if (major < KERNEL_MAJOR || (major == KERNEL_MAJOR && minor < KERNEL_MINOR))
+	if (major < HOST_KERNEL_MAJOR || (major == HOST_KERNEL_MAJOR && minor < HOST_KERNEL_MINOR))
 		return diag_set(d, -ENOTSUP, "Linux %s is too old: %d.%d or newer is needed",
-				u.release, KERNEL_MAJOR, KERNEL_MINOR);
+				u.release, HOST_KERNEL_MAJOR, HOST_KERNEL_MINOR);
 	return 0;
 }
 
-static int read_lsms(char *buf, size_t size)
+int host_read_lsms(char *buf, size_t size)
 {
 	char dir[PATH_MAX], path[PATH_MAX + 8];
 	_cleanup_close_ int fd = -1;
@@ -88,7 +85,7 @@ static int check_lsm(struct diag *d)
 	char words[1024];
 	int err;
 
-	err = read_lsms(list, sizeof(list));
+	err = host_read_lsms(list, sizeof(list));
 	if (err)
 		return diag_set(d, -ENOTSUP,
 				"cannot read the list of security modules (%s/lsm: %s): without "
@@ -129,11 +126,11 @@ int host_check(struct host *h, bool egress_only, struct diag *d)
 	err = check_kernel(d);
 	if (err)
 		return err;
-	if (access(BTF_FILE, R_OK))
+	if (access(HOST_BTF_FILE, R_OK))
 		return diag_set(d, -ENOTSUP,
 				"the kernel offers no type information (%s is missing): use a "
 				"kernel built with CONFIG_DEBUG_INFO_BTF=y, as Debian's are",
-				BTF_FILE);
+				HOST_BTF_FILE);
 	if (mount_find("cgroup2", h->cgroup, sizeof(h->cgroup)))
 		return diag_set(d, -ENOTSUP,
 				"no cgroup v2 file system is mounted: mount one with mount -t "

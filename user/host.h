@@ -8,10 +8,15 @@
 
 #include <limits.h>
 #include <stdbool.h>
+#include <stddef.h>
 
 struct btf;
 struct bpf_program;
 struct diag;
+
+#define HOST_KERNEL_MAJOR 6 /* the oldest that has all that is needed */
+#define HOST_KERNEL_MINOR 1
+#define HOST_BTF_FILE "/sys/kernel/btf/vmlinux"
 
 struct host {
 	char cgroup[PATH_MAX]; /* mount of cgroup v2 */
@@ -20,6 +25,12 @@ struct host {
 
 /* -EPERM, -ENOTSUP with a message. Mounts bpffs where it is missing. */
 int host_check(struct host *h, bool egress_only, struct diag *d);
+
+/*
+ * The kernel's list of security modules, "landlock,lockdown,yama,bpf". A negative
+ * errno where securityfs is neither mounted nor can be.
+ */
+int host_read_lsms(char *buf, size_t size);
 
 #define HOOK_OTHER_FORM 2
 

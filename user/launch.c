@@ -19,7 +19,7 @@
 #include "diag.h"
 #include "launch.h"
 #include "launch_int.h"
-#include "policy.h"
+#include "policy_send.h"
 #include "util.h"
 
 static void say(const struct diag *d)
@@ -28,25 +28,6 @@ static void say(const struct diag *d)
 }
 
 /* ---- the request ---------------------------------------------------------------------- */
-
-/* Read one policy file as this user and add it to the texts. */
-static int add_text(json_t *texts, const char *name, const char *from, struct diag *d)
-{
-	_cleanup_free_ char *path = NULL;
-	_cleanup_free_ char *text = NULL;
-	size_t len = 0;
-	json_t *t;
-	int err;
-
-	err = policy_reader_files.read(policy_reader_files.ctx, name, from, &path, &text, &len, d);
-	if (err)
-		return err;
-	t = json_pack("{s:s, s:s?, s:s, s:s%}", "name", name, "from", from, "path", path, "text",
-		      text, len);
-	if (!t || json_array_append_new(texts, t))
-		return diag_at(d, -EINVAL, path, 0, 0, "not UTF-8 text");
-	return 0;
-}
 
 static json_t *strings(const char *const *list, size_t n)
 {
@@ -90,7 +71,7 @@ static int add_texts(json_t *r, const struct launch *l, struct diag *d)
 	if (l->nallows)
 		return add_allowed(r, l, d);
 	for (size_t i = 0; !err && i < l->npolicies; i++)
-		err = add_text(json_object_get(r, "texts"), l->policies[i], NULL, d);
+		err = policy_send_add(json_object_get(r, "texts"), l->policies[i], NULL, d);
 	return err;
 }
 
@@ -107,6 +88,7 @@ static json_t *make_request(const struct launch *l, struct diag *d)
 	if ((l->name && json_object_set_new(r, "name", json_string(l->name))) ||
 	    (events && json_object_set_new(r, "events", json_string(events))) ||
 	    (l->egress_only && json_object_set_new(r, "egress_only", json_true())) ||
+	    ((l->trace || l->report) && json_object_set_new(r, "trace", json_true())) ||
 	    (l->drop && json_object_set_new(r, "uid", json_integer(l->uid))))
 		goto fail;
 	if (add_texts(r, l, d)) {
@@ -118,29 +100,6 @@ fail:
 	json_decref(r);
 	(void)diag_set(d, -EINVAL, "arguments must be UTF-8");
 	return NULL;
-}
-
-/* The policies that the server found missing: -ECANCELED when it asks for too much. */
-static int add_needed(json_t *request, const json_t *need, struct diag *d)
-{
-	json_t *texts = json_object_get(request, "texts");
-	const json_t *n;
-	size_t i;
-	int err;
-
-	if (json_array_size(texts) + json_array_size(need) > POLICY_MAX_FILES + 1)
-		return diag_set(d, -E2BIG, "the policy extends more than %u others",
-				POLICY_MAX_FILES);
-	json_array_foreach(need, i, n) {
-		const char *name = json_string_value(json_object_get(n, "name"));
-
-		if (!name)
-			return diag_set(d, -EPROTO, "egressd gave an answer that makes no sense");
-		err = add_text(texts, name, json_string_value(json_object_get(n, "from")), d);
-		if (err)
-			return err;
-	}
-	return 0;
 }
 
 /* Get the child into a sandbox. 0 and the server's answer, or an exit status. */
@@ -160,7 +119,7 @@ static int ask(const struct launch *l, int control, int child, json_t **answer)
 			break;
 		nfds = 0; /* the server has it */
 		status = LAUNCH_USAGE;
-		err = add_needed(request, need, &d);
+		err = policy_send_needed(request, need, &d);
 		json_decref(*answer);
 		if (err)
 			break;
@@ -257,7 +216,8 @@ static int die_of(int sig)
 	return 128 + sig; /* a signal that does not end a process */
 }
 
-static void end_run(const struct launch *l, int control, json_int_t sandbox, bool audit)
+static void end_run(const struct launch *l, int control, json_int_t sandbox, bool audit,
+		    int status)
 {
 	json_t *request = json_pack("{s:s, s:I}", "op", "end", "sandbox", sandbox);
 	_cleanup_close_ int again = -1;
@@ -271,8 +231,10 @@ static void end_run(const struct launch *l, int control, json_int_t sandbox, boo
 	if (control < 0 && !l->server_is_ours)
 		control = again = control_connect(CONTROL_SOCKET);
 	if (control >= 0 && !control_call(control, request, NULL, 0, launch_print_event, NULL,
-					  &answer, NULL, &d))
+					  &answer, NULL, &d) && !l->quiet)
 		print_summary(l, sandbox, audit, answer);
+	if (l->after)
+		l->after(l->after_ctx, answer ? control : -1, (uint64_t)sandbox, status);
 	json_decref(request);
 	json_decref(answer);
 }
@@ -326,7 +288,7 @@ static int run(const struct launch *l, int *control)
 	audit = json_is_true(json_object_get(answer, "audit"));
 	status = supervise(l, &c, control, answer);
 	json_decref(answer);
-	end_run(l, *control, sandbox, audit);
+	end_run(l, *control, sandbox, audit, status);
 	return status;
 }
 

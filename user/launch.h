@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <sys/types.h>
 
@@ -48,6 +49,15 @@ struct launch {
 	gid_t gid;
 	const char *user; /* for initgroups(); with `drop` */
 	const char *home;
+	bool trace; /* have the server record what it touches */
+	const char *report; /* where to write what it touched; NULL: nowhere */
+	bool quiet; /* no summary: whoever launches says something else */
+	/*
+	 * Called when the sandbox has ended, with the connection (-1: it is lost) and
+	 * the command's status (or minus its signal). May be NULL.
+	 */
+	void (*after)(void *ctx, int control, uint64_t sandbox, int status);
+	void *after_ctx;
 	bool server_is_ours; /* forked for this run alone */
 	/* called before the launcher ends, when not NULL */
 	void (*cleanup)(void *ctx);

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/close_range.h>
+#include <linux/keyctl.h>
 #include <linux/types.h>
 #include <signal.h>
 #include <stdio.h>
@@ -15,6 +16,7 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
@@ -160,9 +162,20 @@ static char *read_orders(int go)
 	return buf;
 }
 
+/*
+ * The sandbox may not use the caller's session keyring, which it would inherit: it gets an
+ * empty one of its own, so that programs that keep keys there work. Without keyrings in
+ * the kernel there is nothing to do, and nothing to lose.
+ */
+static void leave_keyring(const json_t *orders)
+{
+	if (!json_is_true(json_object_get(json_object_get(orders, "env"), "keys")))
+		(void)syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL);
+}
+
 static char **string_list(const json_t *a, size_t *n)
 {
-	char **list = calloc(json_array_size(a) + 4, sizeof(*list));
+	char **list = calloc(json_array_size(a) + 5, sizeof(*list));
 	const json_t *s;
 	size_t i;
 
@@ -182,11 +195,12 @@ static char *assignment(const char *name, const char *value)
 	return asprintf(&s, "%s=%s", name, value) < 0 ? NULL : s;
 }
 
-/* The command's environment; orders: {"env": {keep, set, only}, "sandbox": id}. */
+/* The command's environment; orders: {"env": {keep, set, only, denials, keys}, "sandbox": id}. */
 static char **make_environ(const struct launch *l, const json_t *orders)
 {
 	const json_t *env = json_object_get(orders, "env");
 	const json_t *only = json_object_get(env, "only");
+	const char *denials = json_string_value(json_object_get(env, "denials"));
 	struct env_rules r = { .has_only = json_is_array(only) };
 	char id[32], **out;
 
@@ -203,6 +217,11 @@ static char **make_environ(const struct launch *l, const json_t *orders)
 		r.set[r.nset++] = assignment("USER", l->user);
 		r.set[r.nset++] = assignment("LOGNAME", l->user);
 		if (!r.set[r.nset - 3] || !r.set[r.nset - 2] || !r.set[r.nset - 1])
+			return NULL;
+	}
+	if (denials) {
+		r.set[r.nset++] = assignment("EGRESSCTL_DENIALS", denials);
+		if (!r.set[r.nset - 1])
 			return NULL;
 	}
 	r.set[r.nset++] = assignment("EGRESSCTL_SANDBOX", id);
@@ -253,6 +272,7 @@ static void __attribute__((noreturn)) child_main(const struct launch *l, int go,
 	env = orders ? make_environ(l, orders) : NULL;
 	if (!env)
 		fail(report, ENOMEM, LAUNCH_FAILED, "cannot make the environment");
+	leave_keyring(orders);
 	err = close_others(l, report);
 	if (err)
 		fail(report, -err, LAUNCH_FAILED, "cannot close descriptors");

@@ -33,8 +33,7 @@ static int on_idle(sd_event_source *src, void *ctx)
 
 static int serve_until_done(struct agent *a, int fd, struct diag *d)
 {
-	struct server_options o = { .log_dir = EVENTLOG_DIR, .max_per_uid = 1,
-				    .max_connections = 1 };
+	struct server_options o = { .log_dir = EVENTLOG_DIR, .max_connections = 1 };
 	sd_event_source *post = NULL;
 	struct server *s = NULL;
 	sd_event *loop = NULL;

@@ -93,7 +93,8 @@ static int check_stack(struct loader *l, const char *path, const struct policy_s
 		return blame(l, ext, -ELOOP, text);
 	}
 	if (l->depth > POLICY_MAX_EXTENDS || ++l->loads > MAX_LOADS) {
-		(void)snprintf(text, sizeof(text), "\"%s\" is too deep: at most %u levels, %u files",
+		(void)snprintf(text, sizeof(text),
+			       "\"%s\" is too deep: at most %u levels, %u files",
 			       ext ? ext->text : path, POLICY_MAX_EXTENDS, MAX_LOADS);
 		return blame(l, ext, -E2BIG, text);
 	}
@@ -171,6 +172,48 @@ int policy_load(const char *name_or_path, const struct policy_reader *rd, struct
 	p->path = p->sources[0].path;
 	*out = p;
 	return 0;
+}
+
+/* Places in `own` point at the path of a source that `p` keeps. */
+static int keep_source(struct policy *p, const char *path, const char *text,
+		       const struct policy_source **out)
+{
+	struct policy_source *v = reallocarray(p->sources, p->nsources + 1, sizeof(*v));
+	struct policy_source *s;
+
+	if (!v)
+		return -ENOMEM;
+	p->sources = v;
+	s = &v[p->nsources];
+	*s = (struct policy_source){ .name = strdup(path), .path = strdup(path),
+				     .text = strdup(text), .len = strlen(text) };
+	p->nsources++; /* to be freed from here on, whatever is missing */
+	*out = s;
+	return s->name && s->path && s->text ? 0 : -ENOMEM;
+}
+
+int policy_overlay(struct policy *p, const char *path, const char *text, uint16_t origin,
+		   struct diag *d)
+{
+	const struct policy_source *src;
+	struct policy_extends extends = {};
+	struct policy own = {};
+	int err;
+
+	if (keep_source(p, path, text, &src))
+		return diag_set(d, -ENOMEM, "out of memory");
+	err = policy_parse_file(src->path, src->text, src->len, &own, &extends, d);
+	if (!err && extends.names.n)
+		err = diag_set(d, -EINVAL, "%s: it cannot extend other policies", path);
+	if (!err)
+		err = policy_check_lists(&own, d);
+	for (size_t i = 0; i < own.allow.n; i++)
+		own.allow.v[i].origin = origin;
+	if (!err)
+		err = policy_merge(p, &own, MERGE_CHILD, d);
+	policy_extends_clear(&extends);
+	policy_clear(&own);
+	return err;
 }
 
 void policy_free(struct policy *p)

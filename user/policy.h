@@ -92,11 +92,12 @@ struct policy_dest {
 	uint32_t flags; /* POLICY_D_* */
 	struct policy_ports *ports;
 	uint32_t nports;
+	uint16_t origin; /* 0, or what policy_overlay() was told */
 };
 
 struct policy_path {
 	char *text; /* pattern as written, variables and all */
-	char *key; /* normalised, for duplicates: ~ is ${HOME}, what covers its tree anyway is cut */
+	char *key; /* normalised, for duplicates: ~ is ${HOME}, needless ends are cut */
 	struct place at;
 	struct place clash; /* where another parent says otherwise; file NULL: nowhere */
 	uint8_t perm; /* EG_R … of egressctl.h */
@@ -162,6 +163,7 @@ struct policy {
 	struct policy_num strict; /* exec: 1 strict */
 	struct policy_num freeze; /* on-failure: 1 freeze */
 	bool has_files, has_egress; /* the section was given somewhere */
+	bool paths_left_out; /* set by who compiles it for --egress-only: no notice about them */
 	struct policy_num file_default; /* files.default: EG_R … */
 	struct policy_paths files;
 	struct policy_dests allow;
@@ -193,6 +195,15 @@ struct policy {
 int policy_load(const char *name_or_path, const struct policy_reader *rd, struct policy **out,
 		struct diag *d);
 void policy_free(struct policy *p);
+
+/*
+ * Lay another policy's text over `p`, as a child that extends it: grants. `path` is
+ * what messages and rules call it. A destination by name in it gets the class
+ * `origin` - 1 (eg_class.origin; 0: any), so that the classes of `p` keep their
+ * numbers. The text may not extend others. On failure `p` is to be freed.
+ */
+int policy_overlay(struct policy *p, const char *path, const char *text, uint16_t origin,
+		   struct diag *d);
 
 /* What policy_load() does to one destination: shared with commands and grants. */
 int policy_dest_parse(const char *text, bool deny, struct policy_dest *out, struct diag *d,

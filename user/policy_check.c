@@ -11,7 +11,7 @@ static int cmp(uint64_t a, uint64_t b)
 	return (a > b) - (a < b);
 }
 
-static int dest_cmp(const struct policy_dest *a, const struct policy_dest *b)
+int policy_dest_cmp(const struct policy_dest *a, const struct policy_dest *b)
 {
 	int c = strcmp(a->name ? a->name : "", b->name ? b->name : "");
 
@@ -31,7 +31,7 @@ static int index_cmp(const void *a, const void *b)
 {
 	const struct policy_dest *x = *(const struct policy_dest *const *)a;
 	const struct policy_dest *y = *(const struct policy_dest *const *)b;
-	int c = dest_cmp(x, y);
+	int c = policy_dest_cmp(x, y);
 
 	c = c ? c : cmp(x->at.line, y->at.line);
 	return c ? c : cmp(x->at.col, y->at.col);
@@ -39,8 +39,8 @@ static int index_cmp(const void *a, const void *b)
 
 static int find_cmp(const void *a, const void *b)
 {
-	return dest_cmp(*(const struct policy_dest *const *)a,
-			*(const struct policy_dest *const *)b);
+	return policy_dest_cmp(*(const struct policy_dest *const *)a,
+			       *(const struct policy_dest *const *)b);
 }
 
 static const struct policy_dest **sorted(const struct policy_dests *list)
@@ -57,7 +57,7 @@ static const struct policy_dest **sorted(const struct policy_dests *list)
 static int listed_twice(const struct policy_dest **v, size_t n, const char *what, struct diag *d)
 {
 	for (size_t i = 1; i < n; i++)
-		if (!dest_cmp(v[i - 1], v[i]))
+		if (!policy_dest_cmp(v[i - 1], v[i]))
 			return diag_at(d, -EINVAL, v[i]->at.file, v[i]->at.line, v[i]->at.col,
 				       "%s: \"%s\" is listed twice, first at line %u", what,
 				       v[i]->text, v[i - 1]->at.line);

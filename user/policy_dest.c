@@ -251,7 +251,8 @@ static int parse_host(struct dest_parse *p, const char *s, const char **rest)
 
 	if (*s == '[') {
 		end = strchr(s, ']');
-		if (!end || !parse_addr(s + 1, (size_t)(end - s - 1), out->addr, &max) || max != 128)
+		if (!end || !parse_addr(s + 1, (size_t)(end - s - 1), out->addr, &max) ||
+		    max != 128)
 			return fail(p, "bad address in \"%s\": expected [IPv6], as [2001:db8::1]",
 				    p->text);
 		*rest = end + 1;

@@ -30,12 +30,24 @@ int policy_parse_file(const char *file, const char *text, size_t len, struct pol
 void policy_extends_clear(struct policy_extends *ext);
 void policy_clear(struct policy *p);
 
+/* policy_read.c: what is left of a file, at most POLICY_MAX_BYTES; `path` is for messages */
+int policy_read_fd(int fd, const char *path, char **text, size_t *len, struct diag *d);
+/* It comes with egressctl: installed, or of the tree this program was built in. */
+bool policy_is_shipped(const char *path);
+/* Where a policy of this user's own is found before a shipped one; malloc()ed, or NULL. */
+char *policy_own_dir(void);
+
 /* policy_check.c: lists of one file that say a thing twice, or a thing and its opposite */
 int policy_check_lists(const struct policy *p, struct diag *d);
+/* < 0, 0, > 0; 0: the same destinations, whatever the options beside them */
+int policy_dest_cmp(const struct policy_dest *a, const struct policy_dest *b);
 
 /* policy_path.c */
 int policy_path_parse(const char *text, char **key, char *why, size_t whylen);
 int policy_unix_parse(const char *text, char **key, char *why, size_t whylen);
+
+/* policy_read.c: the rest of a file; `path` is for messages. -EFBIG. */
+int policy_read_fd(int fd, const char *path, char **text, size_t *len, struct diag *d);
 
 /* policy_limits.c: "4G", "200%", "30m" */
 int policy_bytes_parse(const char *s, uint64_t *bytes);

@@ -37,7 +37,8 @@ static void path_clear(struct policy_path *p)
 
 static int key_cmp(const void *a, const void *b)
 {
-	return strcmp((*(struct policy_path *const *)a)->key, (*(struct policy_path *const *)b)->key);
+	return strcmp((*(struct policy_path *const *)a)->key,
+		      (*(struct policy_path *const *)b)->key);
 }
 
 static void meet_path(struct policy_path *old, struct policy_path *new, enum merge_as as)
@@ -319,7 +320,8 @@ static int disagree(const struct place *extends, const char *what, const struct 
 {
 	return diag_at(d, -EINVAL, extends->file, extends->line, extends->col,
 		       "%s: what is extended disagrees: %s:%u:%u and %s:%u:%u: expected the key in "
-		       "this policy, to say which", what, a->file, a->line, a->col, b->file, b->line,
+		       "this policy, to say which", what, a->file, a->line, a->col, b->file,
+		       b->line,
 		       b->col);
 }
 

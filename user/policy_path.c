@@ -60,7 +60,8 @@ static size_t element_at(const char *s, char *why, size_t whylen)
 	case '[':
 		p = s + 1;
 		if (*p == '^') {
-			(void)why_not(why, whylen, "[^…] is not a set: expected [!…] for what is not "
+			(void)why_not(why, whylen,
+				      "[^…] is not a set: expected [!…] for what is not "
 				      "in it, or [\\^…]");
 			return 0;
 		}
@@ -93,7 +94,8 @@ static size_t element_at(const char *s, char *why, size_t whylen)
 		return 0;
 	case '{':
 	case '}':
-		(void)why_not(why, whylen, "{…} is no alternative here: write one rule for each, or "
+		(void)why_not(why, whylen,
+			      "{…} is no alternative here: write one rule for each, or "
 			      "\\%c for the character", *s);
 		return 0;
 	default:
@@ -108,11 +110,13 @@ static int check_component(const char *s, size_t len, char *why, size_t whylen)
 	if (len == 2 && !strncmp(s, "**", 2))
 		return 0;
 	if ((len == 1 && s[0] == '.') || (len == 2 && !strncmp(s, "..", 2)))
-		return why_not(why, whylen, "%.*s is not allowed in a path: the kernel sees the path "
+		return why_not(why, whylen,
+			       "%.*s is not allowed in a path: the kernel sees the path "
 			       "without it", (int)len, s);
 	for (size_t i = 0; i < len; i += n, chars++) {
 		if (s[i] == '*' && i + 1 < len && s[i + 1] == '*')
-			return why_not(why, whylen, "** stands only alone between slashes: expected "
+			return why_not(why, whylen,
+				       "** stands only alone between slashes: expected "
 				       "*, or **/");
 		n = element_at(s + i, why, whylen);
 		if (!n)
@@ -144,7 +148,8 @@ static int path_head(const char *text, char *out, const char **rest, char *why, 
 		return 0;
 	}
 	if (*text == '~')
-		return why_not(why, whylen, "~user is not looked up: expected ~/ or the path itself");
+		return why_not(why, whylen,
+			       "~user is not looked up: expected ~/ or the path itself");
 	n = variable_at(text, &dir);
 	if (n && dir && (!text[n] || text[n] == '/')) {
 		memcpy(out, text, n);

@@ -13,7 +13,7 @@
 
 /* ---- files ------------------------------------------------------------------------------- */
 
-static int read_all(int fd, const char *path, char **text, size_t *len, struct diag *d)
+int policy_read_fd(int fd, const char *path, char **text, size_t *len, struct diag *d)
 {
 	_cleanup_free_ char *buf = malloc(POLICY_MAX_BYTES + 1);
 	size_t n = 0;
@@ -35,7 +35,7 @@ static int read_all(int fd, const char *path, char **text, size_t *len, struct d
 		n += (size_t)got;
 	}
 	if (n > POLICY_MAX_BYTES)
-		return diag_set(d, -EFBIG, "%s: larger than %u bytes, the most a policy file may have",
+		return diag_set(d, -EFBIG, "%s: larger than %u bytes, the most a file may have",
 				path, POLICY_MAX_BYTES);
 	*text = realloc(buf, n + 1);
 	if (!*text)
@@ -67,7 +67,7 @@ static int read_path(const char *path, char **text, size_t *len, struct diag *d)
 	}
 	if (!S_ISREG(st.st_mode))
 		return diag_set(d, -EINVAL, "%s: not a regular file", path);
-	return read_all(fd, path, text, len, d);
+	return policy_read_fd(fd, path, text, len, d);
 }
 
 static bool plain_name(const char *name)
@@ -126,6 +126,37 @@ static int policy_dirs(char *dirs[4])
 	return dirs[n] ? n + 1 : n;
 }
 
+static bool same_dir(const char *a, const char *b)
+{
+	struct stat x, y;
+
+	return !stat(a, &x) && !stat(b, &y) && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+bool policy_is_shipped(const char *path)
+{
+	_cleanup_free_ char *real = realpath(path, NULL), *tree = tree_dir();
+	char *slash = real ? strrchr(real, '/') : NULL;
+
+	if (!slash || slash == real)
+		return false;
+	*slash = '\0';
+	return same_dir(real, EG_DATADIR "/policies") || (tree && same_dir(real, tree));
+}
+
+char *policy_own_dir(void)
+{
+	char *dirs[4] = {}, *own = NULL;
+	int n = secure_getenv("EGRESSCTL_POLICY_DIR") || !geteuid() ? 1 : 2;
+
+	/* the first is everybody's (or the only one), the second the user's, if there is one */
+	if (policy_dirs(dirs) > 0)
+		own = strdup(dirs[n > 1 && dirs[1] && !str_starts(dirs[1], EG_DATADIR)]);
+	for (size_t i = 0; i < ARRAY_SIZE(dirs); i++)
+		free(dirs[i]);
+	return own;
+}
+
 static int search(const char *name, char **path, char **text, size_t *len, struct diag *d)
 {
 	char *dirs[4] = {}, looked[900] = "";
@@ -168,7 +199,8 @@ static int files_read(void *ctx, const char *name, const char *from, char **path
 	(void)from;
 	if (!strchr(name, '/')) {
 		if (!plain_name(name))
-			return diag_set(d, -EINVAL, "bad policy name \"%s\": expected letters, digits, "
+			return diag_set(d, -EINVAL,
+					"bad policy name \"%s\": expected letters, digits, "
 					". _ -, or a path with a /", name);
 		return search(name, path, text, len, d);
 	}

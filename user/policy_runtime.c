@@ -83,8 +83,8 @@ int pol_env(struct pol *c, struct ynode *n, const struct pol_key *k)
 	int err = pol_map(c, n, k->key, keys);
 
 	if (!err && c->p->env_only_at.file && c->p->env_keep.n)
-		err = pol_bad(c, n, "env: keep beside only: expected one of them (only keeps nothing "
-			      "else)");
+		err = pol_bad(c, n, "env: keep beside only: expected one of them (only keeps "
+				    "nothing else)");
 	return err;
 }
 

@@ -198,7 +198,8 @@ static int dest_from_map(struct pol *c, const struct ynode *n, bool deny, struct
 			return err;
 	}
 	if (!m.host)
-		return pol_bad(c, n, "a destination without a host: expected {host: NAME, ports: […]}");
+		return pol_bad(c, n, "a destination without a host: expected {host: NAME, ports: "
+				     "[…]}");
 	at = pol_place(c, m.host);
 	err = policy_dest_parse_host(m.host->text, deny, m.ports != NULL, dest, c->d, &at);
 	if (!err && m.ports)
@@ -233,12 +234,14 @@ static int check_judged(struct pol *c, const struct ynode *n, const struct polic
 		const struct policy_ports *p = &dest->ports[i];
 
 		/* "*" is TCP and UDP; by name it is TCP */
-		if (p->proto == IPPROTO_TCP || (i && p->proto == IPPROTO_UDP && !p->lo && !p[-1].lo &&
-						p[-1].proto == IPPROTO_TCP))
+		if (p->proto == IPPROTO_TCP ||
+		    (i && p->proto == IPPROTO_UDP && !p->lo && !p[-1].lo &&
+		     p[-1].proto == IPPROTO_TCP))
 			continue;
-		return pol_bad(c, n, "\"%s\" by %s: a server's name is only seen on TCP: expected tls: "
-			       "off beside host, which lets any server at its addresses be reached, "
-			       "or an address", dest->text, policy_proto_text(p->proto));
+		return pol_bad(c, n,
+			       "\"%s\" by %s: a server's name is only seen on TCP: expected tls: "
+			       "off beside host, which lets any server at its addresses be "
+			       "reached, or an address", dest->text, policy_proto_text(p->proto));
 	}
 	return 0;
 }
@@ -492,7 +495,8 @@ static int unix_entry(struct pol *c, const struct ynode *n, const struct pol_key
 		else if (str_eq(e->key->text, "unsafe"))
 			err = flag_word(c, e, &unsafe_key, "true", &unsafe);
 		else
-			err = pol_bad(c, e->key, "unknown key \"%s\" in a unix socket: expected path "
+			err = pol_bad(c, e->key,
+				      "unknown key \"%s\" in a unix socket: expected path "
 				      "or unsafe", e->key->text);
 	}
 	if (!err && !path)
@@ -548,9 +552,10 @@ static int parse_sockets(struct pol *c, struct ynode *n, const struct pol_key *k
 	for (struct ynode *e = n->first; e && !err; e = e->next) {
 		netlink = e->type == Y_SCALAR && str_starts(e->text, "netlink:");
 		err = pol_word(c, e, k->key,
-			       netlink ? "netlink:route, sock_diag, xfrm, selinux, audit, connector, "
-					 "netfilter, kobject_uevent, generic, crypto or rdma" :
-					 k->expect,
+			       netlink ?
+				       "netlink:route, sock_diag, xfrm, selinux, audit, connector, "
+				       "netfilter, kobject_uevent, generic, crypto or rdma" :
+				       k->expect,
 			       netlink ? netlinks : kinds, &got);
 		if (!err && netlink)
 			c->p->netlink |= (uint32_t)got.v;

@@ -77,7 +77,8 @@ int policy_vars_check_dir(const struct policy_vars *v, const char *name, const c
 	if (str_eq(real, "/"))
 		return diag_set(d, -EINVAL, "%s may not be /: go to a project directory", name);
 	if (*home && (is_above(real, home) || is_above(dir, v->home)))
-		return diag_set(d, -EINVAL, "%s may not be %s, the home directory or above it: go to "
+		return diag_set(d, -EINVAL,
+				"%s may not be %s, the home directory or above it: go to "
 				"a project directory", name, dir);
 	return 0;
 }
@@ -93,7 +94,8 @@ int policy_vars_check(const struct policy_vars *v, struct diag *d)
 	int err = 0;
 
 	if (v->home && (!is_normal(v->home) || str_eq(v->home, "/")))
-		return diag_set(d, -EINVAL, "HOME: \"%s\" is not an absolute path below /", v->home);
+		return diag_set(d, -EINVAL, "HOME: \"%s\" is not an absolute path below /",
+				v->home);
 	if (v->uid && (!*v->uid || strspn(v->uid, "0123456789") != strlen(v->uid)))
 		return diag_set(d, -EINVAL, "UID: \"%s\" is not a number", v->uid);
 	for (size_t i = 0; i < ARRAY_SIZE(dirs) && !err; i++)
@@ -150,7 +152,8 @@ static bool cut_worktree(char *path)
 
 char *policy_vars_gitdir(const char *workdir, char **worktree)
 {
-	_cleanup_free_ char *dotgit = NULL, *line = NULL, *own = NULL, *back = NULL, *back_file = NULL;
+	_cleanup_free_ char *dotgit = NULL, *line = NULL, *own = NULL;
+	_cleanup_free_ char *back = NULL, *back_file = NULL;
 	_cleanup_free_ char *names = NULL, *ours = NULL;
 	char *common;
 	struct stat st;

@@ -115,7 +115,8 @@ static int indicator_error(struct build *b, char c, uint32_t line, uint32_t col,
 			    "a value that begins with * is an alias in YAML: quote it: \"%.*s\" "
 			    "or write %.*s", len, word, len - 1, word + 1);
 	return fail(b, line, col,
-		    "a value that begins with * is an alias in YAML: quote it: \"%.*s\"", len, word);
+		    "a value that begins with * is an alias in YAML: quote it: \"%.*s\"", len,
+		    word);
 }
 
 /* Indented with a tab? The scanner's words for it are about something else. */
@@ -242,7 +243,8 @@ static int add_scalar(struct build *b, struct fy_event *ev, struct ynode *n)
 	for (size_t i = 0; i < len; i++)
 		if ((unsigned char)copy[i] < 0x20 || copy[i] == 0x7f)
 			return fail(b, n->line, n->col,
-				    "a control character (0x%02x) in a value: expected printable text",
+				    "a control character (0x%02x) in a value: expected printable "
+				    "text",
 				    (unsigned char)copy[i]);
 	return add_node(b, n);
 }
@@ -285,6 +287,20 @@ static bool is_quoted(struct fy_token *t)
 		     fy_token_scalar_style(t) == FYSS_DOUBLE_QUOTED);
 }
 
+/* Where its bytes are: editors of policies insert behind it. */
+static void span_node(const struct build *b, struct fy_event *ev, struct ynode *n)
+{
+	const struct fy_mark *m = fy_event_start_mark(ev), *end = fy_event_end_mark(ev);
+	bool quoted = ev->type == FYET_SCALAR && is_quoted(ev->scalar.value);
+
+	n->flow = ev->type != FYET_SCALAR && fy_event_get_node_style(ev) == FYNS_FLOW;
+	/* the marks are inside of the quotes */
+	if (!m || !end || end->input_pos + quoted > b->len || m->input_pos < quoted)
+		return;
+	n->pos = (uint32_t)(m->input_pos - quoted);
+	n->end = (uint32_t)(end->input_pos + quoted);
+}
+
 static int on_node(struct build *b, struct fy_event *ev)
 {
 	const struct fy_mark *m = fy_event_start_mark(ev);
@@ -298,16 +314,17 @@ static int on_node(struct build *b, struct fy_event *ev)
 	place_node(b, n, m);
 	if (ev->type == FYET_SCALAR && is_quoted(ev->scalar.value) && n->col > 1)
 		n->col--; /* the mark is behind the quote */
+	span_node(b, ev, n);
 	anchor = ev->type == FYET_SCALAR ? ev->scalar.anchor :
 		 ev->type == FYET_MAPPING_START ? ev->mapping_start.anchor :
 						  ev->sequence_start.anchor;
 	tag = ev->type == FYET_SCALAR ? ev->scalar.tag :
 	      ev->type == FYET_MAPPING_START ? ev->mapping_start.tag : ev->sequence_start.tag;
 	if (anchor)
-		return fail(b, n->line, n->col, "anchors (&name) are not used in policies: write "
+		return fail(b, n->line, n->col, "anchors (&name) are not used here: write "
 			    "the value out, or quote it if it is meant to begin with &");
 	if (tag)
-		return fail(b, n->line, n->col, "tags (!name) are not used in policies: remove "
+		return fail(b, n->line, n->col, "tags (!name) are not used here: remove "
 			    "it, or quote the value if it is meant to begin with !");
 	if (ev->type == FYET_SCALAR)
 		return add_scalar(b, ev, n);
@@ -329,6 +346,15 @@ static int on_alias(struct build *b, struct fy_event *ev)
 	return indicator_error(b, '*', line, col ? col : 1, word, len);
 }
 
+static void close_node(struct build *b, struct fy_event *ev)
+{
+	struct ynode *n = b->stack[--b->depth];
+	const struct fy_mark *end = fy_event_end_mark(ev);
+
+	if (n->flow && end && end->input_pos <= b->len)
+		n->end = (uint32_t)end->input_pos;
+}
+
 static int on_event(struct build *b, struct fy_event *ev, unsigned int *documents)
 {
 	const struct fy_mark *m;
@@ -338,7 +364,7 @@ static int on_event(struct build *b, struct fy_event *ev, unsigned int *document
 		m = fy_event_start_mark(ev);
 		if ((*documents)++)
 			return fail(b, m ? (uint32_t)m->line + 1 : 1, 1,
-				    "a second document begins here: expected one policy per file");
+				    "a second document begins here: expected one a file");
 		return 0;
 	case FYET_ALIAS:
 		return on_alias(b, ev);
@@ -347,10 +373,10 @@ static int on_event(struct build *b, struct fy_event *ev, unsigned int *document
 	case FYET_SEQUENCE_START:
 		return on_node(b, ev);
 	case FYET_MAPPING_END:
-		b->depth--;
+		close_node(b, ev);
 		return check_duplicates(b, b->stack[b->depth]);
 	case FYET_SEQUENCE_END:
-		b->depth--;
+		close_node(b, ev);
 		return 0;
 	default:
 		return 0;
@@ -375,11 +401,11 @@ static int run_parser(struct build *b, struct fy_diag *fyd)
 	if (err)
 		return err;
 	if (!b->doc->root || ynode_is_null(b->doc->root))
-		return fail(b, 1, 1, "the policy is empty: expected a map that begins with version: 1");
+		return fail(b, 1, 1, "the file is empty: expected a map that begins with version: "
+				     "1");
 	if (b->doc->root->type != Y_MAP)
 		return fail(b, b->doc->root->line, b->doc->root->col,
-			    "a policy is a map: expected version: 1 and the keys of "
-			    "egressctl-policy(5)");
+			    "this is no map: expected keys, the first of them version: 1");
 	return 0;
 }
 
@@ -456,7 +482,7 @@ int ydoc_parse(const char *file, const char *text, size_t len, struct ydoc *doc,
 
 	memset(doc, 0, sizeof(*doc));
 	if (len > POLICY_MAX_BYTES)
-		return diag_at(d, -EFBIG, file, 0, 0, "%zu bytes: a policy file has at most %u", len,
+		return diag_at(d, -EFBIG, file, 0, 0, "%zu bytes: a file has at most %u", len,
 			       POLICY_MAX_BYTES);
 	err = check_text(&b);
 	if (err)

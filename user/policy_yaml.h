@@ -16,7 +16,13 @@ enum ynode_type { Y_SCALAR, Y_LIST, Y_MAP };
 struct ynode {
 	enum ynode_type type;
 	bool plain; /* scalar without quotes */
+	bool flow; /* a collection in brackets */
 	uint32_t line, col; /* from 1 */
+	/*
+	 * Bytes of the text it takes, quotes and brackets included. Both 0 for what is
+	 * not there. Of a collection without brackets `end` is that of its beginning.
+	 */
+	uint32_t pos, end;
 	const char *text; /* scalar: no NUL and no control characters inside */
 	struct ynode *key; /* of an entry of a map: a scalar */
 	struct ynode *first, *next; /* entries; next entry of the parent */

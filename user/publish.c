@@ -52,14 +52,21 @@ static struct entry *find_key(struct publisher *p, const char *key, size_t len)
 	return NULL;
 }
 
-const struct compiled *publisher_find(const struct publisher *p, uint32_t serial)
+const struct version *publisher_version(const struct publisher *p, uint32_t serial)
 {
 	uint32_t i;
 
 	for (i = 0; i < EG_MAX_POLICIES; i++)
 		if (p->by_slot[i] && p->by_slot[i]->v.serial == serial)
-			return p->by_slot[i]->compiled;
+			return &p->by_slot[i]->v;
 	return NULL;
+}
+
+const struct compiled *publisher_find(const struct publisher *p, uint32_t serial)
+{
+	const struct version *v = publisher_version(p, serial);
+
+	return v ? v->compiled : NULL;
 }
 
 /* ---- anchors ------------------------------------------------------------------------ */
@@ -209,6 +216,9 @@ static struct eg_policy relocated_head(const struct entry *e)
 	struct eg_policy head = e->compiled->head;
 
 	head.serial = e->v.serial;
+	head.family = e->v.family;
+	head.lapses = e->v.lapses;
+	head.next = e->v.next ? e->v.next->slot : 0;
 	head.start_path = automaton_relocate_state(head.start_path, e->slots.first);
 	head.start_unix = automaton_relocate_state(head.start_unix, e->slots.first);
 	head.start_abstract = automaton_relocate_state(head.start_abstract, e->slots.first);
@@ -237,7 +247,7 @@ static int store_head(struct publisher *p, const struct entry *e, const struct e
  * sockets are left, and those run inside RCU: MEMBARRIER_CMD_GLOBAL is
  * synchronize_rcu().
  */
-static void wait_for_programs(void)
+void publisher_wait(void)
 {
 	(void)syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0); /* cannot fail here */
 }
@@ -284,9 +294,10 @@ static void retire(struct publisher *p, struct entry *e)
 {
 	struct eg_policy none = {};
 
+	/* a task that has just read which version to use must still find it */
+	publisher_wait();
 	(void)bpf_map_update_elem(agent_map_fd(p->a, AGENT_MAP_POLICIES), &e->v.slot, &none,
 				  BPF_ANY);
-	wait_for_programs();
 	publish_forget(p, e);
 	remove_rows(p, e);
 	publish_free_entry(p, e);
@@ -456,8 +467,39 @@ const struct version *publisher_get(struct publisher *p, const char *key, size_t
 	return &e->v;
 }
 
+const char *publisher_key(const struct publisher *p, const struct version *v, size_t *len)
+{
+	const struct entry *e = p->by_slot[v->slot];
+
+	*len = e->key_len;
+	return e->key;
+}
+
+/*
+ * Nobody starts from this version any more, and whoever still is on the way from it to
+ * the next is waited for before that one's slot is used again.
+ */
+static void drop_next(struct publisher *p, struct entry *e)
+{
+	if (!e->v.next)
+		return;
+	publisher_unref(p, e->v.next);
+	e->v.next = NULL;
+	e->stale = true; /* it is not to be found again without its next one */
+}
+
+static void set_tail(struct publisher *p, struct entry *e, const struct version_tail *tail)
+{
+	e->v.family = tail && tail->family ? tail->family : e->v.serial;
+	if (!tail || !tail->lapses)
+		return;
+	e->v.lapses = tail->lapses;
+	e->v.next = tail->next;
+	publisher_ref(p, tail->next);
+}
+
 int publisher_put(struct publisher *p, struct compiled *c, const char *key, size_t key_len,
-		  const struct version **out, struct diag *d)
+		  const struct version_tail *tail, const struct version **out, struct diag *d)
 {
 	struct entry *e;
 	int err;
@@ -479,10 +521,12 @@ int publisher_put(struct publisher *p, struct compiled *c, const char *key, size
 		free(e);
 		return err;
 	}
+	set_tail(p, e, tail);
 	err = fill(p, e, d);
 	if (!err)
 		err = publish_save(p, e, d);
 	if (err) {
+		drop_next(p, e);
 		retire(p, e);
 		return err;
 	}
@@ -500,8 +544,10 @@ void publisher_unref(struct publisher *p, const struct version *v)
 {
 	struct entry *e = p->by_slot[v->slot];
 
-	if (!--e->v.refs)
+	if (!--e->v.refs) {
 		anchor_set_release(&e->anchors);
+		drop_next(p, e);
+	}
 	e->last_used = e->stale ? 0 : ++p->clock;
 }
 

@@ -20,8 +20,18 @@ struct publisher;
 struct version {
 	uint32_t slot; /* index in the map `policies` */
 	uint32_t serial; /* never reused in one boot */
+	uint32_t family; /* as in struct eg_policy */
 	uint32_t refs; /* sandboxes that point at it */
+	uint64_t lapses; /* ns, CLOCK_BOOTTIME; 0: never */
+	const struct version *next; /* what holds then, referenced */
 	const struct compiled *compiled; /* owned by the publisher */
+};
+
+/* How a version of grants hangs together with others. */
+struct version_tail {
+	uint32_t family; /* 0: one of its own */
+	uint64_t lapses;
+	const struct version *next; /* with `lapses` */
 };
 
 int publisher_new(struct agent *a, struct publisher **out, struct diag *d);
@@ -34,7 +44,16 @@ void publisher_free(struct publisher *p);
  * limit that is reached; nothing stays half loaded.
  */
 int publisher_put(struct publisher *p, struct compiled *c, const char *key, size_t key_len,
-		  const struct version **out, struct diag *d);
+		  const struct version_tail *tail /* NULL: none */, const struct version **out,
+		  struct diag *d);
+
+/* What a version was published from; owned by the publisher. */
+const char *publisher_key(const struct publisher *p, const struct version *v, size_t *len);
+/*
+ * Wait until every program that started before now has ended: nothing is decided by a
+ * version any more that no sandbox points at.
+ */
+void publisher_wait(void);
 
 /*
  * A version with this key that need not be compiled again; takes a reference.
@@ -61,6 +80,14 @@ const struct compiled *publisher_find(const struct publisher *p, uint32_t serial
  */
 typedef struct compiled *(*publisher_compile_fn)(void *ctx, const char *key, size_t key_len);
 int publisher_adopt(struct publisher *p, publisher_compile_fn compile, void *ctx, struct diag *d);
+/* The version of that serial, or NULL. */
+const struct version *publisher_version(const struct publisher *p, uint32_t serial);
+struct publisher_fill { /* entries in use */
+	uint64_t versions, slots, ports, prefixes, anchors;
+	uint64_t used; /* of versions: a sandbox points at it */
+	uint32_t serial; /* of the newest version */
+};
+struct publisher_fill publisher_fill(const struct publisher *p);
 /* The version in a slot of the map `policies`, or NULL. */
 const struct version *publisher_at(const struct publisher *p, uint32_t slot);
 

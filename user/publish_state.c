@@ -214,9 +214,39 @@ static int adopt_file(struct publisher *p, const char *name, publisher_compile_f
 	return err < 0 ? err : 0;
 }
 
+/*
+ * Which version holds when one lapses is what the kernel has. One without its next is
+ * let go, and the sandboxes that use it are ended.
+ */
+static void link_versions(struct publisher *p)
+{
+	int fd = agent_map_fd(p->a, AGENT_MAP_POLICIES);
+
+	for (uint32_t i = 0; i < EG_MAX_POLICIES; i++) {
+		struct entry *e = p->by_slot[i];
+		struct eg_policy head;
+
+		if (!e)
+			continue;
+		if (bpf_map_lookup_elem(fd, &i, &head) || head.serial != e->v.serial) {
+			publish_free_entry(p, e);
+			continue;
+		}
+		e->v.family = head.family;
+		if (!head.lapses)
+			continue;
+		e->v.lapses = head.lapses;
+		e->v.next = publisher_at(p, head.next);
+		if (e->v.next)
+			publisher_ref(p, e->v.next);
+		else
+			publish_free_entry(p, e);
+	}
+}
+
 int publisher_adopt(struct publisher *p, publisher_compile_fn compile, void *ctx, struct diag *d)
 {
-	DIR *dir = opendir(STATE_DIR "/" DIR_NAME);
+	DIR *dir = state_list(DIR_NAME);
 	struct dirent *e;
 	int err = 0;
 
@@ -225,6 +255,7 @@ int publisher_adopt(struct publisher *p, publisher_compile_fn compile, void *ctx
 			err = adopt_file(p, e->d_name, compile, ctx);
 	if (dir)
 		closedir(dir);
+	link_versions(p);
 	return err ? diag_set(d, err, "cannot take over the versions of the last egressd: %s",
 			      strerror(-err)) : 0;
 }

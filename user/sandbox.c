@@ -9,10 +9,12 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "bpf_cover.h"
 #include "bpf_load.h"
 #include "bpf_sweep.h"
 #include "cgroup.h"
 #include "diag.h"
+#include "ipc_sweep.h"
 #include "publish.h"
 #include "sandbox.h"
 #include "state.h"
@@ -37,12 +39,17 @@ struct sandbox {
 	char dir[32]; /* name of the cgroup directory */
 	int cgroup;
 	int events; /* cgroup.events */
+	bool hidden;
 	pid_t leader;
 	char *name, *policy;
 	struct limits limits;
 	const struct version *version;
 	uid_t uid;
 	void *owner;
+	enum sandbox_kind kind;
+	char *path; /* of the cgroup, below the mount */
+	uint64_t *covers;
+	size_t ncovers, covers_cap;
 	struct sandbox *next_of_hash;
 };
 
@@ -96,6 +103,8 @@ static void free_sandbox(struct sandbox *b)
 		close(b->cgroup);
 	if (b->events >= 0)
 		close(b->events);
+	free(b->covers);
+	free(b->path);
 	free(b->name);
 	free(b->policy);
 	free(b);
@@ -110,6 +119,52 @@ void sandboxes_free(struct sandboxes *s)
 	for (i = 0; i < EG_MAX_SANDBOXES; i++)
 		free_sandbox(s->by_slot[i]);
 	free(s);
+}
+
+/* ---- versions ------------------------------------------------------------------------ */
+
+/*
+ * More than grants can lapse by themselves: the kernel counts from here by one for
+ * each of them, and no number may mean two things. Odd, so that the low byte that an
+ * IPv4 flow is remembered with does not come back soon.
+ */
+#define GENERATION_STEP 65u
+
+_Static_assert(GENERATION_STEP > 2 * (EG_MAX_GRANTS + 1),
+	       "generations that lapses make, and NO_GENERATION of bpf/task.bpf.h");
+
+void sandbox_switch(struct sandbox *b, const struct version *v, enum sandbox_change what)
+{
+	const struct version *old = b->version;
+	struct eg_sandbox *s = slot_of(b);
+
+	publisher_ref(b->all->p, v);
+	/* the chain is followed as soon as there is a time: it must be there first */
+	if (v->lapses && (!s->lapses || v->lapses < s->lapses))
+		__atomic_store_n(&s->lapses, v->lapses, __ATOMIC_SEQ_CST);
+	/*
+	 * Before, so that no number that a lapse made comes back when the chain gets
+	 * shorter; behind, because what was judged in between was judged by the old.
+	 */
+	if (what == SANDBOX_TAKES)
+		__atomic_add_fetch(&s->generation, GENERATION_STEP, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&s->policy, v->slot, __ATOMIC_SEQ_CST);
+	if (what == SANDBOX_TAKES)
+		__atomic_add_fetch(&s->generation, GENERATION_STEP, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&s->lapses, v->lapses, __ATOMIC_SEQ_CST);
+	b->version = v;
+	publisher_unref(b->all->p, old);
+}
+
+int sandbox_set_policy(struct sandbox *b, const char *policy)
+{
+	char *copy = strdup(policy);
+
+	if (!copy)
+		return -ENOMEM;
+	free(b->policy);
+	b->policy = copy;
+	return 0;
 }
 
 /* ---- making one ---------------------------------------------------------------------- */
@@ -131,6 +186,17 @@ static int find_slot(struct sandboxes *s, uint32_t *slot)
 	return -ENOSPC;
 }
 
+/* Somebody else's cgroup: by its id when it is taken over from an earlier egressd. */
+static int open_foreign(struct sandbox *b, int dirfd, uint64_t id)
+{
+	b->cgroup = dirfd >= 0 ? fcntl(dirfd, F_DUPFD_CLOEXEC, 3) :
+				 cgroup_open_id(agent_cgroup_root_fd(b->all->a), id);
+	if (b->cgroup < 0)
+		return dirfd >= 0 ? -errno : steal_fd(&b->cgroup);
+	b->events = openat(b->cgroup, "cgroup.events", O_RDONLY | O_CLOEXEC);
+	return b->events < 0 ? -errno : 0;
+}
+
 static int open_cgroup(struct sandbox *b)
 {
 	snprintf(b->dir, sizeof(b->dir), "s%" PRIu64, b->id);
@@ -141,16 +207,30 @@ static int open_cgroup(struct sandbox *b)
 	return b->cgroup < 0 || b->events < 0 ? -errno : 0;
 }
 
-static int make_cgroup(struct sandbox *b, struct diag *d)
+static int note_path(struct sandbox *b)
+{
+	const char *name = strrchr(agent_cgroup_path(b->all->a), '/');
+
+	free(b->path);
+	return asprintf(&b->path, "%s/%s", name, b->dir) < 0 ? -ENOMEM : 0;
+}
+
+static int make_cgroup(struct sandbox *b, const struct sandbox_spec *spec, struct diag *d)
 {
 	int parent = agent_cgroup_fd(b->all->a);
 	int err;
 
+	if (b->kind == SANDBOX_ATTACHED) {
+		err = open_foreign(b, spec->cgroup, 0);
+		return err ? diag_set(d, err, "cannot open the cgroup: %s", strerror(-err)) : 0;
+	}
 	snprintf(b->dir, sizeof(b->dir), "s%" PRIu64, b->id);
 	if (mkdirat(parent, b->dir, 0755))
 		return diag_set(d, -errno, "cannot make the cgroup %s/%s: %s",
 				agent_cgroup_path(b->all->a), b->dir, strerror(errno));
 	err = open_cgroup(b);
+	if (!err)
+		err = note_path(b);
 	if (err)
 		return diag_set(d, err, "cannot open the cgroup %s/%s: %s",
 				agent_cgroup_path(b->all->a), b->dir, strerror(-err));
@@ -161,13 +241,15 @@ static int fill_slot(struct sandbox *b, const struct sandbox_spec *spec, struct 
 {
 	int cgroups = agent_map_fd(b->all->a, AGENT_MAP_CGROUPS);
 	struct eg_sandbox *s = slot_of(b);
-	struct eg_cgroup c = { .sandbox = b->id, .slot = b->slot };
+	struct eg_cgroup c = { .sandbox = b->id, .slot = b->slot,
+			       .flags = b->kind == SANDBOX_RUN ? 0 : EG_CG_MARK };
 	struct eg_sandbox fresh = {
 		.id = b->id,
 		.policy = b->version->slot,
 		.generation = 1,
 		.uid = b->uid,
-		.depth = agent_cgroup_depth(b->all->a) + 1,
+		.depth = b->kind == SANDBOX_ATTACHED ? cgroup_depth("", b->path) :
+						       agent_cgroup_depth(b->all->a) + 1,
 		.nttys = MIN(spec->nttys, EG_MAX_TTYS),
 		.ev_rate = EVENT_RATE,
 		.ev_burst = EVENT_BURST,
@@ -184,11 +266,13 @@ static int fill_slot(struct sandbox *b, const struct sandbox_spec *spec, struct 
 	if (old)
 		(void)bpf_map_delete_elem(cgroups, &old);
 	set_state(s, EG_S_DEAD);
+	fresh.mnt_ns = spec->mnt_ns;
 	memcpy(s, &fresh, sizeof(*s)); /* state FREE: nothing is judged by it yet */
+	/* live before the kernel puts its mark on whoever comes into the cgroup */
+	set_state(s, EG_S_LIVE);
 	if (bpf_map_update_elem(cgroups, &id, &c, BPF_ANY))
 		return diag_set(d, -errno, "cannot store the cgroup of the sandbox: %s",
 				strerror(errno));
-	set_state(s, EG_S_LIVE);
 	return 0;
 }
 
@@ -216,11 +300,14 @@ static struct sandbox *alloc_sandbox(struct sandboxes *s, const struct sandbox_s
 	b->cgroup = b->events = -1;
 	b->uid = spec->uid;
 	b->limits = spec->limits;
+	b->hidden = spec->hidden;
 	publisher_ref(s->p, spec->version);
 	b->version = spec->version;
+	b->kind = spec->kind;
+	b->path = copy_text(spec->path);
 	b->name = copy_text(spec->name);
 	b->policy = copy_text(spec->policy);
-	if (b->name && b->policy)
+	if (b->name && b->policy && b->path)
 		return b;
 	free_sandbox(b);
 	return NULL;
@@ -260,8 +347,10 @@ int sandbox_new(struct sandboxes *s, const struct sandbox_spec *spec, struct san
 	b->slot = slot;
 	b->started = wall_clock();
 	err = state_counter("last-sandbox", 0, &b->id, d);
+	if (!err && b->id > UINT32_MAX)
+		err = diag_set(d, -EOVERFLOW, "all sandbox numbers of this boot are used up");
 	if (!err)
-		err = make_cgroup(b, d);
+		err = make_cgroup(b, spec, d);
 	if (!err)
 		err = fill_slot(b, spec, d);
 	if (err) {
@@ -290,7 +379,9 @@ int sandbox_adopt(struct sandboxes *s, uint64_t id, uint32_t slot, uint64_t star
 	b->slot = slot;
 	b->started = started;
 	b->leader = leader;
-	err = open_cgroup(b);
+	err = b->kind == SANDBOX_ATTACHED ? open_foreign(b, -1, live->cgroup) : open_cgroup(b);
+	if (!err && b->kind != SANDBOX_ATTACHED)
+		err = note_path(b);
 	if (err) {
 		free_sandbox(b);
 		return -ENOENT;
@@ -326,8 +417,8 @@ static int move_in(struct sandbox *b, int pidfd, pid_t pid, struct diag *d)
 	return diag_set(d, -ESRCH, "the command's process ended before it began");
 }
 
-/* The mount namespace it begins in: paths behind mounts of its own lead there. */
-static int note_namespace(struct sandbox *b, pid_t pid, struct diag *d)
+/* Paths behind mounts of its own lead there. */
+int sandbox_note_namespace(struct sandbox *b, pid_t pid, struct diag *d)
 {
 	char path[32];
 	struct stat st;
@@ -351,7 +442,7 @@ int sandbox_enter(struct sandbox *b, int pidfd, uid_t uid, struct diag *d)
 		return err;
 	if (task_marked(tasks, pidfd, NULL) != 0)
 		return diag_set(d, -EPERM, "the process is in a sandbox already");
-	err = note_namespace(b, pid, d);
+	err = sandbox_note_namespace(b, pid, d);
 	if (!err)
 		err = move_in(b, pidfd, pid, d);
 	if (err)
@@ -398,20 +489,57 @@ bool sandbox_empty(const struct sandbox *b)
 	return strstr(buf, "populated 0");
 }
 
+static void drop_covers(struct sandbox *b)
+{
+	while (b->ncovers)
+		covers_drop(agent_covers(b->all->a), b->covers[--b->ncovers]);
+}
+
 int sandbox_remove(struct sandbox *b)
 {
 	int err;
 
-	err = cgroup_remove(agent_cgroup_fd(b->all->a), b->dir);
+	err = b->kind == SANDBOX_ATTACHED ? 0 :
+					    cgroup_remove(agent_cgroup_fd(b->all->a), b->dir);
 	if (err)
 		return err;
 	/* from now on whoever still carries the mark is refused everything */
 	set_state(slot_of(b), EG_S_DEAD);
+	if (slot_of(b)->ipc_objects)
+		ipc_sweep(agent_map_fd(b->all->a, AGENT_MAP_IPC_OBJECTS), b->id);
+	drop_covers(b);
 	free_sandbox(b);
 	return 0;
 }
 
+void sandbox_refuse_all(struct sandbox *b)
+{
+	set_state(slot_of(b), EG_S_DEAD);
+}
+
+void sandbox_open_cgroup(struct sandbox *b)
+{
+	uint64_t id = slot_of(b)->cgroup;
+
+	(void)bpf_map_delete_elem(agent_map_fd(b->all->a, AGENT_MAP_CGROUPS), &id);
+}
+
+void sandbox_release(struct sandbox *b)
+{
+	sandbox_open_cgroup(b);
+	/* the cgroup may be another sandbox's before this slot is used again */
+	slot_of(b)->cgroup = 0;
+	set_state(slot_of(b), EG_S_DETACHED);
+	drop_covers(b);
+	free_sandbox(b);
+}
+
 /* ---- access ------------------------------------------------------------------------------ */
+
+int sandbox_cgroup_fd(const struct sandbox *b)
+{
+	return b->cgroup;
+}
 
 uint64_t sandbox_id(const struct sandbox *b)
 {
@@ -421,6 +549,35 @@ uint64_t sandbox_id(const struct sandbox *b)
 uint32_t sandbox_slot(const struct sandbox *b)
 {
 	return b->slot;
+}
+
+enum sandbox_kind sandbox_kind(const struct sandbox *b)
+{
+	return b->kind;
+}
+
+const char *sandbox_path(const struct sandbox *b)
+{
+	return b->path;
+}
+
+void sandbox_set_leader(struct sandbox *b, pid_t pid)
+{
+	b->leader = pid;
+}
+
+int sandbox_add_cover(struct sandbox *b, uint64_t id)
+{
+	if (array_reserve(&b->covers, &b->covers_cap, b->ncovers))
+		return -ENOMEM;
+	b->covers[b->ncovers++] = id;
+	return 0;
+}
+
+const uint64_t *sandbox_covers(const struct sandbox *b, size_t *n)
+{
+	*n = b->ncovers;
+	return b->covers;
 }
 
 uid_t sandbox_uid(const struct sandbox *b)
@@ -490,7 +647,7 @@ struct sandbox *sandboxes_next(struct sandboxes *s, const struct sandbox *b)
 	for (i = 0; i < EG_MAX_SANDBOXES; i++) {
 		struct sandbox *c = s->by_slot[i];
 
-		if (c && (!b || c->id > b->id) && (!next || c->id < next->id))
+		if (c && !c->hidden && (!b || c->id > b->id) && (!next || c->id < next->id))
 			next = c;
 	}
 	return next;
@@ -501,6 +658,6 @@ uint32_t sandboxes_of_uid(const struct sandboxes *s, uid_t uid)
 	uint32_t i, n = 0;
 
 	for (i = 0; i < EG_MAX_SANDBOXES; i++)
-		n += s->by_slot[i] && s->by_slot[i]->uid == uid;
+		n += s->by_slot[i] && !s->by_slot[i]->hidden && s->by_slot[i]->uid == uid;
 	return n;
 }

@@ -24,6 +24,12 @@ struct sandboxes;
 struct version;
 struct publisher;
 
+enum sandbox_kind {
+	SANDBOX_RUN, /* a cgroup of its own, and one command that was started in it */
+	SANDBOX_ENTERED, /* a cgroup of its own, tasks that ran before were moved into it */
+	SANDBOX_ATTACHED, /* somebody else's cgroup, which stays theirs */
+};
+
 struct sandbox_spec {
 	const struct version *version; /* a reference is taken */
 	uid_t uid; /* who asked */
@@ -32,6 +38,12 @@ struct sandbox_spec {
 	struct limits limits;
 	uint32_t ttys[4]; /* kernel dev_t (major << 20 | minor) */
 	uint32_t nttys;
+	enum sandbox_kind kind;
+	/* SANDBOX_ATTACHED: the cgroup's directory (duplicated) and path below the mount */
+	int cgroup;
+	const char *path;
+	uint32_t mnt_ns; /* number of its mount namespace, when that is known already */
+	bool hidden; /* the agent's own: sandboxes_next() leaves it out */
 };
 
 int sandboxes_new(struct agent *a, struct publisher *p, struct sandboxes **out, struct diag *d);
@@ -78,7 +90,39 @@ bool sandbox_empty(const struct sandbox *b);
  */
 int sandbox_remove(struct sandbox *b);
 
+/*
+ * Let another version hold from now on: one store, so that there is no moment under
+ * neither. Takes a reference to `v` and drops the one to the version before.
+ */
+enum sandbox_change {
+	SANDBOX_ADDS, /* `v` allows what the version before does, and more */
+	SANDBOX_TAKES, /* every socket's next packet is judged again */
+};
+void sandbox_switch(struct sandbox *b, const struct version *v, enum sandbox_change what);
+/* What it is called for people from now on. -ENOMEM: the old name stays. */
+int sandbox_set_policy(struct sandbox *b, const char *policy);
+
 /* The port (host byte order) that its DNS goes to, on localhost. */
+enum sandbox_kind sandbox_kind(const struct sandbox *b);
+/* The directory of its cgroup, the sandbox's; and its path below the mount. */
+int sandbox_cgroup_fd(const struct sandbox *b);
+const char *sandbox_path(const struct sandbox *b);
+/* A cgroup that is covered (bpf_cover.h) for its sake: dropped with it. -ENOMEM. */
+int sandbox_add_cover(struct sandbox *b, uint64_t id);
+const uint64_t *sandbox_covers(const struct sandbox *b, size_t *n);
+
+/* The mount namespace it begins in: that of this process. */
+int sandbox_note_namespace(struct sandbox *b, pid_t pid, struct diag *d);
+void sandbox_set_leader(struct sandbox *b, pid_t pid);
+/* Refuse whoever carries its mark everything, from now on. */
+void sandbox_refuse_all(struct sandbox *b);
+/*
+ * Take an attached one off its workload: who comes into the cgroup is free; marks and
+ * stamps are to be taken off first and after it. Frees `b`.
+ */
+void sandbox_open_cgroup(struct sandbox *b);
+void sandbox_release(struct sandbox *b);
+
 void sandbox_set_resolver(struct sandbox *b, uint16_t port);
 
 uint64_t sandbox_id(const struct sandbox *b);

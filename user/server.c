@@ -16,8 +16,11 @@
 #include "bpf_load.h"
 #include "bpf_sweep.h"
 #include "cgroup.h"
+#include "denials.h"
 #include "eventlog.h"
+#include "metrics.h"
 #include "publish.h"
+#include "rule_counts.h"
 #include "sandbox.h"
 #include "server_int.h"
 #include "task_check.h"
@@ -32,7 +35,14 @@ static const struct {
 	request_fn serve;
 } requests[] = {
 	{ "run", serve_run },	{ "end", serve_end }, { "ps", serve_ps },
+	{ "attach", serve_attach }, { "detach", serve_detach }, { "enter", serve_enter },
+	{ "explain", serve_explain }, { "show", serve_show }, { "find", serve_find },
 	{ "kill", serve_kill }, { "log", serve_log }, { "status", serve_status },
+	{ "allow", serve_allow }, { "deny", serve_allow }, { "revoke", serve_revoke },
+	{ "grants", serve_grants }, { "switch", serve_switch },
+	{ "metrics", serve_metrics },
+	{ "prove", serve_prove },
+	{ "trace", serve_trace },
 };
 
 /* ---- answers ---------------------------------------------------------------------- */
@@ -110,6 +120,12 @@ void conn_free(struct conn *c)
 		s->conns = c->next;
 	s->nconns--;
 	conn_names_end(c);
+	grants_free(c, false);
+	recent_free(c);
+	rule_counts_free(c->counts);
+	conn_denials_end(c, c->box); /* a sandbox that goes on without us keeps it */
+	conn_prove_end(c);
+	conn_trace_free(c);
 	sd_event_source_unref(c->io);
 	sd_event_source_unref(c->empty);
 	sd_event_source_unref(c->timer);
@@ -267,6 +283,7 @@ static int listen_at(struct server *s, struct diag *d)
 {
 	struct sockaddr_un a = { .sun_family = AF_UNIX };
 	const char *path = s->o.socket;
+	int err;
 
 	if (strlen(path) >= sizeof(a.sun_path))
 		return diag_set(d, -ENAMETOOLONG, "the socket's path is too long: %s", path);
@@ -277,9 +294,13 @@ static int listen_at(struct server *s, struct diag *d)
 	/* the caller holds the lock of the directory: an old socket is nobody's */
 	if (unlink(path) && errno != ENOENT)
 		return diag_set(d, -errno, "cannot remove the old %s: %s", path, strerror(errno));
-	if (bind(s->listener, (struct sockaddr *)&a, sizeof(a)) ||
-	    chown(path, 0, s->o.socket_group) || chmod(path, s->o.socket_mode) ||
-	    listen(s->listener, 128))
+	if (bind(s->listener, (struct sockaddr *)&a, sizeof(a)))
+		return diag_set(d, -errno, "cannot listen at %s: %s", path, strerror(errno));
+	/* before it listens nobody can connect */
+	err = server_socket_rights(s, s->config, d);
+	if (err)
+		return err;
+	if (listen(s->listener, 128))
 		return diag_set(d, -errno, "cannot listen at %s: %s", path, strerror(errno));
 	if (sd_event_add_io(s->loop, &s->accept, s->listener, EPOLLIN, on_connect, s) < 0)
 		return diag_set(d, -ENOMEM, "out of memory");
@@ -308,19 +329,39 @@ int server_new(struct sd_event *loop, struct agent *a, const struct server_optio
 	if (!s)
 		return diag_set(d, -ENOMEM, "out of memory");
 	s->o = *o;
+	config_defaults(&s->defaults);
+	s->config = o->config ? o->config : &s->defaults;
 	s->loop = sd_event_ref(loop);
 	s->a = a;
 	s->listener = -1;
 	raise_files();
-	err = server_names_start(s, d);
+	err = server_counts_new(s) ? diag_set(d, -ENOMEM, "out of memory") : 0;
+	if (!err)
+		err = server_names_start(s, d);
 	if (!err)
 		err = publisher_new(a, &s->publisher, d);
 	if (!err)
 		err = sandboxes_new(a, s->publisher, &s->sandboxes, d);
 	if (!err)
 		err = server_events_start(s, d);
+	if (!err)
+		err = server_attach_start(s, d);
+	if (!err)
+		err = server_traces_start(s, d);
+	if (!err && o->socket)
+		err = server_runtimes(s, d);
 	if (!err && agent_adopted(a))
 		err = server_adopt(s, d);
+	if (!err && agent_adoptable(a))
+		err = server_left_start(s, d);
+	if (!err && o->socket)
+		err = server_patterns_start(s, d);
+	if (!err && o->socket)
+		server_patterns(s);
+	if (!err)
+		denials_sweep(DENIALS_DIR);
+	if (!err && s->config->metrics)
+		err = server_metrics_listen(s, s->config, &s->metrics, d);
 	if (!err && o->socket)
 		err = listen_at(s, d);
 	if (err) {
@@ -331,19 +372,33 @@ int server_new(struct sd_event *loop, struct agent *a, const struct server_optio
 	return 0;
 }
 
+/* Workloads that somebody else started are not ours to end. */
+static bool is_to_end(const struct conn *c)
+{
+	return c->box && sandbox_kind(c->box) == SANDBOX_RUN;
+}
+
 void server_kill_all(struct server *s)
 {
 	struct conn *c, *next;
 
-	for (c = s->conns; c; c = c->next)
-		if (c->box)
-			conn_kill(c, "egressd was stopped");
-	/* their cgroups become empty: let the loop see to each of them */
-	(void)cgroup_wait_empty(agent_cgroup_fd(s->a), KILL_ALL_MS);
-	(void)sweep_marked(agent_map_fd(s->a, AGENT_MAP_TASKS), 0);
+	server_patterns_end(s);
 	for (c = s->conns; c; c = next) {
 		next = c->next;
-		if (c->box)
+		if (!is_to_end(c))
+			continue;
+		sandbox_refuse_all(c->box);
+		conn_kill(c, "egressd was stopped");
+	}
+	/* their cgroups become empty: let the loop see to each of them */
+	for (c = s->conns; c; c = c->next)
+		if (is_to_end(c))
+			(void)cgroup_wait_empty(sandbox_cgroup_fd(c->box), KILL_ALL_MS);
+	sweep_dead(agent_map_fd(s->a, AGENT_MAP_TASKS), agent_sandboxes(s->a));
+	server_left_kill_all(s);
+	for (c = s->conns; c; c = next) {
+		next = c->next;
+		if (is_to_end(c))
 			conn_kill(c, NULL);
 	}
 }
@@ -354,17 +409,24 @@ void server_free(struct server *s)
 		return;
 	while (s->conns)
 		conn_free(s->conns);
+	metrics_http_free(s->metrics);
+	server_left_stop(s);
 	sd_event_source_unref(s->accept);
 	sd_event_source_unref(s->sweep);
+	server_traces_stop(s);
 	server_events_stop(s);
 	if (s->listener >= 0) {
 		close(s->listener);
 		(void)unlink(s->o.socket); /* a stale one is replaced at the next start */
 	}
+	server_attach_stop(s);
+	server_runtimes_end(s);
 	server_names_stop(s);
+	server_prove_stop(s);
 	sandboxes_free(s->sandboxes);
 	publisher_free(s->publisher);
 	sd_event_unref(s->loop);
+	free(s->counts);
 	free(s);
 }
 

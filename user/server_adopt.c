@@ -15,13 +15,14 @@
 #include <sys/pidfd.h>
 #include <unistd.h>
 
+#include "bpf_cover.h"
 #include "bpf_load.h"
 #include "bpf_sweep.h"
 #include "cgroup.h"
 #include "events.h"
 #include "publish.h"
 #include "sandbox.h"
-#include "server_int.h"
+#include "server_attach.h"
 #include "state.h"
 #include "util.h"
 
@@ -32,17 +33,34 @@
 #define EMPTY_MS 10000
 
 struct record {
-	json_int_t id, slot, uid, owner, owner_start, leader, started, deadline;
-	const char *name, *policy;
+	json_int_t id, slot, uid, owner, owner_start, leader, started, deadline, kind;
+	const char *name, *policy, *path;
+	json_t *covers; /* numbers as text: they have 64 bits */
 	int fail_fast, freeze;
 };
 
 /* One format for both directions. */
-#define RECORD_FORMAT "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:s, s:b, s:b}"
+#define RECORD_FORMAT \
+	"{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:s, s:b, s:b, s:I, s:s, s:o}"
 
 static void file_name(uint64_t id, char buf[24])
 {
 	snprintf(buf, 24, "%" PRIu64, id);
+}
+
+static json_t *cover_list(const struct sandbox *b)
+{
+	json_t *list = json_array();
+	const uint64_t *ids;
+	char text[24];
+	size_t i, n;
+
+	ids = sandbox_covers(b, &n);
+	for (i = 0; i < n; i++) {
+		file_name(ids[i], text);
+		(void)json_array_append_new(list, json_string(text));
+	}
+	return list;
 }
 
 void server_save(struct conn *c)
@@ -61,7 +79,9 @@ void server_save(struct conn *c)
 		      (json_int_t)c->peer.pid, "owner_start", (json_int_t)start, "leader",
 		      (json_int_t)sandbox_leader(b), "started", (json_int_t)sandbox_started(b),
 		      "deadline", (json_int_t)c->deadline, "name", sandbox_name(b), "policy",
-		      sandbox_policy(b), "fail_fast", c->fail_fast, "freeze", c->freeze);
+		      sandbox_policy(b), "fail_fast", c->fail_fast, "freeze", c->freeze,
+		      "kind", (json_int_t)sandbox_kind(b), "path", sandbox_path(b), "covers",
+		      cover_list(b));
 	text = j ? json_dumps(j, JSON_COMPACT) : NULL;
 	json_decref(j);
 	file_name(sandbox_id(b), name);
@@ -106,9 +126,57 @@ static int open_owner(const struct record *r)
 	return steal_fd(&fd);
 }
 
+/* The cgroups whose programs were kept for it: agent_open() attached ours there. */
+static int adopt_covers(struct server *s, struct sandbox *b, const json_t *list, struct diag *d)
+{
+	const json_t *one;
+	uint64_t id;
+	size_t i;
+	int err;
+
+	json_array_foreach(list, i, one) {
+		if (!json_is_string(one) || parse_u64(json_string_value(one), 1, UINT64_MAX, &id))
+			continue;
+		err = covers_add_id(agent_covers(s->a), id, d);
+		if (err == -ESTALE || err == -ENOENT)
+			continue; /* removed, and the sockets with it */
+		if (err)
+			return err;
+		if (sandbox_add_cover(b, id))
+			return diag_set(d, -ENOMEM, "out of memory");
+	}
+	return 0;
+}
+
+/*
+ * One that no launcher waits for. Its tasks are gone through again: a mark may have been
+ * out of reach, or the last egressd may have ended half-way.
+ */
+static int adopt_running(struct conn *c, const json_t *covers, struct diag *d)
+{
+	struct attach_found f = {};
+	int err;
+
+	c->closed = true;
+	err = adopt_covers(c->s, c->box, covers, d);
+	if (!err)
+		err = attach_take(c, false, &f, d);
+	if (err)
+		return err;
+	if (sandbox_kind(c->box) == SANDBOX_ATTACHED)
+		return attach_watch(c, d);
+	err = conn_watch(c, d);
+	if (!err && sandbox_empty(c->box))
+		conn_finish(c);
+	return err;
+}
+
 static int adopt(struct server *s, const struct record *r, struct diag *d)
 {
-	struct sandbox_spec spec = { .uid = r->uid, .name = r->name, .policy = r->policy };
+	struct sandbox_spec spec = {
+		.uid = r->uid, .name = r->name, .policy = r->policy, .kind = r->kind,
+		.path = r->path,
+	};
 	struct eg_sandbox *slots = agent_sandboxes(s->a);
 	struct sandbox *b;
 	struct conn *c;
@@ -132,11 +200,25 @@ static int adopt(struct server *s, const struct record *r, struct diag *d)
 	c->freeze = r->freeze;
 	c->deadline = r->deadline;
 	sandbox_set_owner(b, c);
+	conn_denials_start(c, true);
 	err = events_adopt(s->events, r->id);
+	if (!err && r->kind == SANDBOX_ATTACHED)
+		attach_leader(b);
+	if (!err)
+		err = conn_trace_start(c, true, d);
 	if (!err)
 		err = conn_names_start(c, sandbox_leader(b), d);
+	if (!err && r->kind != SANDBOX_RUN)
+		return adopt_running(c, r->covers, d);
 	if (!err)
 		err = conn_watch(c, d);
+	if (!err) {
+		struct diag why = {};
+
+		/* the kernel goes on with them, and lets each end on time */
+		if (grants_adopt(c, &why) && why.err)
+			fprintf(stderr, "egressd: %s\n", why.msg);
+	}
 	if (err)
 		return err;
 	c->child = open_owner(r);
@@ -165,7 +247,9 @@ static int adopt_file(struct server *s, const char *name, struct diag *d)
 	if (j && !json_unpack(j, RECORD_FORMAT, "id", &r.id, "slot", &r.slot, "uid", &r.uid,
 			      "owner", &r.owner, "owner_start", &r.owner_start, "leader", &r.leader,
 			      "started", &r.started, "deadline", &r.deadline, "name", &r.name,
-			      "policy", &r.policy, "fail_fast", &r.fail_fast, "freeze", &r.freeze))
+			      "policy", &r.policy, "fail_fast", &r.fail_fast, "freeze", &r.freeze,
+			      "kind", &r.kind, "path",
+			      &r.path, "covers", &r.covers))
 		err = adopt(s, &r, d);
 	json_decref(j);
 	if (err == -ENOENT)
@@ -211,7 +295,7 @@ int server_adopt(struct server *s, struct diag *d)
 	err = publisher_adopt(s->publisher, server_compile_key, NULL, d);
 	if (err)
 		return err;
-	dir = opendir(STATE_DIR "/" DIR_NAME);
+	dir = state_list(DIR_NAME);
 	while (dir && !err && (e = readdir(dir)))
 		if (e->d_name[0] != '.')
 			err = adopt_file(s, e->d_name, d);
@@ -219,5 +303,7 @@ int server_adopt(struct server *s, struct diag *d)
 		closedir(dir);
 	if (!err)
 		end_unknown(s);
+	if (!err)
+		covers_sweep(agent_covers(s->a));
 	return err;
 }

@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* Violations: from the ring to the log and to whom they concern. */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "bpf_load.h"
+#include "denials.h"
 #include "eventlog.h"
 #include "events.h"
+#include "journal.h"
 #include "publish.h"
+#include "rule_counts.h"
 #include "sandbox.h"
 #include "server_int.h"
 #include "util.h"
@@ -65,22 +69,84 @@ static void tell_launcher(struct conn *c, const struct event *ev)
 	}
 }
 
+static void tell_sandbox(struct conn *c, const struct event *ev)
+{
+	struct server *s = c->s;
+
+	if (ev->verdict == EG_VERDICT_ALLOWED)
+		return;
+	rule_counts_add(&c->counts, ev);
+	if (!c->denials || !denials_add(c->denials, s->text.p, s->text.len))
+		return;
+	c->next_told = s->told;
+	s->told = c;
+}
+
 static void on_event(void *ctx, const struct event *ev)
 {
 	struct server *s = ctx;
 	struct sandbox *b;
 
+	server_count_event(s, ev);
 	if (event_to_json(ev, &s->text))
 		return; /* out of memory: the consumer's accounting shows a gap */
 	if (s->log)
 		eventlog_add(s->log, s->text.p, s->text.len);
+	if (s->journal)
+		journal_event(s->journal, ev);
 	if (ev->end)
 		return;
 	b = sandboxes_find(s->sandboxes, ev->sandbox);
 	if (b && sandbox_owner(b)) {
+		recent_note(sandbox_owner(b), ev);
+		tell_sandbox(sandbox_owner(b), ev);
 		conn_names_refused(sandbox_owner(b), ev);
 		tell_launcher(sandbox_owner(b), ev);
 	}
+}
+
+void server_events_flush(struct server *s)
+{
+	struct conn *c;
+
+	if (s->log)
+		eventlog_flush(s->log);
+	while ((c = s->told)) {
+		s->told = c->next_told;
+		c->next_told = NULL;
+		denials_flush(c->denials);
+	}
+}
+
+/* ---- what the sandbox itself may read ---------------------------------------------- */
+
+void conn_denials_start(struct conn *c, bool adopt)
+{
+	int err = denials_open(DENIALS_DIR, sandbox_id(c->box), sandbox_uid(c->box), adopt,
+			       &c->denials);
+
+	if (err)
+		fprintf(stderr, "egressd: sandbox %llu cannot be told what it is refused: %s: %s\n",
+			(unsigned long long)sandbox_id(c->box), DENIALS_DIR, strerror(-err));
+}
+
+void conn_denials_end(struct conn *c, bool leave)
+{
+	if (!c->denials)
+		return;
+	server_events_flush(c->s); /* so that it is on no list */
+	if (leave)
+		denials_leave(c->denials);
+	else
+		denials_close(c->denials);
+	c->denials = NULL;
+}
+
+void conn_denials_take(struct conn *c, struct conn *from)
+{
+	server_events_flush(c->s);
+	c->denials = steal_ptr(from->denials);
+	c->counts = steal_ptr(from->counts);
 }
 
 static int on_ring(sd_event_source *src, int fd, uint32_t revents, void *ctx)
@@ -91,8 +157,7 @@ static int on_ring(sd_event_source *src, int fd, uint32_t revents, void *ctx)
 	(void)fd;
 	(void)revents;
 	(void)events_consume(s->events, BATCH); /* the ring stays readable if there is more */
-	if (s->log)
-		eventlog_flush(s->log);
+	server_events_flush(s);
 	return 0;
 }
 
@@ -100,24 +165,26 @@ void server_events_drain(struct server *s)
 {
 	while (events_consume(s->events, BATCH) >= (int)BATCH)
 		;
-	if (s->log)
-		eventlog_flush(s->log);
+	server_events_flush(s);
 }
 
 int server_events_start(struct server *s, struct diag *d)
 {
 	struct events_ops ops = {
 		.find = find_version, .owner = find_owner, .name_of = find_name,
-		.sink = on_event, .ctx = s,
+		.grants = s->o.socket, .sink = on_event, .ctx = s,
 	};
+	const char *dir = server_log_dir(s, s->config);
 	int err;
 
-	if (s->o.log_dir) {
-		err = eventlog_open(s->o.log_dir, 0, &s->log);
+	if (dir) {
+		err = eventlog_open(dir, server_log_file_bytes(s->config), &s->log);
 		if (err)
-			return diag_set(d, err, "cannot open the event log in %s: %s", s->o.log_dir,
+			return diag_set(d, err, "cannot open the event log in %s: %s", dir,
 					strerror(-err));
 	}
+	if (s->config->journal && journal_new(s->loop, NULL, &s->journal))
+		return diag_set(d, -ENOMEM, "out of memory");
 	err = events_new(agent_map_fd(s->a, AGENT_MAP_EVENTS), &ops, &s->events);
 	if (!err)
 		err = sd_event_add_io(s->loop, &s->ring, events_fd(s->events), EPOLLIN, on_ring, s);
@@ -129,6 +196,7 @@ void server_events_stop(struct server *s)
 	sd_event_source_unref(s->ring);
 	events_free(s->events);
 	eventlog_close(s->log);
+	journal_free(s->journal);
 	text_free(&s->text);
 	text_free(&s->line);
 }

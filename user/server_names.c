@@ -38,6 +38,7 @@
 struct names {
 	struct conn *c;
 	const struct compiled *compiled; /* of the sandbox's version */
+	uint32_t family; /* of that version: what is bound is bound for it */
 	struct dns_client *client;
 	bool elsewhere; /* in another network namespace than ours */
 };
@@ -55,6 +56,14 @@ static uint32_t name_classes(void *ctx, const char *name)
 	uint32_t classes = verdict_name_classes(n->compiled, name);
 
 	return classes || !is_audit(n) ? classes : CLASS_AUDIT;
+}
+
+static void name_asked(void *ctx, const char *name, const uint8_t addr[16])
+{
+	struct names *n = ctx;
+
+	if (n->c->trace)
+		conn_trace_name(n->c, name, verdict_name_classes(n->compiled, name), addr);
 }
 
 /* An address rule that opens one of the ports the name is allowed at. */
@@ -91,7 +100,10 @@ static int bindings(const struct names *n)
 
 static struct eg_binding_key key_of(const struct names *n, const uint8_t addr[16])
 {
-	struct eg_binding_key key = { .sandbox = sandbox_id(n->c->box) };
+	struct eg_binding_key key = {
+		.sandbox = sandbox_id(n->c->box),
+		.family = n->family,
+	};
 
 	memcpy(key.addr, addr, sizeof(key.addr));
 	return key;
@@ -173,6 +185,10 @@ static void refused(void *ctx, const char *name, uint16_t qtype, const uint8_t a
 	size_t len;
 
 	__atomic_fetch_add(&sb->denied, 1, __ATOMIC_RELAXED);
+	if (n->c->trace) {
+		len = event_make_resolve(&r, record);
+		conn_trace_record(n->c, record, len);
+	}
 	if (!take_token(sb)) {
 		__atomic_fetch_add(&sb->ev_suppressed, 1, __ATOMIC_RELAXED);
 		return;
@@ -184,6 +200,7 @@ static void refused(void *ctx, const char *name, uint16_t qtype, const uint8_t a
 	r.lost = sb->ev_lost;
 	len = event_make_resolve(&r, record);
 	events_feed(s->events, record, len);
+	server_events_flush(s);
 }
 
 /* ---- life ------------------------------------------------------------------------------------ */
@@ -211,26 +228,26 @@ static int namespace_of(pid_t pid, bool *elsewhere, struct diag *d)
 	return -1;
 }
 
-int conn_names_start(struct conn *c, pid_t pid, struct diag *d)
+static int names_start(struct conn *c, const struct version *v, pid_t pid, struct diag *d)
 {
 	static const struct dns_ops ops = {
 		.classes = name_classes, .address_ok = address_ok, .bind = bind_address,
 		.unbind = unbind_address, .last_used = last_used, .in_use = in_use,
-		.refused = refused,
+		.refused = refused, .asked = name_asked,
 	};
-	const struct compiled *compiled = sandbox_version(c->box)->compiled;
 	_cleanup_close_ int netns = -1;
 	struct names *n;
 	int err;
 
-	if (!(compiled->head.flags & EG_P_EGRESS))
+	if (!(v->compiled->head.flags & EG_P_EGRESS))
 		return 0;
 	n = calloc(1, sizeof(*n));
 	if (!n)
 		return diag_set(d, -ENOMEM, "out of memory");
 	c->names = n;
 	n->c = c;
-	n->compiled = compiled;
+	n->compiled = v->compiled;
+	n->family = v->family;
 	netns = namespace_of(pid, &n->elsewhere, d);
 	if (netns == -2)
 		return -ESRCH;
@@ -240,10 +257,27 @@ int conn_names_start(struct conn *c, pid_t pid, struct diag *d)
 	return err;
 }
 
+int conn_names_start(struct conn *c, pid_t pid, struct diag *d)
+{
+	return names_start(c, sandbox_version(c->box), pid, d);
+}
+
+bool conn_names_stats(const struct conn *c, struct dns_client_stats *out)
+{
+	if (!c->names || !c->names->client)
+		return false;
+	dns_client_stats(c->names->client, out);
+	return true;
+}
+
 void conn_names_end(struct conn *c)
 {
+	struct dns_client_stats last;
+
 	if (!c->names)
 		return;
+	if (conn_names_stats(c, &last))
+		server_count_dns(c->s, &last);
 	dns_client_free(c->names->client);
 	free(c->names);
 	c->names = NULL;
@@ -266,9 +300,17 @@ void conn_names_refused(struct conn *c, const struct event *ev)
 	bool gone = ev->op == EG_OP_SERVER_NAME ||
 		    (ev->op == EG_OP_PACKET && ev->reason == EG_WHY_REVOKED);
 
+	_cleanup_close_ int netns = -1;
+	struct diag ignored = {};
+	bool elsewhere;
+
+	if (!gone || ev->verdict != EG_VERDICT_DENIED || !c->names)
+		return;
 	/* nothing it sends leaves any more: say so instead of letting it wait */
-	if (gone && ev->verdict == EG_VERDICT_DENIED && c->names && !c->names->elsewhere)
-		(void)flows_abort(ev->addr, ev->port, ev->aux);
+	if (c->names->elsewhere)
+		netns = namespace_of(sandbox_leader(c->box), &elsewhere, &ignored);
+	if (netns >= -1)
+		(void)flows_abort(netns, ev->addr, ev->port, ev->aux);
 }
 
 /* One query that the kernel caught on its way to some server. */
@@ -302,6 +344,110 @@ static int on_queries(sd_event_source *src, int fd, uint32_t revents, void *ctx)
 	/* a sandbox has few of them in it at a time: EG_MAX_QUERIES */
 	(void)ring_buffer__consume(s->queries);
 	return 0;
+}
+
+/* ---- another version --------------------------------------------------------------------- */
+
+static void reload(struct names *n, const struct version *v)
+{
+	n->compiled = v->compiled;
+	n->family = v->family;
+	dns_client_reload(n->client);
+}
+
+/* What was bound for another family of versions of this sandbox. */
+static void purge(const struct names *n)
+{
+	struct eg_binding_key key, next;
+	int err = bpf_map_get_next_key(bindings(n), NULL, &key);
+
+	while (!err) {
+		err = bpf_map_get_next_key(bindings(n), &key, &next);
+		if (key.sandbox == sandbox_id(n->c->box) && key.family != n->family)
+			(void)bpf_map_delete_elem(bindings(n), &key);
+		key = next;
+	}
+}
+
+int conn_switch(struct conn *c, const struct version *v, enum sandbox_change what, struct diag *d)
+{
+	bool other = v->family != sandbox_version(c->box)->family;
+	struct names *n = c->names;
+
+	/* all that can fail comes first: then nothing has changed */
+	if (!n) {
+		int err = names_start(c, v, sandbox_leader(c->box), d);
+
+		if (err) {
+			conn_names_end(c);
+			return err;
+		}
+	}
+	/* what a class's number means must not change under what is bound: bound before */
+	if (n && (what == SANDBOX_ADDS || other))
+		reload(n, v);
+	sandbox_switch(c->box, v, what);
+	if (n && what == SANDBOX_TAKES && !other)
+		reload(n, v);
+	if (n && other)
+		purge(n);
+	if (what == SANDBOX_TAKES)
+		publisher_wait();
+	return 0;
+}
+
+/* ---- flows that a change leaves without a rule --------------------------------------------- */
+
+static bool flow_mine(void *ctx, uint64_t cgroup)
+{
+	struct conn *c = ctx;
+	struct eg_cgroup owner;
+
+	return !bpf_map_lookup_elem(agent_map_fd(c->s->a, AGENT_MAP_CGROUPS), &cgroup, &owner) &&
+	       owner.sandbox == sandbox_id(c->box);
+}
+
+/*
+ * What the kernel would say to the next packet, as far as that can be told from here:
+ * who listens on this host, and what was said, only the kernel knows.
+ */
+static bool flow_refused(void *ctx, const struct flow *f)
+{
+	struct conn *c = ctx;
+	const struct compiled *k = sandbox_version(c->box)->compiled;
+	uint8_t verdict, flags;
+	uint32_t rule;
+
+	if (f->own_host || verdict_egress(k, f->addr, f->port, f->proto, &verdict, &rule))
+		return false;
+	if (verdict)
+		return verdict != EG_V_ALLOW;
+	if (c->names) {
+		struct eg_binding_key key = key_of(c->names, f->addr);
+		struct eg_binding b;
+
+		if (!bpf_map_lookup_elem(bindings(c->names), &key, &b) &&
+		    verdict_class_flags(k, b.classes, f->port, f->proto, &flags))
+			return false;
+	}
+	return true;
+}
+
+int conn_end_flows(struct conn *c)
+{
+	struct flows_judge j = { .mine = flow_mine, .refused = flow_refused, .ctx = c };
+	_cleanup_close_ int netns = -1;
+	struct diag ignored = {};
+	bool elsewhere;
+
+	if (!(sandbox_version(c->box)->compiled->head.flags & EG_P_EGRESS) ||
+	    (sandbox_version(c->box)->compiled->head.flags & EG_P_AUDIT))
+		return 0;
+	netns = namespace_of(sandbox_leader(c->box), &elsewhere, &ignored);
+	/* its first process is gone, and with it where its network is */
+	if (netns == -2)
+		return -ESRCH;
+	return flows_recheck(netns, &j);
 }
 
 int server_names_start(struct server *s, struct diag *d)

@@ -5,6 +5,7 @@
  * of anybody. Everything that a version is compiled from is its key.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,6 +13,7 @@
 #include "compile.h"
 #include "policy.h"
 #include "publish.h"
+#include "rooted.h"
 #include "server_int.h"
 #include "util.h"
 
@@ -109,6 +111,8 @@ static int bind_vars(const struct run_policy *rp, struct policy_vars *v, struct 
 {
 	int err;
 
+	if (rp->root)
+		return rooted_vars(v, rp->root, rp->cwd, rp->uid, d);
 	err = policy_vars_bind(v, rp->cwd, rp->uid, d);
 	if (err || !rp->tmpdir)
 		return err;
@@ -124,12 +128,19 @@ static int bind_vars(const struct run_policy *rp, struct policy_vars *v, struct 
 /* Everything a version is compiled from; server_compile_key() reads it back. */
 static char *make_key(const struct run_policy *rp, const struct policy_vars *v)
 {
-	json_t *j = json_pack("{s:O, s:O, s:s?, s:s?, s:s?, s:s?, s:s?, s:I, s:b, s:b}",
+	json_t *j = json_pack("{s:O, s:O, s:s?, s:s?, s:s?, s:s?, s:s?, s:I, s:b, s:b, s:b}",
 			      "policies", rp->policies, "texts", rp->texts,
 			      "workdir", v->workdir, "home", v->home, "tmpdir", v->tmpdir, "gitdir",
 			      v->gitdir, "gitworktree", v->gitworktree, "uid", (json_int_t)rp->uid,
-			      "audit", rp->audit, "egress_only", rp->egress_only);
-	char *key = j ? json_dumps(j, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
+			      "audit", rp->audit, "trace", rp->trace, "egress_only",
+			      rp->egress_only);
+	char root[64], *key;
+
+	if (rp->root) {
+		rooted_format(rp->root, root);
+		(void)json_object_set_new(j, "root", json_string(root));
+	}
+	key = j ? json_dumps(j, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
 
 	json_decref(j);
 	return key;
@@ -146,6 +157,26 @@ static int refuse_unenforced(struct server *s, const struct compiled *c, struct 
 				"the policy has path rules, and egressd runs with --egress-only, "
 				"which enforces none: give --egress-only to run without them");
 	return 0;
+}
+
+/* What was granted, over the policy: [{name, text, class}]. */
+static int overlay_grants(struct policy *p, const json_t *grants, struct diag *d)
+{
+	const json_t *g;
+	int err = 0;
+	size_t i;
+
+	json_array_foreach(grants, i, g) {
+		const char *name = json_string_value(json_object_get(g, "name"));
+		const char *text = json_string_value(json_object_get(g, "text"));
+
+		err = name && text ? policy_overlay(p, name, text, (uint16_t)json_integer_value(
+							json_object_get(g, "class")), d) :
+				     diag_set(d, -EINVAL, "a grant without a name or text");
+		if (err)
+			break;
+	}
+	return err;
 }
 
 /* 0 with *c, or NULL in it when texts are missing; or negative errno. */
@@ -170,12 +201,21 @@ static int compile_texts(const struct run_policy *rp, const struct policy_vars *
 	}
 	if (err)
 		return err;
-	err = policy_compile(p, vars, c, d);
+	p->paths_left_out = rp->egress_only;
+	err = overlay_grants(p, rp->grants, d);
+	if (!err)
+		err = policy_compile(p, vars, c, d);
 	policy_free(p);
 	if (err)
 		return err;
+	if (rp->root) {
+		(*c)->rooted = true;
+		(*c)->root = rp->root->fd < 0 ? -1 : fcntl(rp->root->fd, F_DUPFD_CLOEXEC, 3);
+	}
 	if (rp->egress_only)
 		(*c)->head.flags &= ~EG_P_PATHS;
+	if (rp->trace)
+		(*c)->head.flags |= EG_P_TRACE;
 	if (rp->audit) {
 		(*c)->head.flags |= EG_P_AUDIT;
 		(*c)->run.audit = true;
@@ -198,7 +238,7 @@ static int publish_texts(struct server *s, const struct run_policy *rp,
 		compiled_free(c);
 		return err;
 	}
-	err = publisher_put(s->publisher, c, key, strlen(key), v, d);
+	err = publisher_put(s->publisher, c, key, strlen(key), NULL, v, d);
 	return err ? err : 1;
 }
 
@@ -238,9 +278,9 @@ static char *key_text(const json_t *key, const char *name)
 	return (char *)json_string_value(json_object_get(key, name));
 }
 
-struct compiled *server_compile_key(void *ctx, const char *key, size_t key_len)
+/* *out is NULL when texts are missing, which `need` then names. */
+static int compile_key(const json_t *j, json_t *need, struct compiled **out, struct diag *d)
 {
-	json_t *j = json_loadb(key, key_len, 0, NULL), *need = json_array();
 	struct policy_vars v = {
 		.workdir = key_text(j, "workdir"),
 		.home = key_text(j, "home"),
@@ -252,20 +292,120 @@ struct compiled *server_compile_key(void *ctx, const char *key, size_t key_len)
 	struct run_policy rp = {
 		.policies = json_object_get(j, "policies"),
 		.texts = json_object_get(j, "texts"),
+		.grants = json_object_get(j, "grants"),
 		.audit = json_is_true(json_object_get(j, "audit")),
+		.trace = json_is_true(json_object_get(j, "trace")),
 		.egress_only = json_is_true(json_object_get(j, "egress_only")),
 	};
-	struct compiled *c = NULL;
+	const char *root = key_text(j, "root");
+	int err = -EINVAL;
+	struct rooted r;
 	char uid[16];
 
-	(void)ctx;
+	*out = NULL;
+	if (root && !rooted_parse(root, &r)) {
+		rp.root = &r;
+		v.readlink = rooted_readlink;
+		v.readlink_ctx = &r.fd;
+	}
 	snprintf(uid, sizeof(uid), "%u",
 		 (unsigned int)json_integer_value(json_object_get(j, "uid")));
 	v.uid = uid;
-	/* it compiled once; if it does not any more, its sandboxes are ended */
 	if (json_is_array(rp.policies) && json_is_array(rp.texts) && need)
-		(void)compile_texts(&rp, &v, &c, need, NULL);
+		err = compile_texts(&rp, &v, out, need, d);
+	if (rp.root)
+		rooted_close(&r);
+	return err;
+}
+
+struct compiled *server_compile_key(void *ctx, const char *key, size_t key_len)
+{
+	json_t *j = json_loadb(key, key_len, 0, NULL), *need = json_array();
+	struct compiled *c;
+
+	(void)ctx;
+	/* it compiled once; if it does not any more, its sandboxes are ended */
+	(void)compile_key(j, need, &c, NULL);
 	json_decref(need);
 	json_decref(j);
 	return c;
+}
+
+int server_policy_like(struct server *s, const struct version *v, json_t *policies, json_t *texts,
+		       const struct version **out, json_t **need, struct diag *d)
+{
+	_cleanup_free_ char *key = NULL;
+	struct compiled *c = NULL;
+	const char *old;
+	json_t *j;
+	size_t len;
+	int err;
+
+	old = publisher_key(s->publisher, v, &len);
+	j = json_loadb(old, len, 0, NULL);
+	if (j && !json_object_set(j, "policies", policies) && !json_object_set(j, "texts", texts))
+		key = json_dumps(j, JSON_COMPACT | JSON_SORT_KEYS);
+	if (!key) {
+		json_decref(j);
+		return diag_set(d, -ENOMEM, "out of memory");
+	}
+	*out = publisher_get(s->publisher, key, strlen(key), d);
+	err = *out ? 1 : d->err;
+	if (!err) {
+		*need = json_array();
+		err = compile_key(j, *need, &c, d);
+		if (!err && c)
+			err = refuse_unenforced(s, c, d);
+		if (err)
+			compiled_free(c);
+		else if (c)
+			err = publisher_put(s->publisher, c, key, strlen(key), NULL, out, d);
+		if (!err && c)
+			err = 1;
+		if (err)
+			json_decref(*need);
+	}
+	json_decref(j);
+	return err;
+}
+
+int server_publish_grants(struct server *s, const struct version *base, json_t *grants,
+			  const struct version_tail *tail, const struct version **v,
+			  struct diag *d)
+{
+	_cleanup_free_ char *key = NULL;
+	struct compiled *c;
+	const char *old;
+	size_t len;
+	json_t *j;
+	int err;
+
+	old = publisher_key(s->publisher, base, &len);
+	j = json_loadb(old, len, 0, NULL);
+	if (j && !json_object_set(j, "grants", grants) &&
+	    !json_object_set_new(j, "family", json_integer(tail->family)) &&
+	    !json_object_set_new(j, "lapses", json_integer((json_int_t)tail->lapses)) &&
+	    !json_object_set_new(j, "next", json_integer(tail->next ? tail->next->serial : 0)))
+		key = json_dumps(j, JSON_COMPACT | JSON_SORT_KEYS);
+	if (!key) {
+		json_decref(j);
+		return diag_set(d, -ENOMEM, "out of memory");
+	}
+	*v = publisher_get(s->publisher, key, strlen(key), d);
+	err = *v || !d->err ? 0 : d->err;
+	if (!*v && !err) {
+		json_t *need = json_array(); /* stays empty: its base was compiled from these */
+
+		err = compile_key(j, need, &c, d);
+		json_decref(need);
+		if (!err && c)
+			err = refuse_unenforced(s, c, d);
+		if (err)
+			compiled_free(c);
+		else
+			err = c ? publisher_put(s->publisher, c, key, strlen(key), tail, v, d) :
+				  diag_set(d, -EINVAL, "a policy's text is missing");
+	}
+	json_decref(j);
+	return err;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Requests that look and do not run: ps, kill, log, status. */
+/* Requests that look and do not run: kill, log, status. For ps and show see server_show.c. */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -11,9 +11,7 @@
 
 #include "bpf_load.h"
 #include "cgroup.h"
-#include "compile.h"
 #include "eventlog.h"
-#include "publish.h"
 #include "sandbox.h"
 #include "server_int.h"
 #include "util.h"
@@ -22,51 +20,21 @@
 
 #include "../bpf/egressctl.h"
 
-static bool may_see(const struct conn *c, const struct sandbox *b)
-{
-	return c->peer.uid == 0 || c->peer.uid == sandbox_uid(b);
-}
-
-static json_t *one_line(const struct sandbox *b)
-{
-	const struct eg_sandbox *n = sandbox_counters(b);
-
-	return json_pack("{s:I, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:s}", "sandbox",
-			 (json_int_t)sandbox_id(b), "name", sandbox_name(b), "policy",
-			 sandbox_policy(b), "uid", (json_int_t)sandbox_uid(b), "pid",
-			 (json_int_t)sandbox_leader(b), "serial",
-			 (json_int_t)sandbox_version(b)->serial, "started",
-			 (json_int_t)(sandbox_started(b) / 1000000000), "denied",
-			 (json_int_t)n->denied, "mode",
-			 sandbox_version(b)->compiled->run.audit ? "audit" : "enforce");
-}
-
-void serve_ps(struct conn *c, json_t *request, int *fds, size_t nfds)
-{
-	json_t *list = json_array();
-	struct sandbox *b = NULL;
-
-	(void)request;
-	(void)fds;
-	(void)nfds;
-	while ((b = sandboxes_next(c->s->sandboxes, b)))
-		if (may_see(c, b))
-			(void)json_array_append_new(list, one_line(b));
-	conn_reply(c, json_pack("{s:o}", "sandboxes", list));
-}
-
 void serve_kill(struct conn *c, json_t *request, int *fds, size_t nfds)
 {
-	const json_t *id = json_object_get(request, "sandbox");
+	struct diag d = {};
 	struct conn *owner;
 	struct sandbox *b;
 
 	(void)fds;
 	(void)nfds;
-	b = json_is_integer(id) ?
-		    sandboxes_find(c->s->sandboxes, (uint64_t)json_integer_value(id)) : NULL;
-	if (!b || !may_see(c, b)) {
-		conn_error(c, 1, "no such sandbox");
+	b = server_find(c, json_object_get(request, "sandbox"), &d);
+	if (!b && server_left_kill(c, json_object_get(request, "sandbox"))) {
+		conn_reply(c, json_pack("{s:b}", "ok", 1));
+		return;
+	}
+	if (!b) {
+		conn_error_diag(c, d.err == -EINVAL ? 2 : 1, &d);
 		return;
 	}
 	owner = sandbox_owner(b);
@@ -86,7 +54,8 @@ void serve_status(struct conn *c, json_t *request, int *fds, size_t nfds)
 	(void)nfds;
 	for (; *m; m++)
 		(void)json_array_append_new(missing, json_string(*m));
-	limits = json_pack("{s:I, s:I}", "sandboxes_per_user", (json_int_t)c->s->o.max_per_uid,
+	limits = json_pack("{s:I, s:I}", "sandboxes_per_user",
+			   (json_int_t)c->s->config->max_per_uid,
 			   "connections", (json_int_t)c->s->o.max_connections);
 	conn_reply(c, json_pack("{s:i, s:b, s:s, s:o, s:o}", "abi", EG_ABI, "egress_only",
 				agent_egress_only(c->s->a), "cgroup", agent_cgroup_path(c->s->a),
@@ -98,7 +67,7 @@ void serve_status(struct conn *c, json_t *request, int *fds, size_t nfds)
 static int send_line(void *ctx, const char *line, size_t len)
 {
 	struct conn *c = ctx;
-	json_t *msg = json_pack("{s:s%}", "event", line, len);
+	json_t *msg = line ? json_pack("{s:s%}", "event", line, len) : NULL;
 	int err = msg ? control_send(c->fd, msg, NULL, 0) : 0;
 
 	json_decref(msg);
@@ -110,9 +79,9 @@ static void __attribute__((noreturn)) log_child(struct conn *c, const struct eve
 {
 	json_t *end;
 
-	prctl(PR_SET_PDEATHSIG, SIGTERM);
+	prctl(PR_SET_PDEATHSIG, SIGKILL); /* the others are blocked for the loop of its parent */
 	(void)fcntl(c->fd, F_SETFL, 0); /* blocking, for the parent too: it is done with it */
-	(void)eventlog_read(c->s->o.log_dir, f, follow, send_line, c);
+	(void)eventlog_read(server_log_dir(c->s, c->s->config), f, follow, send_line, c);
 	end = json_pack("{s:b}", "ok", 1);
 	(void)control_send(c->fd, end, NULL, 0);
 	_exit(0);
@@ -127,6 +96,19 @@ static int on_log_end(sd_event_source *src, const siginfo_t *si, void *ctx)
 		c->logger = NULL;
 	sd_event_source_disable_unref(src);
 	return 0;
+}
+
+/* As fork(), for what would block; the child answers. What fails is answered here. */
+pid_t conn_fork(struct conn *c)
+{
+	pid_t pid = fork();
+
+	if (pid && (pid < 0 || sd_event_add_child(c->s->loop, &c->logger, pid, WEXITED, on_log_end,
+						  c) < 0)) {
+		conn_error(c, 125, "cannot start a process: %s", strerror(errno));
+		return -1;
+	}
+	return pid;
 }
 
 /* The peer is gone, and a log that is followed does not end by itself. */
@@ -145,7 +127,6 @@ void serve_log(struct conn *c, json_t *request, int *fds, size_t nfds)
 	json_int_t sandbox = 0, since = 0;
 	int follow = 0;
 	const char *op;
-	pid_t pid;
 
 	(void)fds;
 	(void)nfds;
@@ -154,15 +135,12 @@ void serve_log(struct conn *c, json_t *request, int *fds, size_t nfds)
 		conn_error(c, 2, "bad request");
 		return;
 	}
-	if (!c->s->o.log_dir || c->box || c->logger) {
+	if (!server_log_dir(c->s, c->s->config) || c->box || c->logger) {
 		conn_error(c, 1, "no events are logged here");
 		return;
 	}
 	f.sandbox = sandbox;
 	f.since_ns = since;
-	pid = fork();
-	if (!pid)
+	if (!conn_fork(c))
 		log_child(c, &f, follow);
-	if (pid < 0 || sd_event_add_child(c->s->loop, &c->logger, pid, WEXITED, on_log_end, c) < 0)
-		conn_error(c, 125, "cannot start a process: %s", strerror(errno));
 }

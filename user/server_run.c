@@ -10,6 +10,7 @@
 #include "bpf_load.h"
 #include "bpf_sweep.h"
 #include "compile.h"
+#include "denials.h"
 #include "eventlog.h"
 #include "events.h"
 #include "publish.h"
@@ -50,8 +51,7 @@ static void sweep_later(struct server *s)
 	(void)sd_event_source_set_enabled(s->sweep, SD_EVENT_ONESHOT);
 }
 
-/* The cgroup is empty: last events, counts, removal, answer. */
-static void finish(struct conn *c)
+void conn_finish(struct conn *c)
 {
 	struct server *s = c->s;
 	struct eg_sandbox last;
@@ -64,9 +64,11 @@ static void finish(struct conn *c)
 	server_events_drain(s);
 	last = *sandbox_counters(c->box);
 	events_end(s->events, &last);
+	conn_trace_end(c);
 	conn_names_end(c);
-	if (s->log)
-		eventlog_flush(s->log);
+	grants_free(c, true);
+	conn_denials_end(c, false);
+	server_events_flush(s);
 	answer = json_pack("{s:I, s:I, s:I, s:I, s:s?}", "denied", (json_int_t)last.denied,
 			   "suppressed", (json_int_t)last.ev_suppressed, "lost",
 			   (json_int_t)last.ev_lost, "failed", (json_int_t)last.failed, "note",
@@ -93,8 +95,8 @@ static int on_empty(sd_event_source *src, int fd, uint32_t revents, void *ctx)
 	(void)src;
 	(void)fd;
 	(void)revents;
-	if (sandbox_empty(c->box) && c->killed)
-		finish(c);
+	if (sandbox_empty(c->box) && (c->killed || sandbox_kind(c->box) == SANDBOX_ENTERED))
+		conn_finish(c);
 	return 0;
 }
 
@@ -105,7 +107,7 @@ void conn_kill(struct conn *c, const char *note)
 		c->note = note;
 	sandbox_kill(c->box);
 	if (sandbox_empty(c->box))
-		finish(c);
+		conn_finish(c);
 	/* else on_empty() is called when it is */
 }
 
@@ -123,6 +125,9 @@ static int take_over(struct conn *c, const json_t *id)
 		return -ENOENT;
 	c->box = steal_ptr(from->box);
 	conn_names_take(c, from);
+	grants_take(c, from);
+	conn_denials_take(c, from);
+	conn_trace_take(c, from);
 	c->note = from->note;
 	c->deadline = from->deadline;
 	conn_free(from);
@@ -179,19 +184,21 @@ static int parse_request(struct conn *c, json_t *request, struct run_request *r)
 {
 	json_error_t e;
 	const char *op;
-	int audit = 0, egress_only = 0;
+	int audit = 0, egress_only = 0, trace = 0;
 
 	*r = (struct run_request){ .uid = -1 };
 	if (json_unpack_ex(request, &e, JSON_STRICT,
-			   "{s:s, s:o, s:o, s?s, s?s, s?b, s?b, s?b, s?s, s?o, s?o, s?I}",
+			   "{s:s, s:o, s:o, s?s, s?s, s?b, s?b, s?b, s?b, s?s, s?o, s?o, s?I}",
 			   "op", &op, "policies", &r->policy.policies, "texts", &r->policy.texts,
 			   "tmpdir", &r->policy.tmpdir, "name", &r->name, "audit", &audit,
-			   "egress_only", &egress_only, "fail_fast", &r->fail_fast, "events",
-			   &r->events, "limits", &r->limits, "ttys", &r->ttys, "uid", &r->uid)) {
+			   "trace", &trace, "egress_only", &egress_only, "fail_fast",
+			   &r->fail_fast, "events", &r->events, "limits", &r->limits, "ttys",
+			   &r->ttys, "uid", &r->uid)) {
 		conn_error(c, 2, "bad request: %s", e.text);
 		return -EINVAL;
 	}
 	r->policy.audit = audit;
+	r->policy.trace = trace;
 	r->policy.egress_only = egress_only;
 	if (!json_is_array(r->policy.policies) || !json_array_size(r->policy.policies) ||
 	    !json_is_array(r->policy.texts) || (r->limits && !json_is_array(r->limits)) ||
@@ -258,19 +265,22 @@ static json_t *string_array(char *const *list)
 }
 
 /* What the child has to know before it executes the command. */
-static json_t *describe(const struct sandbox *b)
+static json_t *describe(const struct conn *conn)
 {
+	const struct sandbox *b = conn->box;
 	const struct compiled *c = sandbox_version(b)->compiled;
 	json_t *notices = json_array();
 	uint32_t i;
 
 	for (i = 0; i < c->nnotices; i++)
 		(void)json_array_append_new(notices, json_string(c->notices[i]));
-	return json_pack("{s:I, s:b, s:o, s:{s:o, s:o, s:o}}", "sandbox",
+	return json_pack("{s:I, s:b, s:o, s:{s:b, s:o, s:o, s:o, s:s*}}", "sandbox",
 			 (json_int_t)sandbox_id(b), "audit",
-			 (c->head.flags & EG_P_AUDIT) != 0, "notices", notices, "env", "keep",
+			 (c->head.flags & EG_P_AUDIT) != 0, "notices", notices, "env", "keys",
+			 (c->head.privileges & EG_PRIV_KEYS) != 0, "keep",
 			 string_array(c->run.env_keep), "set", string_array(c->run.env_set), "only",
-			 string_array(c->run.env_only));
+			 string_array(c->run.env_only), "denials",
+			 conn->denials ? denials_path(conn->denials) : NULL);
 }
 
 int conn_watch(struct conn *c, struct diag *d)
@@ -283,6 +293,13 @@ int conn_watch(struct conn *c, struct diag *d)
 		err = sd_event_add_time(loop, &c->timer, CLOCK_MONOTONIC, c->deadline, 0,
 					on_timeout, c);
 	return err < 0 ? diag_set(d, err, "out of memory") : 0;
+}
+
+int conn_start_time(struct conn *c, struct diag *d)
+{
+	if (sandbox_limits(c->box)->time_ms)
+		c->deadline = monotonic_us() + sandbox_limits(c->box)->time_ms * 1000;
+	return conn_watch(c, d);
 }
 
 static int start(struct conn *c, const struct run_request *r, const struct version *v,
@@ -299,9 +316,10 @@ static int start(struct conn *c, const struct run_request *r, const struct versi
 		return err;
 	sandbox_set_owner(c->box, c);
 	c->timer = sd_event_source_disable_unref(c->timer);
-	if (sandbox_limits(c->box)->time_ms)
-		c->deadline = monotonic_us() + sandbox_limits(c->box)->time_ms * 1000;
-	err = conn_watch(c, d);
+	conn_denials_start(c, false);
+	err = conn_start_time(c, d);
+	if (!err)
+		err = conn_trace_start(c, false, d);
 	if (!err)
 		err = conn_names_start(c, pidfd_pid(c->child), d);
 	if (!err)
@@ -338,9 +356,9 @@ void serve_run(struct conn *c, json_t *request, int *fds, size_t nfds)
 		conn_error(c, 125, "bad request: no process came with it");
 		return;
 	}
-	if (c->uid && sandboxes_of_uid(c->s->sandboxes, c->uid) >= c->s->o.max_per_uid) {
+	if (c->uid && sandboxes_of_uid(c->s->sandboxes, c->uid) >= c->s->config->max_per_uid) {
 		conn_error(c, 125, "%u sandboxes of this user run already",
-			   c->s->o.max_per_uid);
+			   c->s->config->max_per_uid);
 		return;
 	}
 	err = task_cwd(c->child, cwd, sizeof(cwd));
@@ -367,5 +385,5 @@ void serve_run(struct conn *c, json_t *request, int *fds, size_t nfds)
 	if (err)
 		conn_error_diag(c, err == -EINVAL ? 2 : 125, &d);
 	else
-		conn_reply(c, describe(c->box));
+		conn_reply(c, describe(c));
 }

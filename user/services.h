@@ -2,7 +2,7 @@
 /*
  * Sets of services: ranges of ports of one protocol that are checked in one way
  * (struct eg_class). A set is normal when it is sorted and no two ranges of the
- * same protocol and flags touch; protocol 0, in what is denied, is every one.
+ * same protocol, flags and origin touch; protocol 0, in what is denied, is every one.
  */
 #ifndef EGRESSCTL_SERVICES_H
 #define EGRESSCTL_SERVICES_H
@@ -12,7 +12,7 @@
 #include "../bpf/egressctl.h"
 #include "automaton_intern.h"
 
-/* By protocol, flags, first and last port; for qsort(). */
+/* By protocol, flags, origin, first and last port; for qsort(). */
 int service_order(const void *a, const void *b);
 
 struct services {
@@ -43,7 +43,7 @@ static inline void services_free(struct services *s)
 
 static inline bool service_same_kind(const struct eg_class *a, const struct eg_class *b)
 {
-	return a->proto == b->proto && a->flags == b->flags;
+	return a->proto == b->proto && a->flags == b->flags && a->origin == b->origin;
 }
 
 static inline bool service_within(const struct eg_class *in, const struct eg_class *out)

@@ -13,6 +13,10 @@
 #include "state.h"
 #include "util.h"
 
+#include <linux/types.h>
+
+#include "../bpf/egressctl.h"
+
 int state_open(struct diag *d)
 {
 	struct stat st;
@@ -69,19 +73,49 @@ int state_counter(const char *name, uint64_t floor, uint64_t *out, struct diag *
 	return 0;
 }
 
-/* A directory below the state directory, made where it is missing. */
-static int open_below(const char *dir)
+/* A directory below another, made where it is missing. */
+static int open_dir(int top, const char *dir)
 {
-	_cleanup_close_ int top = -1;
 	int fd;
 
-	top = state_open(NULL);
-	if (top < 0)
-		return top;
 	if (mkdirat(top, dir, 0700) && errno != EEXIST)
 		return -errno;
 	fd = openat(top, dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	return fd < 0 ? -errno : fd;
+}
+
+static int open_below(const char *dir)
+{
+	_cleanup_close_ int top = -1;
+	_cleanup_close_ int own = -1;
+	char abi[16];
+
+	top = state_open(NULL);
+	if (top < 0)
+		return top;
+	(void)snprintf(abi, sizeof(abi), "abi%u", EG_ABI);
+	own = open_dir(top, abi);
+	return own < 0 ? own : open_dir(own, dir);
+}
+
+DIR *state_list(const char *dir)
+{
+	int fd = open_below(dir);
+	DIR *d;
+
+	if (fd < 0) {
+		errno = -fd;
+		return NULL;
+	}
+	d = fdopendir(fd);
+	if (!d)
+		close(fd);
+	return d;
+}
+
+void state_abi_path(unsigned int abi, char *path, size_t size)
+{
+	(void)snprintf(path, size, "%s/abi%u", STATE_DIR, abi);
 }
 
 int state_write(const char *dir, const char *name, const char *text, size_t len)

@@ -6,6 +6,7 @@
 #ifndef STATE_H
 #define STATE_H
 
+#include <dirent.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -13,6 +14,7 @@
 struct diag;
 
 #define STATE_DIR "/run/egressctl"
+#define STATE_LOCK "egressd.lock" /* in it: held by the egressd that runs */
 
 /* Make the directory where it is missing and open it (O_DIRECTORY). */
 int state_open(struct diag *d);
@@ -23,6 +25,14 @@ int state_open(struct diag *d);
  * twice in one boot even by agents that know nothing of each other.
  */
 int state_counter(const char *name, uint64_t floor, uint64_t *out, struct diag *d);
+
+/*
+ * What follows is in directories `dir` of this ABI: one that knows another never reads
+ * it, but for the records of sandboxes (server_left.c).
+ */
+DIR *state_list(const char *dir); /* NULL with errno; made where it is missing */
+/* STATE_DIR/abiN: what the egressd of that ABI keeps. */
+void state_abi_path(unsigned int abi, char *path, size_t size);
 
 /* Replace a small file as a whole, through a rename. */
 int state_write(const char *dir, const char *name, const char *text, size_t len);

@@ -221,3 +221,21 @@ void text_add_escaped(struct text *t, const char *p, size_t len)
 	}
 	text_add_bytes(t, "\"", 1);
 }
+
+void text_add_safe(struct text *t, const char *s)
+{
+	size_t len = strlen(s);
+
+	for (size_t i = 0; i < len;) {
+		uint32_t code = 0;
+		size_t n = text_char_at(s + i, len - i, &code);
+
+		if (n && !text_char_unsafe(code)) {
+			text_add_bytes(t, s + i, n);
+			i += n;
+			continue;
+		}
+		for (size_t end = i + (n ? n : 1); i < end; i++)
+			text_addf(t, "\\x%02x", (uint8_t)s[i]);
+	}
+}

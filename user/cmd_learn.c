@@ -1,0 +1,306 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * egressctl learn: run a command with nothing refused, and write the policy that it
+ * needs. What is learned is pure (learn.h); here are the run, the files and the words.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "commands.h"
+#include "compile.h"
+#include "diag.h"
+#include "event_text.h"
+#include "launch.h"
+#include "learn.h"
+#include "learn_file.h"
+#include "trace.h"
+#include "trace_client.h"
+#include "util.h"
+
+#define FAILED 125
+#define QUESTIONS_SHOWN 20u /* the file has them all */
+
+static const char usage[] =
+	"Usage: egressctl learn [-o FILE] [--base POLICY] [--merge] [--] COMMAND [ARGUMENT]...\n"
+	"\n"
+	"Run COMMAND in audit mode, in which nothing is refused, and write the smallest\n"
+	"readable policy that allows what it did. Give it trusted input: while it is\n"
+	"watched it can do what you can. Secrets and metadata addresses it asked for are\n"
+	"never allowed, but listed as questions.\n"
+	"\n"
+	"  -o, --output FILE   the policy; default: standard output, after the command's\n"
+	"      --base POLICY   what it begins with (default: base); `secrets` is always added\n"
+	"      --merge         add what is missing to the FILE of an earlier run\n"
+	"      --name NAME     what to call the sandbox in lists\n"
+	"\n"
+	"Exit status: COMMAND's when it failed, and the policy is written all the same;\n"
+	"1: something it touched was not recorded, 2: usage, 125: it could not be done.\n";
+
+struct learner {
+	const char *output; /* NULL: standard output */
+	const char *base;
+	const char *name;
+	bool merge; /* into a file that is there */
+	const char *extends[2];
+	size_t nextends;
+	struct launch l;
+	int status; /* to exit with when the command did well */
+};
+
+static int fail(const struct diag *d)
+{
+	diag_print(stderr, "egressctl learn", d);
+	return FAILED;
+}
+
+/* ---- what it said ------------------------------------------------------------------------- */
+
+static void say_questions(const struct learned *l)
+{
+	if (!l->nquestions)
+		return;
+	fprintf(stderr, "egressctl learn: not allowed, for you to decide:\n");
+	for (size_t i = 0; i < l->nquestions && i < QUESTIONS_SHOWN; i++)
+		fprintf(stderr, "    %s  # %s\n",
+			l->questions[i].rule ? l->questions[i].rule : "(no rule can)",
+			l->questions[i].why);
+	if (l->nquestions > QUESTIONS_SHOWN)
+		fprintf(stderr, "    and %zu more\n", l->nquestions - QUESTIONS_SHOWN);
+}
+
+static void say_done(const struct learner *r, const struct learned *l, const struct trace *t)
+{
+	if (trace_incomplete(t))
+		fprintf(stderr, "egressctl learn: INCOMPLETE: %llu records and %llu packets were "
+				"lost%s: learn again with --merge, in smaller steps\n",
+			(unsigned long long)(t->lost + t->dropped),
+			(unsigned long long)t->uncounted,
+			t->restarted ? ", and egressd was restarted" : "");
+	say_questions(l);
+	fprintf(stderr, "egressctl learn: %s: %zu rule%s, %zu question%s\n",
+		r->output ? r->output : "policy", l->nrules, l->nrules == 1 ? "" : "s",
+		l->nquestions, l->nquestions == 1 ? "" : "s");
+}
+
+/* ---- learning ------------------------------------------------------------------------------ */
+
+static const char *program_of(const struct learner *r)
+{
+	const char *slash = strrchr(r->l.argv[0], '/');
+
+	return slash ? slash + 1 : r->l.argv[0];
+}
+
+static int make_text(struct learner *r, const struct learned *l, struct text *out, struct diag *d)
+{
+	if (r->merge)
+		return learn_file_merge(r->output, l, out, d);
+	if (learn_text(l, r->extends, r->nextends, program_of(r), out))
+		return diag_set(d, -ENOMEM, "out of memory");
+	return 0;
+}
+
+#define ROUNDS 4u
+
+/* The policy's text, which allows all that was seen but the questions. */
+static int learn(struct learner *r, const struct learn_input *in, struct learned *l,
+		 struct text *out, struct diag *d)
+{
+	int err = learn_rules(in, l), missing = 0;
+
+	if (err == -E2BIG)
+		return diag_set(d, err, "the command touched too much for one policy: more than %u "
+					"rules are needed", LEARN_MAX_RULES);
+	if (err)
+		return diag_set(d, err, "out of memory");
+	for (unsigned int i = 0; i < ROUNDS; i++) {
+		struct compiled *c = NULL;
+
+		err = make_text(r, l, out, d);
+		if (!err)
+			err = learn_file_compile(out->p, in->vars, &c, d);
+		if (err)
+			return err;
+		missing = learn_missing(in, c, l);
+		compiled_free(c);
+		if (missing <= 0)
+			break;
+		learn_sort(l);
+	}
+	return missing < 0 ? diag_set(d, missing, "out of memory") : 0;
+}
+
+static int bind(const struct learner *r, struct policy_vars *v, struct diag *d)
+{
+	int err = policy_vars_bind(v, NULL, r->l.drop ? r->l.uid : getuid(), d);
+
+	if (err)
+		return err;
+	/* a place that cannot be a workspace leaves it unbound, as in a run */
+	free(v->workdir_why);
+	v->workdir_why = NULL;
+	return 0;
+}
+
+static int learn_from(struct learner *r, const struct trace *t, struct diag *d)
+{
+	struct compiled *base = NULL, *secrets = NULL;
+	struct policy_vars vars = { 0 };
+	struct learned l = { 0 };
+	struct text out = { 0 };
+	int err = bind(r, &vars, d);
+
+	if (!err)
+		err = learn_file_base(r->extends, r->nextends, &vars, &base, d);
+	if (!err)
+		err = learn_file_secrets(&vars, &secrets, d);
+	if (!err) {
+		struct learn_input in = { .trace = t, .base = base, .secrets = secrets,
+					  .vars = &vars, .uid = r->l.drop ? r->l.uid : getuid() };
+
+		err = learn(r, &in, &l, &out, d);
+	}
+	if (!err)
+		err = learn_file_write(r->output, &out, r->l.drop, r->l.uid, r->l.gid, d);
+	if (!err)
+		say_done(r, &l, t);
+	learned_clear(&l);
+	text_free(&out);
+	compiled_free(base);
+	compiled_free(secrets);
+	policy_vars_clear(&vars);
+	return err;
+}
+
+static void after(void *ctx, int control, uint64_t sandbox, int status)
+{
+	struct learner *r = ctx;
+	struct trace t = { 0 };
+	struct diag d = {};
+	uint64_t untraced;
+	int err;
+
+	r->status = FAILED;
+	if (control < 0)
+		err = diag_set(&d, -EPIPE, "egressd went away: nothing was learned");
+	else
+		err = trace_fetch(control, json_integer((json_int_t)sandbox), &t, &untraced,
+				  &r->status, &d);
+	if (err == -ENODATA)
+		(void)diag_set(&d, err, "egressd kept no trace of the run");
+	if (!err)
+		err = learn_from(r, &t, &d);
+	if (err)
+		diag_print(stderr, "egressctl learn", &d);
+	else
+		r->status = trace_incomplete(&t) ? 1 : 0;
+	if (status)
+		fprintf(stderr, "egressctl learn: the command did not end well: what it would have "
+				"done is not known\n");
+	trace_clear(&t);
+}
+
+/* ---- the command line ---------------------------------------------------------------------- */
+
+static int parse(struct learner *r, int argc, char **argv)
+{
+	static const struct option longopts[] = {
+		{ "output", required_argument, NULL, 'o' },
+		{ "base", required_argument, NULL, 'b' },
+		{ "merge", no_argument, NULL, 'm' },
+		{ "name", required_argument, NULL, 'n' },
+		{ "help", no_argument, NULL, 'h' },
+		{},
+	};
+	int c;
+
+	r->base = "base";
+	optind = 0;
+	while ((c = getopt_long(argc, argv, "+o:h", longopts, NULL)) != -1) {
+		switch (c) {
+		case 'o':
+			r->output = optarg;
+			break;
+		case 'b':
+			r->base = optarg;
+			break;
+		case 'm':
+			r->merge = true;
+			break;
+		case 'n':
+			r->name = optarg;
+			break;
+		case 'h':
+			(void)fputs(usage, stdout);
+			return -1;
+		default:
+			(void)fputs(usage, stderr);
+			return 2;
+		}
+	}
+	if (optind == argc || (r->merge && !r->output)) {
+		(void)fputs(usage, stderr);
+		return 2;
+	}
+	return 0;
+}
+
+/* What is run: as `egressctl run --audit --trace -p …`. */
+static int make_launch(struct learner *r, char **command, struct diag *d)
+{
+	char *argv[16], **full;
+	int n = 0, argc = 0, i;
+	bool help;
+
+	argv[n++] = (char *)"learn";
+	argv[n++] = (char *)"--audit";
+	argv[n++] = (char *)"--trace";
+	for (size_t k = 0; k < r->nextends; k++) {
+		argv[n++] = (char *)"-p";
+		argv[n++] = (char *)r->extends[k];
+	}
+	if (r->name) {
+		argv[n++] = (char *)"--name";
+		argv[n++] = (char *)r->name;
+	}
+	argv[n++] = (char *)"--";
+	while (command[argc])
+		argc++;
+	full = calloc((size_t)(n + argc) + 1, sizeof(*full));
+	if (!full)
+		return diag_set(d, -ENOMEM, "out of memory");
+	for (i = 0; i < n; i++)
+		full[i] = argv[i];
+	for (i = 0; i < argc; i++)
+		full[n + i] = command[i];
+	/* it points into `full`, which lives as long as the process */
+	return launch_parse(&r->l, n + argc, full, &help, d);
+}
+
+int cmd_learn(int argc, char **argv)
+{
+	struct learner r = {};
+	struct diag d = {};
+	int status = parse(&r, argc, argv);
+
+	if (status)
+		return status < 0 ? 0 : status;
+	if (learn_file_begin(r.output, &r.merge, r.base, r.extends, &r.nextends, &d) ||
+	    make_launch(&r, argv + optind, &d)) {
+		diag_print(stderr, "egressctl learn", &d);
+		return d.err == -ENOMEM ? FAILED : 2;
+	}
+	if (launch_sudo_user(&r.l, &d))
+		return fail(&d);
+	r.l.quiet = true;
+	r.l.after = after;
+	r.l.after_ctx = &r;
+	r.status = FAILED;
+	status = cmd_launch(&r.l);
+	return status ? status : r.status;
+}

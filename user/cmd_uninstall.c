@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* `egressctl uninstall`: nothing of ours stays in the kernel, while nothing needs it. */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "bpf_abis.h"
+#include "bpf_load.h"
+#include "bpf_sweep.h"
+#include "cgroup.h"
+#include "commands.h"
+#include "diag.h"
+#include "eventlog.h"
+#include "state.h"
+#include "util.h"
+
+static const char usage[] =
+	"usage: egressctl uninstall [--check] [--logs]\n"
+	"      --check  only say whether anything runs: 0 nothing, 1 something does\n"
+	"      --logs   remove " EVENTLOG_DIR ", too\n"
+	"Programs, maps, links, cgroups and state of egressctl are removed. Refused while\n"
+	"sandboxes run or egressd does; files of the installation and of /etc stay.\n";
+
+struct host_paths {
+	char bpffs[PATH_MAX - 64], cgroup[PATH_MAX - 64];
+};
+
+struct found {
+	pid_t pid; /* of one of them */
+	uint64_t sandbox;
+};
+
+static void note_task(void *ctx, int pidfd, pid_t pid, uint64_t sandbox)
+{
+	struct found *f = ctx;
+
+	(void)pidfd;
+	f->pid = pid;
+	f->sandbox = sandbox;
+}
+
+/* -EBUSY with a message while processes of an agent's sandboxes run. */
+static int check_agent(const struct host_paths *h, const char *name, struct diag *d)
+{
+	unsigned int abis[ABIS_MAX], n, i;
+	char path[PATH_MAX + 256];
+	_cleanup_close_ int dir = -1;
+	struct found f = {};
+	int tasks;
+
+	(void)snprintf(path, sizeof(path), "%s/%s", h->bpffs, name);
+	n = h->bpffs[0] ? abis_list(path, 0, abis) : 0;
+	for (i = 0; i < n; i++) {
+		tasks = abi_tasks(path, abis[i], note_task, &f);
+		if (tasks < 0)
+			return diag_set(d, tasks, "cannot tell what runs under %s/abi%u: %s", path,
+					abis[i], strerror(-tasks));
+		if (tasks)
+			return diag_set(d, -EBUSY,
+					"sandboxes are running: %d process%s, %d of sandbox %llu "
+					"among them (egressctl ps, egressctl kill)",
+					tasks, tasks == 1 ? "" : "es", f.pid,
+					(unsigned long long)f.sandbox);
+	}
+	(void)snprintf(path, sizeof(path), "%s/%s", h->cgroup, name);
+	dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (dir >= 0 && cgroup_populated(dir))
+		return diag_set(d, -EBUSY, "processes run in %s", path);
+	return 0;
+}
+
+/* Calls fn for every agent of ours that has pins or cgroups; stops at an error. */
+static int each_agent(const struct host_paths *h,
+		      int (*fn)(const struct host_paths *, const char *, struct diag *),
+		      struct diag *d)
+{
+	const char *dirs[] = { h->bpffs, h->cgroup };
+	int err = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(dirs) && !err; i++) {
+		DIR *dir = opendir(dirs[i]);
+		struct dirent *e;
+
+		while (dir && !err && (e = readdir(dir)))
+			if (str_eq(e->d_name, AGENT_NAME_SERVICE) ||
+			    str_starts(e->d_name, AGENT_NAME_RUN))
+				err = fn(h, e->d_name, d);
+		if (dir)
+			closedir(dir);
+	}
+	return err;
+}
+
+static int remove_dir(const char *path, struct diag *d)
+{
+	if (access(path, F_OK))
+		return 0;
+	sweep_tree(path);
+	if (!access(path, F_OK))
+		return diag_set(d, -EIO, "cannot remove %s", path);
+	printf("removed %s\n", path);
+	return 0;
+}
+
+static int remove_agent(const struct host_paths *h, const char *name, struct diag *d)
+{
+	_cleanup_close_ int root = open(h->cgroup, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	char path[PATH_MAX + 256];
+	int err;
+
+	(void)snprintf(path, sizeof(path), "%s/%s", h->bpffs, name);
+	err = h->bpffs[0] ? remove_dir(path, d) : 0;
+	if (err)
+		return err;
+	(void)cgroup_remove(root, name);
+	(void)snprintf(path, sizeof(path), "%s/%s", h->cgroup, name);
+	if (!access(path, F_OK))
+		return diag_set(d, -EIO, "cannot remove %s", path);
+	return 0;
+}
+
+/* As an egressd that starts: until we end, none can. */
+static int take_lock(struct diag *d)
+{
+	int dir = state_open(d), fd;
+
+	if (dir < 0)
+		return dir;
+	fd = openat(dir, STATE_LOCK, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	close(dir);
+	if (fd < 0)
+		return diag_set(d, -errno, "cannot open %s/%s: %s", STATE_DIR, STATE_LOCK,
+				strerror(errno));
+	if (!flock(fd, LOCK_EX | LOCK_NB))
+		return fd;
+	close(fd);
+	return diag_set(d, -EBUSY, "egressd is running: stop it first (systemctl stop egressd)");
+}
+
+static int find_host(struct host_paths *h, struct diag *d)
+{
+	if (geteuid())
+		return diag_set(d, -EPERM, "root is needed");
+	if (mount_find("bpf", h->bpffs, sizeof(h->bpffs)))
+		h->bpffs[0] = 0; /* then nothing is pinned */
+	if (mount_find("cgroup2", h->cgroup, sizeof(h->cgroup)))
+		return diag_set(d, -ENOENT, "no cgroup v2 is mounted");
+	return 0;
+}
+
+static int uninstall(const struct host_paths *h, bool logs, struct diag *d)
+{
+	_cleanup_close_ int lock = take_lock(d);
+	int err = lock < 0 ? lock : 0;
+
+	if (!err)
+		sweep_dead_runs();
+	if (!err)
+		err = each_agent(h, check_agent, d);
+	if (!err)
+		err = each_agent(h, remove_agent, d);
+	if (!err)
+		err = remove_dir(STATE_DIR, d);
+	if (!err && logs)
+		err = remove_dir(EVENTLOG_DIR, d);
+	if (!err && !logs && !access(EVENTLOG_DIR, F_OK))
+		printf("kept %s (--logs removes it)\n", EVENTLOG_DIR);
+	return err;
+}
+
+int cmd_uninstall(int argc, char **argv)
+{
+	static const struct option longopts[] = {
+		{ "check", no_argument, NULL, 'c' }, { "logs", no_argument, NULL, 'l' },
+		{ "help", no_argument, NULL, 'h' }, {},
+	};
+	bool check = false, logs = false;
+	struct host_paths h;
+	struct diag d = {};
+	int c, err;
+
+	optind = 0;
+	while ((c = getopt_long(argc, argv, "h", longopts, NULL)) != -1) {
+		if (c == 'c')
+			check = true;
+		else if (c == 'l')
+			logs = true;
+		else
+			break;
+	}
+	if (c != -1 || optind != argc || (check && logs)) {
+		fputs(usage, c == 'h' ? stdout : stderr);
+		return c == 'h' ? 0 : 2;
+	}
+	err = find_host(&h, &d);
+	if (!err)
+		err = check ? each_agent(&h, check_agent, &d) : uninstall(&h, logs, &d);
+	if (!err)
+		return 0;
+	diag_print(stderr, "egressctl", &d);
+	return err == -EBUSY ? 1 : 125;
+}

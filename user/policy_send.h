@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Policies on their way to the server: the client reads the files, under its user's
+ * rights, and answers what the server lacks.
+ */
+#ifndef POLICY_SEND_H
+#define POLICY_SEND_H
+
+#include <jansson.h>
+
+struct diag;
+
+/* Read one policy file as this user and add it to the texts. `from`: who extends it. */
+int policy_send_add(json_t *texts, const char *name, const char *from, struct diag *d);
+
+/*
+ * The policies that the server found missing ("need" of its answer), into the "texts"
+ * of the request. -E2BIG: it asks for too many.
+ */
+int policy_send_needed(json_t *request, const json_t *need, struct diag *d);
+
+#endif

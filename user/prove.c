@@ -1,0 +1,468 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The prover's side that stays outside: the sandbox, its three stages, the answers. */
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "bpf_load.h"
+#include "bpf_sweep.h"
+#include "cgroup.h"
+#include "compile.h"
+#include "diag.h"
+#include "policy.h"
+#include "policy_vars.h"
+#include "prove_int.h"
+#include "publish.h"
+#include "sandbox.h"
+#include "state.h"
+#include "util.h"
+
+#include <linux/types.h>
+
+#include "../bpf/egressctl.h"
+
+#define NAME "egressctl-proof" /* of the sandbox; of the policy in messages */
+
+struct run {
+	struct prover *p;
+	pid_t pid;
+	int pidfd, to, from; /* the child's ends of the pipes are its own */
+	int stage; /* enum prove_stage that the child is in; -1: it prepares */
+	pid_t outsider;
+};
+
+struct prover {
+	struct agent *a;
+	struct publisher *p;
+	struct sandbox *box;
+	const struct version *version[PROVE_AUDIT + 1];
+	char dir[PROVE_DIR_MAX];
+	bool *wanted;
+	struct run run;
+};
+
+static const struct run no_run = { .to = -1, .from = -1, .pidfd = -1 };
+
+/* ---- the policies -------------------------------------------------------------------- */
+
+/*
+ * Nothing, but for what shows a program by what it makes possible: terminals, and a
+ * directory from which others are moved away. sys_admin lets the probes of mounts past
+ * `capable`, to the hooks that are meant.
+ */
+static char *policy_text(const char *dir, enum prove_stage stage)
+{
+	char *text;
+
+	if (asprintf(&text,
+		     "version: 1\n"
+		     "mode: %s\n"
+		     "files:\n"
+		     "  default: none\n"
+		     "  /dev/ptmx: rw\n"
+		     "  /dev/pts: rw\n"
+		     "  \"%s/%u/here\": r\n"
+		     "exec: strict\n"
+		     "egress: {loopback: none, listen: none}\n"
+		     "privileges: [sys_admin, io_uring off]\n",
+		     stage == PROVE_AUDIT ? "audit" : "enforce", dir, PROVE_SANDBOXED) < 0)
+		return NULL;
+	return text;
+}
+
+static int compile(char *text, struct compiled **out, struct diag *d)
+{
+	const struct policy_source source = { .name = (char *)NAME, .path = (char *)NAME,
+					      .text = text, .len = strlen(text) };
+	const struct policy_texts texts = { .src = &source, .n = 1 };
+	struct policy_reader reader = policy_reader_texts(&texts);
+	struct policy_vars vars = {};
+	struct policy *policy = NULL;
+	int err;
+
+	err = policy_load(NAME, &reader, &policy, d);
+	if (!err)
+		err = policy_compile(policy, &vars, out, d);
+	policy_free(policy);
+	return err;
+}
+
+static int publish(struct prover *p, enum prove_stage stage, struct diag *d)
+{
+	_cleanup_free_ char *text = policy_text(p->dir, stage);
+	struct compiled *c = NULL;
+	int err;
+
+	if (!text)
+		return diag_set(d, -ENOMEM, "out of memory");
+	err = compile(text, &c, d);
+	return err ? err : publisher_put(p->p, c, text, strlen(text), NULL, &p->version[stage], d);
+}
+
+/* ---- life ---------------------------------------------------------------------------- */
+
+static struct eg_sandbox *slot(const struct prover *p)
+{
+	return &agent_sandboxes(p->a)[sandbox_slot(p->box)];
+}
+
+static int make_dir(struct prover *p, struct diag *d)
+{
+	int fd = state_open(d);
+
+	if (fd < 0)
+		return fd;
+	close(fd);
+	if (snprintf(p->dir, sizeof(p->dir), "%s/prove-%d", STATE_DIR, getpid()) >=
+	    (int)sizeof(p->dir))
+		return diag_set(d, -ENAMETOOLONG, "the path %s is too long", STATE_DIR);
+	sweep_tree(p->dir); /* of a process that had our number */
+	if (mkdir(p->dir, 0700))
+		return diag_set(d, -errno, "cannot make %s: %s", p->dir, strerror(errno));
+	return 0;
+}
+
+static int make_box(struct prover *p, struct sandboxes *s, struct diag *d)
+{
+	const struct sandbox_spec spec = { .version = p->version[PROVE_DENY], .name = NAME,
+					   .policy = NAME, .hidden = true };
+	int err = sandbox_new(s, &spec, &p->box, d);
+
+	if (err)
+		return err;
+	/* a bucket that holds nothing: refusals are counted and never sent */
+	slot(p)->ev_burst = 0;
+	slot(p)->ev_rate = 1;
+	slot(p)->state = EG_S_DEAD; /* between runs: who finds it is not to think it in use */
+	return 0;
+}
+
+int prover_new(struct agent *a, struct publisher *pub, struct sandboxes *s, struct prover **out,
+	       struct diag *d)
+{
+	struct prover *p = calloc(1, sizeof(*p));
+	int err;
+
+	if (p)
+		p->wanted = calloc(prove_nrows, sizeof(*p->wanted));
+	if (!p || !p->wanted) {
+		free(p);
+		return diag_set(d, -ENOMEM, "out of memory");
+	}
+	p->a = a;
+	p->p = pub;
+	p->run = no_run;
+	for (size_t i = 0; i < prove_nrows; i++)
+		p->wanted[i] = agent_has_program(a, prove_rows[i].prog);
+	err = make_dir(p, d);
+	for (int stage = 0; stage < (int)ARRAY_SIZE(p->version) && !err; stage++)
+		err = publish(p, stage, d);
+	if (!err)
+		err = make_box(p, s, d);
+	if (err) {
+		prover_free(p);
+		return err;
+	}
+	*out = p;
+	return 0;
+}
+
+void prover_free(struct prover *p)
+{
+	if (!p)
+		return;
+	prover_stop(p);
+	if (p->box)
+		(void)sandbox_remove(p->box); /* nothing lives in it between two runs */
+	for (size_t i = 0; i < ARRAY_SIZE(p->version); i++)
+		if (p->version[i])
+			publisher_unref(p->p, p->version[i]);
+	if (p->dir[0])
+		sweep_tree(p->dir);
+	free(p->wanted);
+	free(p);
+}
+
+/* ---- one run ------------------------------------------------------------------------- */
+
+static int start(struct run *r, struct diag *d)
+{
+	struct prove_child c = { .dir = r->p->dir, .wanted = r->p->wanted,
+				 .sandboxes_fd = agent_map_fd(r->p->a, AGENT_MAP_SANDBOXES) };
+	int to[2], from[2];
+
+	if (pipe2(to, O_CLOEXEC))
+		return diag_set(d, -errno, "cannot make a pipe: %s", strerror(errno));
+	r->to = to[1];
+	if (pipe2(from, O_CLOEXEC)) {
+		close(to[0]);
+		return diag_set(d, -errno, "cannot make a pipe: %s", strerror(errno));
+	}
+	r->from = from[0];
+	c.in = to[0];
+	c.out = from[1];
+	r->pid = fork();
+	if (!r->pid)
+		prove_child_main(&c);
+	close(to[0]);
+	close(from[1]);
+	if (r->pid < 0)
+		return diag_set(d, -errno, "cannot start a process: %s", strerror(errno));
+	r->pidfd = pidfd_open(r->pid, 0);
+	return r->pidfd < 0 ? diag_set(d, -errno, "pidfd_open: %s", strerror(errno)) : 0;
+}
+
+static int hear(struct run *r, void *buf, size_t size, struct diag *d)
+{
+	if (read(r->from, buf, size) == (ssize_t)size)
+		return 0;
+	return diag_set(d, -EPROTO, "the process that tries the hooks ended early");
+}
+
+static int hear_word(struct run *r, enum prove_word word, struct prove_message *m, struct diag *d)
+{
+	int err = hear(r, m, sizeof(*m), d);
+
+	if (err)
+		return err;
+	if (m->word == PROVE_FAILED)
+		return diag_set(d, m->err, "cannot prepare the probes: %s", strerror(-m->err));
+	return m->word == word ? 0 : diag_set(d, -EPROTO, "the probes lost their way");
+}
+
+static int say_go(struct run *r, struct diag *d)
+{
+	const struct prove_message m = { .word = PROVE_GO, .slot = sandbox_slot(r->p->box) };
+
+	if (write(r->to, &m, sizeof(m)) == sizeof(m))
+		return 0;
+	return diag_set(d, -EPROTO, "the process that tries the hooks ended early");
+}
+
+static void set_state(struct prover *p, uint32_t state, enum prove_stage stage)
+{
+	struct eg_sandbox *s = slot(p);
+
+	/* one less than the quota where one at a time must do, none where none may */
+	__atomic_store_n(&s->ipc_objects, EG_IPC_QUOTA - (stage == PROVE_DENY), __ATOMIC_RELEASE);
+	__atomic_store_n(&s->nkeys, stage == PROVE_DENY ? 0 : EG_KEY_QUOTA, __ATOMIC_RELEASE);
+	__atomic_store_n(&s->policy, p->version[stage]->slot, __ATOMIC_RELEASE);
+	__atomic_store_n(&s->state, state, __ATOMIC_RELEASE);
+}
+
+/* As for a cgroup that was attached: who comes in belongs to the sandbox. */
+static int mark_comers(struct prover *p, bool on, struct diag *d)
+{
+	const struct eg_cgroup c = { .sandbox = sandbox_id(p->box), .slot = sandbox_slot(p->box),
+				     .flags = on ? EG_CG_MARK : 0 };
+	uint64_t id = slot(p)->cgroup;
+
+	if (bpf_map_update_elem(agent_map_fd(p->a, AGENT_MAP_CGROUPS), &id, &c, BPF_ANY))
+		return diag_set(d, -errno, "cannot store the cgroup of the sandbox: %s",
+				strerror(errno));
+	return 0;
+}
+
+static int move_in(struct prover *p, pid_t outsider, struct diag *d)
+{
+	_cleanup_close_ int cgroup = -1;
+	char text[32];
+	int err;
+
+	snprintf(text, sizeof(text), "s%" PRIu64, sandbox_id(p->box));
+	cgroup = openat(agent_cgroup_fd(p->a), text, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	snprintf(text, sizeof(text), "%d", outsider);
+	err = cgroup < 0 ? -errno : cgroup_write(cgroup, "cgroup.procs", text);
+	return err ? diag_set(d, err, "cannot move a probe: %s", strerror(-err)) : 0;
+}
+
+static int enter(struct run *r, struct diag *d)
+{
+	struct prove_message m;
+	int err;
+
+	err = hear_word(r, PROVE_READY, &m, d);
+	if (err)
+		return err;
+	r->outsider = m.outsider;
+	sandbox_set_resolver(r->p->box, m.dns_port);
+	return sandbox_enter(r->p->box, r->pidfd, 0, d);
+}
+
+static int begin_stage(struct run *r, enum prove_stage stage, struct diag *d)
+{
+	int err;
+
+	switch (stage) {
+	case PROVE_AUDIT:
+		set_state(r->p, EG_S_LIVE, PROVE_AUDIT);
+		return 0;
+	case PROVE_JOINED:
+		set_state(r->p, EG_S_LIVE, PROVE_DENY);
+		err = mark_comers(r->p, true, d);
+		if (!err)
+			err = move_in(r->p, r->outsider, d);
+		return mark_comers(r->p, false, d) ?: err;
+	case PROVE_DEAD:
+		set_state(r->p, EG_S_DEAD, PROVE_DENY);
+		return 0;
+	default:
+		return 0;
+	}
+}
+
+/* Nothing of it lives on; the sandbox is empty soon. */
+static void end(struct run *r)
+{
+	if (r->to >= 0)
+		close(r->to);
+	if (r->from >= 0)
+		close(r->from);
+	if (r->pid > 0) {
+		(void)kill(r->pid, SIGKILL);
+		while (waitpid(r->pid, NULL, 0) < 0 && errno == EINTR)
+			;
+		sandbox_kill(r->p->box);
+	}
+	if (r->pidfd >= 0)
+		close(r->pidfd);
+	*r = no_run;
+}
+
+enum prove_state prove_judge(const struct prove_row *row, int control, int got)
+{
+	if (row->stage == PROVE_AUDIT) {
+		if (control != row->free)
+			return PROVE_UNTRIED;
+		return got >= (int)row->violations ? PROVE_PROVED : PROVE_SILENT;
+	}
+	if (got <= PROVE_CANNOT(0))
+		return PROVE_UNTRIED;
+	if (!row->refused)
+		return got ? PROVE_SILENT : PROVE_PROVED;
+	if (row->free == PROVE_ANY ? control == row->refused || control <= PROVE_CANNOT(0) :
+				     control != row->free)
+		return PROVE_UNTRIED;
+	return got == row->refused ? PROVE_PROVED : PROVE_SILENT;
+}
+
+/* What depends on a hook that is silent says nothing about its own. */
+static void judge_dependent(struct prove_result *results)
+{
+	for (size_t i = 0; i < prove_nrows; i++)
+		for (size_t k = 0; prove_rows[i].needs && k < prove_nrows; k++)
+			if (str_eq(prove_rows[k].prog, prove_rows[i].needs) &&
+			    results[k].state == PROVE_SILENT && results[i].state != PROVE_ABSENT)
+				results[i].state = PROVE_UNTRIED;
+}
+
+static void take_answers(struct prover *p, const struct prove_answer *answers,
+			 struct prove_result *results)
+{
+	for (size_t i = 0; i < prove_nrows; i++)
+		results[i] = (struct prove_result){
+			.state = p->wanted[i] ? prove_judge(&prove_rows[i], answers[i].control,
+							    answers[i].got) : PROVE_ABSENT,
+			.control = answers[i].control, .got = answers[i].got,
+		};
+	judge_dependent(results);
+}
+
+int prover_start(struct prover *p, struct diag *d)
+{
+	int err;
+
+	if (!sandbox_empty(p->box))
+		return diag_set(d, -EBUSY, "a probe of the last time has not ended");
+	p->run.p = p;
+	p->run.stage = -1;
+	set_state(p, EG_S_LIVE, PROVE_DENY);
+	err = start(&p->run, d);
+	if (err)
+		prover_stop(p);
+	return err;
+}
+
+int prover_fd(const struct prover *p)
+{
+	return p->run.from;
+}
+
+int prover_step(struct prover *p, struct prove_result *results, struct diag *d)
+{
+	struct prove_answer answers[PROVE_MAX_ROWS];
+	struct run *r = &p->run;
+	struct prove_message m;
+	int err;
+
+	if (r->stage == PROVE_STAGES - 1) {
+		err = hear(r, answers, prove_nrows * sizeof(*answers), d);
+		if (!err)
+			take_answers(p, answers, results);
+		prover_stop(p);
+		return err;
+	}
+	err = r->stage < 0 ? enter(r, d) : hear_word(r, PROVE_STAGE_DONE, &m, d);
+	if (!err)
+		err = begin_stage(r, ++r->stage, d);
+	if (!err)
+		err = say_go(r, d);
+	if (err)
+		prover_stop(p);
+	return err ? err : 1;
+}
+
+void prover_stop(struct prover *p)
+{
+	if (p->run.stage || p->run.pid)
+		end(&p->run);
+	if (!p->box)
+		return;
+	slot(p)->state = EG_S_DEAD;
+	/* the next run begins with a directory that is empty */
+	sweep_tree(p->dir);
+	(void)mkdir(p->dir, 0700); /* a failure is the child's to report */
+}
+
+/* For the caller of prover_run() alone, which has nothing else to do. */
+static int wait_for(int fd, short events)
+{
+	struct pollfd p = { .fd = fd, .events = events };
+	int n;
+
+	do {
+		n = poll(&p, 1, PROVE_PATIENCE_MS);
+	} while (n < 0 && errno == EINTR);
+	return n;
+}
+
+int prover_run(struct prover *p, struct prove_result *results, struct diag *d)
+{
+	int err = prover_start(p, d);
+
+	if (err)
+		return err;
+	do {
+		if (wait_for(prover_fd(p), POLLIN)) {
+			err = prover_step(p, results, d);
+			continue;
+		}
+		err = diag_set(d, -ETIME, "a probe did not come back within %d s",
+			       PROVE_PATIENCE_MS / 1000);
+		prover_stop(p);
+	} while (err > 0);
+	while (!sandbox_empty(p->box))
+		if (!wait_for(sandbox_events_fd(p->box), POLLPRI))
+			break; /* what cannot be killed goes on being refused */
+	return err;
+}

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* One event: of a live sandbox from memory, of others from the log. */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include <linux/types.h>
+
+#include "../bpf/egressctl.h"
+
+#include "denials.h"
+#include "eventlog.h"
+#include "ref.h"
+#include "sandbox.h"
+#include "server_int.h"
+#include "util.h"
+
+#define STAMP_AT strlen("{\"time\":\"")
+#define STAMP_LEN strlen("2026-11-23T13:32:18.123456789")
+
+/* ---- in memory ------------------------------------------------------------------------- */
+
+static const struct denials *denials_of(const struct sandbox *b)
+{
+	const struct conn *owner = sandbox_owner(b);
+
+	return owner ? owner->denials : NULL;
+}
+
+/* The newest one of all sandboxes that the peer may see. */
+static const char *newest_event(struct conn *c, size_t *len, struct sandbox **of)
+{
+	struct sandbox *b = NULL;
+	const char *best = NULL;
+
+	while ((b = sandboxes_next(c->s->sandboxes, b))) {
+		const struct denials *d = server_may_see(c, b) ? denials_of(b) : NULL;
+		size_t n = 0;
+		const char *line = d ? denials_find(d, 0, &n) : NULL;
+
+		/* written from left to right, a time is in order as text */
+		if (!line || n < STAMP_AT + STAMP_LEN ||
+		    (best && memcmp(line + STAMP_AT, best + STAMP_AT, STAMP_LEN) <= 0))
+			continue;
+		best = line;
+		*len = n;
+		*of = b;
+	}
+	return best;
+}
+
+const char *server_event(struct conn *c, const char *ref, size_t *len, struct sandbox **of,
+			 struct diag *d)
+{
+	uint64_t sandbox, seq;
+	const char *line = NULL;
+	json_t *id;
+
+	server_events_drain(c->s); /* what happened before the question counts */
+	if (ref_parse_event(ref, &sandbox, &seq)) {
+		(void)diag_set(d, -EINVAL, "'%s' is no event: expected SANDBOX.SEQ (7.12) or last",
+			       ref);
+		return NULL;
+	}
+	if (!sandbox) {
+		line = newest_event(c, len, of);
+		if (!line)
+			(void)diag_set(d, -ENOENT,
+				       "nothing was refused in a live sandbox of yours");
+		return line;
+	}
+	id = json_integer((json_int_t)sandbox);
+	*of = server_find(c, id, d);
+	json_decref(id);
+	if (!*of)
+		return NULL;
+	if (denials_of(*of))
+		line = denials_find(denials_of(*of), seq, len);
+	if (!line && seq > sandbox_counters(*of)->ev_seq)
+		(void)diag_set(d, -ENOENT, "no event %s: the newest of that sandbox is %" PRIu64
+			       ".%" PRIu64, ref, sandbox, (uint64_t)sandbox_counters(*of)->ev_seq);
+	else if (!line)
+		(void)diag_set(d, -ENODATA, "event %s is too long ago", ref);
+	return line;
+}
+
+/* ---- in the log -------------------------------------------------------------------------- */
+
+struct search {
+	uint64_t seq; /* 0: the last one */
+	char *line;
+	size_t len;
+};
+
+static int take_line(void *ctx, const char *line, size_t len)
+{
+	struct search *s = ctx;
+	char member[40];
+	int n = snprintf(member, sizeof(member), "Z\",\"seq\":%" PRIu64 ",", s->seq);
+	char *copy;
+
+	if (s->seq && (len < STAMP_AT + STAMP_LEN + (size_t)n ||
+		       memcmp(line + STAMP_AT + STAMP_LEN, member, (size_t)n)))
+		return 0;
+	/* the end of a sandbox has the number of its last event */
+	if (memmem(line, len, ",\"op\":\"end\",", 12) || !memmem(line, len, ",\"verdict\":\"", 12))
+		return 0;
+	copy = realloc(s->line, len);
+	if (!copy)
+		return -ENOMEM;
+	memcpy(copy, line, len);
+	s->line = copy;
+	s->len = len;
+	return s->seq ? 1 : 0;
+}
+
+static void __attribute__((noreturn)) search_child(struct conn *c, const char *ref, bool live)
+{
+	struct eventlog_filter f = { .owner = c->peer.uid ? (int64_t)c->peer.uid : -1 };
+	struct search s = { 0 };
+	json_t *answer;
+
+	prctl(PR_SET_PDEATHSIG, SIGTERM);
+	(void)fcntl(c->fd, F_SETFL, 0); /* blocking, for the parent too: it is done with it */
+	(void)ref_parse_event(ref, &f.sandbox, &s.seq);
+	(void)eventlog_read(server_log_dir(c->s, c->s->config), &f, false, take_line, &s);
+	if (s.line)
+		answer = json_pack("{s:s%, s:b}", "line", s.line, s.len, "live", live);
+	else
+		answer = json_pack("{s:s++, s:i}", "error", "no event ", ref,
+				   str_eq(ref, REF_LAST) ? " of yours is in the log" :
+							   " of yours, live or in the log", "exit",
+							   1);
+	(void)control_send(c->fd, answer, NULL, 0);
+	_exit(0);
+}
+
+/* ---- the request --------------------------------------------------------------------------- */
+
+void serve_explain(struct conn *c, json_t *request, int *fds, size_t nfds)
+{
+	struct sandbox *of = NULL;
+	struct diag d = {};
+	const char *op, *ref, *line;
+	size_t len = 0;
+
+	(void)fds;
+	(void)nfds;
+	if (json_unpack_ex(request, NULL, JSON_STRICT, "{s:s, s:s}", "op", &op, "ref", &ref)) {
+		conn_error(c, 2, "bad request");
+		return;
+	}
+	line = server_event(c, ref, &len, &of, &d);
+	if (line)
+		conn_reply(c, json_pack("{s:s%, s:b}", "line", line, len, "live", 1));
+	else if (d.err == -EINVAL || (of && d.err == -ENOENT))
+		conn_error_diag(c, d.err == -EINVAL ? 2 : 1, &d);
+	else if (!server_log_dir(c->s, c->s->config) || c->box || c->logger)
+		conn_error_diag(c, 1, &d);
+	else if (conn_fork(c) == 0)
+		search_child(c, ref, of != NULL);
+}
