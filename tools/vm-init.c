@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * PID 1 of the guest of tools/vm: runs one command, relays its output, reports its exit status.
  *
@@ -7,10 +8,11 @@
  *	exit STATUS STDOUT_BYTES STDERR_BYTES\n
  *
  * The byte counts let the host tell when the ports are drained; it then kills the emulator. The
- * command gets pipes, not the ports themselves: a port has one opener, so /dev/stderr would be busy.
+ * command gets pipes, not the ports themselves: a port has one opener, so /dev/stderr would be
+ * busy.
  *
- * Arguments: JOB, a directory with NUL-separated files argv and env, and cwd; PORTS, the path of the
- * ports without their number.
+ * Arguments: JOB, a directory with NUL-separated files argv and env, and cwd; PORTS, the path of
+ * the ports without their number.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -108,7 +110,7 @@ static void write_all(int fd, const char *buf, size_t len)
 	}
 }
 
-/* Moves at most one buffer. Returns the number of bytes, 0 at end of file or when nothing is there. */
+/* Moves at most one buffer. The number of bytes; 0 at end of file or when nothing is there. */
 static size_t relay__move(struct relay *r, size_t most)
 {
 	static char buf[64 * 1024];
