@@ -11,6 +11,7 @@ CLANG ?= clang
 BPFTOOL ?= $(or $(shell command -v bpftool),/usr/sbin/bpftool)
 PKG_CONFIG ?= pkg-config
 PYTHON ?= python3
+OBJCOPY ?= objcopy
 FUZZ_SECONDS ?= 5
 KERNELS ?= 6.1 6.12
 VERSION := 0.1.0
@@ -59,7 +60,7 @@ VMLINUX ?= vmlinux
 BPF_CFLAGS := -target bpf -mcpu=v3 -g -O2 -Wall -Wextra -Wno-unused-parameter -Werror \
 	-D__TARGET_ARCH_$(BPF_ARCH) -I$(VMLINUX) -Ibpf $(BPF_EXTRA)
 
-PKGS := libbpf libelf zlib libfyaml jansson ldns libidn2 libsystemd libnl-3.0 libnl-route-3.0 libnl-idiag-3.0
+PKGS := libbpf libelf zlib libfyaml jansson ldns libidn2 libsystemd libnl-3.0 libnl-route-3.0 libnl-idiag-3.0 libmicrohttpd
 needs-build := $(filter-out help clean lint vmlinux%,$(or $(MAKECMDGOALS),all))
 ifneq ($(needs-build),)
 PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PKGS) cmocka)
@@ -90,8 +91,9 @@ cflags-fuzz := $(common) -g -O1 -fsanitize=fuzzer-no-link,address,undefined \
 	-fno-sanitize-recover=undefined -DEG_FUZZING
 
 ldflags := -Wl,--as-needed -Wl,-z,relro,-z,now -pie $(LDFLAGS)
-ldlibs := $(PKG_LIBS) $(LDLIBS)
-depflags = -MMD -MP -MF $@.d -MT $@
+ldlibs := $(PKG_LIBS) -lm $(LDLIBS)
+# Not -MMD: it leaves out what -idirafter finds, which for a test is all of user/.
+depflags = -MD -MP -MF $@.d -MT $@
 
 # What was built with other flags is built again.
 define flags-file
@@ -123,6 +125,16 @@ $(skeleton): $(O)/egressctl.bpf.o
 	$(call say,SKEL,$@)
 	$(Q)$(BPFTOOL) gen skeleton $< name egressctl_bpf >$@
 
+# Where credentials lie is written once, in a policy. A home is no secret: /root is left out.
+secret-paths := $(O)/secret_paths.h
+$(secret-paths): policies/secrets.yaml Makefile
+	$(call say,GEN,$@)
+	@mkdir -p $(@D)
+	$(Q){ echo 'static const char *const secret_paths[] = {'; \
+	sed -n '/^files:/,$$s/^  "\{0,1\}\([^ #"].*[^"]\)"\{0,1\}: none.*/\1/p' $< | \
+	sed -n '/^\/root$$/d; s/^~/\/home\/*/p; t home; p; b; :home; s/^\/home\/\*/\/root/p' | \
+	sed 's/^\*\*/\/&/; s/.*/	"&",/'; echo '};'; } >$@
+
 # Objects, a flavour each: main, san (unit tests), fuzz.
 define flavour
 $(O)/$1/%.o: %.c $(O)/.flags-$1
@@ -136,6 +148,7 @@ $(O)/$1/libegress.a: $$(LIB_SRCS:%.c=$(O)/$1/%.o)
 
 # Only .c files include a skeleton; -MMD finds out too late that it has to be made first.
 $$(addprefix $(O)/$1/,$$(patsubst %.c,%.o,$$(skeleton-users))): | $(skeleton)
+$(O)/$1/user/event_looks.o: | $(secret-paths)
 endef
 skeleton-users := $(shell grep -ls 'egressctl\.skel\.h' $(wildcard user/*.c selftests/*/*.c))
 $(foreach f,main san fuzz,$(eval $(call flavour,$f)))
@@ -147,24 +160,53 @@ $(MAINS:%=$(O)/%): $(O)/%: $(O)/main/user/%.o $(O)/libegress.a
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(cflags-main) $(ldflags) -o $@ $^ $(ldlibs)
 
+# The egressd of another ABI, for tests of what happens when one replaces the other.
+next-objs := $(patsubst %.c,$(O)/next/%.o,$(shell grep -ls '\<EG_ABI\>' user/*.c))
+$(O)/next/%.o: %.c $(O)/.flags-main | $(skeleton)
+	$(call say,CC,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(cflags-main) -DEG_ABI=999u $(depflags) -c -o $@ $<
+
+$(O)/selftests/egressd_next: $(O)/main/user/egressd.o $(next-objs) $(O)/libegress.a
+	$(call say,LINK,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(cflags-main) $(ldflags) -o $@ $^ $(ldlibs)
+
+# The settings that are there already are the administrator's.
+SYSCONFDIR ?= /etc
+unit-dir := $(PREFIX)/lib/systemd/system
+
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/sbin \
-		$(DESTDIR)$(PREFIX)/share/egressctl/policies
+		$(DESTDIR)$(PREFIX)/share/egressctl/policies $(DESTDIR)$(unit-dir)
 	install -m 755 $(addprefix $(O)/,$(filter-out egressd,$(MAINS))) $(DESTDIR)$(PREFIX)/bin
 	install -m 755 $(addprefix $(O)/,$(filter egressd,$(MAINS))) $(DESTDIR)$(PREFIX)/sbin
 	$(foreach p,$(wildcard policies/*),\
 		install -m 644 $p $(DESTDIR)$(PREFIX)/share/egressctl/policies &&) :
 	$(foreach p,$(wildcard man/*.[1-8]),\
 		install -D -m 644 $p -t $(DESTDIR)$(PREFIX)/share/man/man$(subst .,,$(suffix $p)) &&) :
+	sed 's|@SBINDIR@|$(PREFIX)/sbin|' tools/service/egressd.service.in \
+		>$(DESTDIR)$(unit-dir)/egressd.service
+	chmod 644 $(DESTDIR)$(unit-dir)/egressd.service
+	install -D -m 644 tools/service/egressd.tmpfiles \
+		$(DESTDIR)$(PREFIX)/lib/tmpfiles.d/egressctl.conf
+	install -D -m 644 tools/service/egressctl.bash-completion \
+		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/egressctl
+	[ -e $(DESTDIR)$(SYSCONFDIR)/egressctl/egressd.yaml ] || \
+		install -D -m 644 tools/service/egressd.yaml \
+			$(DESTDIR)$(SYSCONFDIR)/egressctl/egressd.yaml
 
 # ---- tests --------------------------------------------------------------------------------
 
 unit-progs := $(UNIT:%=$(O)/selftests/unit/%)
 fuzz-progs := $(FUZZ:%=$(O)/selftests/fuzz/fuzz_%)
 ktest-progs := $(KTEST:%=$(O)/selftests/%)
+LIFECYCLE_ROUNDS ?= 1000
+IDENTITY_ROUNDS ?= 100000
 bench-prog := $(if $(wildcard selftests/bench/*.c),$(O)/selftests/bench/bench)
 dns-bench := $(O)/selftests/bench/dns_bench
-tests-vm = $(if $(ktest-progs)$(VM_SCRIPTS),$(MAINS:%=$(O)/%) $(ktest-progs))
+tests-vm = $(if $(ktest-progs)$(VM_SCRIPTS),$(MAINS:%=$(O)/%) $(O)/selftests/egressd_next \
+	$(ktest-progs) $(work-progs))
 run = FUZZ_SECONDS=$(FUZZ_SECONDS) $(PYTHON) selftests/run --output $(O) $(RUN_FLAGS)
 
 $(unit-progs): $(O)/selftests/%: $(O)/san/selftests/%.o $(unit-help:%.c=$(O)/san/%.o) \
@@ -179,6 +221,25 @@ $(fuzz-progs): $(O)/selftests/%: $(O)/fuzz/selftests/%.o $(O)/fuzz/libegress.a
 	$(Q)$(CLANG) $(cflags-fuzz) -fsanitize=fuzzer $(ldflags) -o $@ $^ $(ldlibs)
 
 $(O)/selftests/fuzz/fuzz_hello: $(O)/fuzz/selftests/unit/slow_hello.o
+$(O)/selftests/fuzz/fuzz_edit: $(O)/fuzz/selftests/unit/policy_same.o
+
+# The same targets with allocations that fail: selftests/faults/faults.c says how.
+# hello: it allocates nothing
+faults-progs := $(patsubst %,$(O)/selftests/faults/faults_%,$(filter-out hello,$(FUZZ)))
+faults-fail := malloc calloc realloc strdup strndup vasprintf asprintf open_memstream
+
+# What the target itself allocates is there.
+$(O)/san/selftests/faults/%.o: $(O)/san/selftests/fuzz/fuzz_%.o Makefile
+	@mkdir -p $(@D)
+	$(Q)$(OBJCOPY) $(foreach f,$(faults-fail),--redefine-sym $f=__real_$f) $< $@
+
+$(faults-progs): $(O)/selftests/faults/faults_%: $(O)/san/selftests/faults/%.o \
+		$(O)/san/selftests/faults/faults.o $(addprefix $(O)/san/selftests/unit/,\
+		slow_hello.o policy_same.o) $(O)/san/libegress.a
+	$(call say,LINK,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(cflags-san) $(ldflags) $(foreach f,$(faults-fail),-Wl,--wrap=$f) -o $@ $^ \
+		$(ldlibs)
 
 # Kernel tests bring programs of their own: selftests/kernel/NAME.bpf.c is NAME.skel.h.
 $(O)/selftests/kernel/%.bpf.o: selftests/kernel/%.bpf.c $(O)/.flags-bpf
@@ -217,10 +278,24 @@ $(dns-bench): $(O)/main/selftests/bench/dns_bench.o $(O)/libegress.a
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(cflags-main) $(ldflags) -o $@ $^ $(ldlibs)
 
-tests: all $(unit-progs) $(fuzz-progs) $(ktest-progs) $(bench-prog) $(dns-bench)
+# What hostile programs of the shell tests and benches do.
+work-progs := $(patsubst selftests/kernel/work/%.c,$(O)/selftests/work/%,\
+	$(sort $(wildcard selftests/kernel/work/*.c)))
+
+$(work-progs): $(O)/selftests/work/%: $(O)/main/selftests/kernel/work/%.o
+	$(call say,LINK,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(cflags-main) $(ldflags) $(ldflags-work) -o $@ $^
+
+# nothing may run in it before main()
+$(O)/selftests/work/first: ldflags-work := -static
+
+tests: all $(O)/selftests/egressd_next $(unit-progs) $(fuzz-progs) $(faults-progs) $(ktest-progs) \
+	$(work-progs) $(bench-prog) $(dns-bench)
 
 check: tests
 	$(Q)$(run) $(KERNELS:%=--kernel %) $(HOST_SCRIPTS) $(unit-progs) $(fuzz-progs) \
+		$(faults-progs) \
 		$(ktest-progs) $(VM_SCRIPTS) $(NATIVE_SCRIPTS)
 
 unit: $(unit-progs)
@@ -228,6 +303,9 @@ unit: $(unit-progs)
 
 fuzz: $(fuzz-progs)
 	$(Q)$(run) $(fuzz-progs)
+
+faults: $(faults-progs)
+	$(Q)$(run) $(faults-progs)
 
 native: all
 	$(Q)$(run) $(NATIVE_SCRIPTS)
@@ -241,6 +319,34 @@ bench: $(bench-prog)
 # Times of this machine, where the other one counts instructions.
 bench-dns: $(dns-bench)
 	$(Q)$<
+
+bench-allow: all
+	$(Q)$(PYTHON) selftests/bench/allow_bench.py $(O)
+
+# In full size: what is timed runs here, as root; the rest in VMs.
+bench-operate: tests
+	$(Q)$(PYTHON) selftests/bench/allow_bench.py $(O)
+	$(Q)$(PYTHON) selftests/bench/operate_bench.py $(O) violations ps
+	$(Q)tools/vm --kernel 6.12 --count-instructions --timeout 1200 -- \
+		$(PYTHON) selftests/bench/operate_bench.py $(abspath $(O)) attach
+	$(Q)export EGRESSCTL_TRIES=1000 EGRESSCTL_SWITCHES=10000; $(foreach k,$(KERNELS),\
+		tools/vm --kernel $k --timeout 3600 -- \
+			$(abspath $(O))/selftests/kernel/switch_test &&) :
+
+# As selftests/kernel/floods_test.sh in every run, with 10 million violations and the like.
+floods: $(tests-vm)
+	$(Q)export EGRESSCTL_BUILD=$(abspath $(O)) EGRESSCTL_POLICY_DIR=$(CURDIR)/policies \
+		EGRESSCTL_FLOOD=full; $(foreach k,$(KERNELS),tools/vm --kernel $k --memory 4G \
+		--timeout 14400 -- selftests/kernel/floods_test.sh &&) :
+
+lifecycle: $(tests-vm)
+	$(Q)for k in $(KERNELS); do tools/vm --kernel $$k --timeout 36000 -- \
+		env EGRESSCTL_BUILD=$(abspath $(O)) $(abspath selftests/kernel/lifecycle.sh) \
+		$(LIFECYCLE_ROUNDS) || exit 1; done
+
+identity: $(tests-vm)
+	$(Q)for k in $(KERNELS); do EGRESSCTL_ROUNDS=$(IDENTITY_ROUNDS) tools/vm --kernel $$k \
+		--timeout 36000 -- $(abspath $(O)/selftests/kernel/identity_test) || exit 1; done
 
 demo: all
 	$(Q)EGRESSCTL_BUILD=$(O) tools/demo/run
@@ -266,10 +372,16 @@ help:
 	@echo 'make check         every test; the last line counts passed, failed, skipped'
 	@echo 'make unit          unit tests, with sanitizers   (UNIT="policy_test ...")'
 	@echo 'make fuzz          fuzzers, FUZZ_SECONDS=$(FUZZ_SECONDS) each  (FUZZ="policy ...")'
+	@echo 'make faults        the parsers with each allocation failing in turn'
 	@echo 'make native        a real npm install with --egress-only, on this kernel (as root)'
 	@echo 'make vmtest        kernel tests in VMs           (KERNELS="$(KERNELS)" KTEST="kernel/files_test ...")'
 	@echo 'make bench         instruction counts on Linux 6.12, beside their targets'
 	@echo 'make bench-dns     times of the resolver on this machine, beside their targets'
+	@echo 'make bench-allow   how long allow and revoke take on this machine (as root)'
+	@echo 'make bench-operate allow, log, ps, attach and revoked flows in full size (as root)'
+	@echo 'make floods        10 million violations, a million queries, and what else drowns (hours)'
+	@echo 'make lifecycle     kills, upgrades and republishes under a probe  (LIFECYCLE_ROUNDS=$(LIFECYCLE_ROUNDS))'
+	@echo 'make identity      sandboxes come and go, nothing stays  (IDENTITY_ROUNDS=$(IDENTITY_ROUNDS))'
 	@echo 'make demo          a real build under a policy, with an attack inside'
 	@echo 'make install       DESTDIR=$(DESTDIR) PREFIX=$(PREFIX)'
 	@echo 'make vmlinux       rewrite vmlinux/vmlinux.h from the stock kernels; vmlinux-check compares'
@@ -279,6 +391,8 @@ help:
 	@echo '           and the lists of sources at the top of the Makefile.'
 
 FORCE:
-.PHONY: all bpf install tests check unit fuzz native vmtest bench bench-dns demo vmlinux vmlinux-check lint clean help FORCE
+
+.PHONY: all bpf install tests check unit fuzz faults native vmtest bench bench-dns bench-allow \
+	bench-operate floods lifecycle identity demo vmlinux vmlinux-check lint clean help FORCE
 
 -include $(shell find $(O) -name '*.d' 2>/dev/null)

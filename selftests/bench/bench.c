@@ -21,6 +21,7 @@
 #include <time.h>
 
 #include "bpf_load.h"
+#include "publish.h"
 #include "sandbox.h"
 #include "util.h"
 
@@ -264,7 +265,10 @@ static const char *egress_policy(unsigned int n)
 static struct box *box_with_name(const char *addr)
 {
 	struct box *b = box_new("version: 1\negress:\n  allow: ['*.example.test:7001']\n");
-	struct eg_binding_key key = { .sandbox = sandbox_id(box_sandbox(b)) };
+	struct eg_binding_key key = {
+		.sandbox = sandbox_id(box_sandbox(b)),
+		.family = sandbox_version(box_sandbox(b))->family,
+	};
 	struct eg_binding v = { .expires = UINT64_MAX, .classes = 1 };
 
 	memset(key.addr + 10, 0xff, 2);
@@ -375,7 +379,7 @@ int main(int argc, char **argv)
 	row("ClientHello, 1800 bytes, no programs", hello, 0, 0, 0);
 	row("  sandboxed, to a server allowed by name",
 	    measure(box_with_name(NET_OK4), bench_hello, &peer), hello, 6000, 3000);
-	row("violation, from the ring's record to the log", bench_events(path_policy(10),
+	row("violation, from the ring's record to log and journal", bench_events(path_policy(10),
 	    HARNESS_DIR "/log"), 0, 0, 0);
 	boxes_end();
 	remove_tree(HARNESS_DIR);

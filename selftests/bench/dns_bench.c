@@ -151,7 +151,8 @@ static int on_upstream(sd_event_source *src, int fd, uint32_t revents, void *ctx
 static void resolver(int ready)
 {
 	static const struct dns_ops ops = { op_classes, op_no,	   op_bind,   op_unbind,
-					    op_last_used, op_in_use, op_refused };
+					    op_last_used, op_in_use, op_refused,
+					    .asked = NULL };
 	struct dns_options o = { .resolv_conf = "/dev/null" };
 	struct dns_client *c[2];
 	struct sockaddr_in a;

@@ -14,11 +14,12 @@
 #include "compile.h"
 #include "event_text.h"
 #include "eventlog.h"
+#include "selftests/fuzz/memory.h"
 
 static const char policy_text[] = "version: 1\n"
 				  "egress:\n"
-				  "  allow: [\"192.0.2.0/24:443\", \"*.example.com\", in.test:8443]\n"
-				  "  deny: [198.51.100.0/24, .evil.test]\n"
+				  "  allow: [\"192.0.2.0/24:443\", \"*.example.com\", "
+				  "in.test:8443]\n  deny: [198.51.100.0/24, .evil.test]\n"
 				  "files: {/usr: rx, /work: rwxc, \"**/.env\": none}\n";
 static struct compiled *compiled;
 
@@ -58,8 +59,14 @@ static void check_back(const struct event *ev, const struct text *json)
 	struct text here = { 0 }, there = { 0 };
 	struct event_parsed parsed;
 
-	must(!event_from_json(json->p, json->len, &parsed));
-	must(!event_to_line(ev, &here) && !event_to_line(&parsed.ev, &there));
+	if (event_from_json(json->p, json->len, &parsed)) {
+		must(no_memory());
+		return;
+	}
+	if (event_to_line(ev, &here) || event_to_line(&parsed.ev, &there)) {
+		must(no_memory());
+		goto end;
+	}
 	check_printable(&here);
 	must(json_string_length(json_object_get(parsed.json, "comm")) <= 3 * ev->comm.len);
 	must(here.len == there.len && memcmp(here.p, there.p, here.len) == 0);
@@ -67,6 +74,7 @@ static void check_back(const struct event *ev, const struct text *json)
 	must(!parsed.ev.path.len || memcmp(parsed.ev.path.p, ev->path.p, ev->path.len) == 0);
 	must(!ev->name.len || (parsed.ev.name.len == ev->name.len &&
 			       !memcmp(parsed.ev.name.p, ev->name.p, ev->name.len)));
+end:
 	event_parsed_free(&parsed);
 	text_free(&here);
 	text_free(&there);
@@ -76,9 +84,9 @@ static void check_remedy(struct event *ev)
 {
 	struct text t = { 0 };
 
-	must(!event_allow_command(ev, &t));
+	must(!event_allow_command(ev, &t) || no_memory());
 	check_printable(&t);
-	must(!event_allow_rule(ev, &t));
+	must(!event_allow_rule(ev, &t) || no_memory());
 	check_printable(&t);
 	text_free(&t);
 }
@@ -101,10 +109,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (event_object(&ev) == EVENT_OBJECT_ADDRESS && ev.serial % 4 < 2)
 		ev.name = ev.exe;
 	event_explain(&ev, ev.serial % 2 ? compiled : NULL);
-	must(!event_to_json(&ev, &json));
-	check_printable(&json);
-	must(eventlog_match(&all, json.p, json.len));
-	check_back(&ev, &json);
+	if (event_to_json(&ev, &json)) {
+		must(no_memory());
+	} else {
+		check_printable(&json);
+		must(eventlog_match(&all, json.p, json.len));
+		check_back(&ev, &json);
+	}
 	check_remedy(&ev);
 	text_free(&json);
 	return 0;

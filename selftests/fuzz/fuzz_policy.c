@@ -62,7 +62,8 @@ static size_t cut(char *buf, size_t size, struct policy_source *src)
 		src[n - 1].len = (size_t)(mark + 1 - src[n - 1].text);
 		*nl = '\0';
 		at = nl + 1;
-		src[n] = (struct policy_source){ mark + 1 + strlen(MARK), mark + 1 + strlen(MARK), at,
+		src[n] = (struct policy_source){ mark + 1 + strlen(MARK), mark + 1 + strlen(MARK),
+						 at,
 						 (size_t)(end - at) };
 	}
 	return n;
@@ -73,7 +74,8 @@ static void check_message(const struct diag *d)
 	require(d->err < 0, "failed without a message");
 	require(d->msg[0], "an empty message");
 	for (const char *s = d->msg; *s; s++)
-		require((unsigned char)*s >= 0x20 && *s != 0x7f, "a control character in a message");
+		require((unsigned char)*s >= 0x20 && *s != 0x7f,
+			"a control character in a message");
 }
 
 static void ask(const struct compiled *c)

@@ -122,7 +122,8 @@ void counters_print(struct box *b)
 	const struct eg_sandbox *c = box_counters(b);
 
 	printf("#   sandbox: %llu denied, %llu failed, %llu events, %llu lost, %llu suppressed; "
-	       "%llu records malformed\n", (unsigned long long)c->denied, (unsigned long long)c->failed,
+	       "%llu records malformed\n", (unsigned long long)c->denied,
+	       (unsigned long long)c->failed,
 	       (unsigned long long)c->ev_seq, (unsigned long long)c->ev_lost,
 	       (unsigned long long)c->ev_suppressed,
 	       (unsigned long long)events_stats(all.events)->malformed);
@@ -187,7 +188,7 @@ static int read_policy(void *ctx, const char *name, const char *from, char **pat
 	return 0;
 }
 
-static struct compiled *compile(const char *text)
+struct compiled *box_compile(const char *text)
 {
 	struct policy_reader reader = { .read = read_policy, .ctx = (void *)text };
 	struct policy_vars vars = {};
@@ -216,8 +217,8 @@ struct box *box_new(const char *policy)
 		harness_die("no memory");
 	start_agent();
 	spec.version = publisher_get(all.publisher, policy, strlen(policy), &d);
-	if (!spec.version && publisher_put(all.publisher, compile(policy), policy, strlen(policy),
-					   &spec.version, &d))
+	if (!spec.version && publisher_put(all.publisher, box_compile(policy), policy,
+					   strlen(policy), NULL, &spec.version, &d))
 		die_of(&d, "publish");
 	if (sandbox_new(all.sandboxes, &spec, &b->sandbox, &d))
 		die_of(&d, "sandbox");

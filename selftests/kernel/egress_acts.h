@@ -6,6 +6,8 @@
 #include "harness.h"
 #include "net_hosts.h"
 
+#define NET_OK_ALL "allow: [\"" NET_OK4 ":*\", \"[" NET_OK6 "]:*\"]"
+
 /* arg is struct net_target */
 int act_tcp_fastopen(const void *target); /* MSG_FASTOPEN: no connect() at all */
 int act_tcp_fastopen_connect(const void *target); /* TCP_FASTOPEN_CONNECT */
@@ -24,5 +26,8 @@ int act_raw_udp(const void *target); /* a UDP header made by hand */
 /* "Nothing arrived": for attempt.before and .after, whatever the argument. */
 void net_before(const void *arg);
 void net_after(const void *arg, bool refused);
+
+/* egress_mptcp.c: a part of egress_attack_test */
+void test_mptcp_subflow(void);
 
 #endif

@@ -66,7 +66,8 @@ static void test_audit(void)
 		{ "listen", act_tcp_listen, NULL, EG_OP_LISTEN, EG_WHY_RULE, false },
 	};
 	struct box *b = box_shared("version: 1\nmode: audit\negress: {loopback: none, "
-				   "listen: none, " "allow: [\"" NET_OK4 ":*\", \"[" NET_OK6 "]:*\"]" "}\n");
+				   "listen: none, "
+				   "allow: [\"" NET_OK4 ":*\", \"[" NET_OK6 "]:*\"]" "}\n");
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(t); i++) {

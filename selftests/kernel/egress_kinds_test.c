@@ -57,7 +57,8 @@ static const struct kind kinds[] = {
 	{ "TIPC", AF_TIPC, SOCK_RDM, 0, NULL, false },
 	{ "KCM", AF_KCM, SOCK_DGRAM, 0, NULL, false },
 	{ "netlink generic", AF_NETLINK, SOCK_RAW, NETLINK_GENERIC, "netlink:generic", false },
-	{ "netlink sock_diag", AF_NETLINK, SOCK_RAW, NETLINK_SOCK_DIAG, "netlink:sock_diag", false },
+	{ "netlink sock_diag", AF_NETLINK, SOCK_RAW, NETLINK_SOCK_DIAG, "netlink:sock_diag",
+	  false },
 	{ "netlink kobject_uevent", AF_NETLINK, SOCK_RAW, NETLINK_KOBJECT_UEVENT,
 	  "netlink:kobject_uevent", false },
 	{ "netlink usersock", AF_NETLINK, SOCK_RAW, NETLINK_USERSOCK, NULL, false },
@@ -104,7 +105,8 @@ static void test_others(void)
 			.deny = POLICY_EGRESS(str("sockets: [%s]", others[i].sockets),
 					      "allow: [\"" NET_OK4 ":*\"]"),
 			.allow = POLICY_EGRESS(str("sockets: [%s]", others[i].sockets),
-					       "allow: [\"" NET_EVIL4 ":*\", \"" NET_EVIL4 ":*/sctp\", \""
+					       "allow: [\"" NET_EVIL4 ":*\", "
+					       "\"" NET_EVIL4 ":*/sctp\", \""
 					       NET_EVIL4 ":*/icmp\"]"),
 			.err = EPERM, .op = others[i].op, .reason = EG_WHY_RULE,
 			.proto = others[i].proto, .addr = NET_EVIL4,

@@ -42,6 +42,7 @@ void harness_init(int argc, char **argv);
 int harness_done(void);
 
 struct agent;
+struct compiled;
 struct sandboxes;
 struct publisher;
 struct agent *harness_agent(void); /* loaded at the first call that needs it */
@@ -104,6 +105,8 @@ struct box *box_shared(const char *policy);
 void box_free(struct box *b); /* kills and waits; not for shared ones */
 
 struct sandbox *box_sandbox(struct box *b);
+/* A policy for publisher_put(); dies when it does not compile. */
+struct compiled *box_compile(const char *policy);
 const struct eg_sandbox *box_counters(struct box *b);
 
 enum as { AS_ROOT, AS_USER, AS_END }; /* uid 0 with every capability; uid and gid 65534 */
@@ -177,6 +180,7 @@ struct attempt {
 	const char *deny;
 	const char *allow; /* NULL: no policy can allow it */
 	int err; /* positive */
+	int answer; /* the same, where the kernel tells the caller another one; or 0 */
 
 	/* of the event */
 	uint16_t op; /* enum eg_op */

@@ -21,6 +21,13 @@ status=$?
 check "egressd refuses too" both 1 "add lsm=$lsms,bpf"
 check "nothing is left" none_left
 
+"$egressctl" doctor >$w/out 2>$w/err
+status=$?
+check "doctor: a part can be enforced" is 1
+check "... and what to add for the rest" out "add lsm=$lsms,bpf"
+check "... cgroup hooks are proved" out '^ok *cgroup_hooks .*each refused what it must'
+check "... and nothing is left of it" [ -z "$(ls /sys/fs/bpf)" ]
+
 # A listener of the host; its port comes through a fifo.
 mkfifo $w/port
 python3 - $w/port <<'END' &
@@ -48,6 +55,12 @@ sed '$a egress: {allow: ["127.0.0.1:'"$port"'"], loopback: [own, '"$port"']}' \
 "$egressctl" run --egress-only -p $w/open.yaml -- python3 -c "$connect" >$w/out 2>$w/err
 status=$?
 check "what the policy allows is reached" is 0
+printf 'version: 1\negress: {allow: ["127.0.0.1:%d"], loopback: [own, %d]}\n' $port $port \
+	>$w/net.yaml
+"$egressctl" run --egress-only -v -p $w/net.yaml -- python3 -c "$connect" >$w/out 2>$w/err
+status=$?
+check "a policy without files needs none" is 0
+check "and nothing is said of what it lacks" [ "$(grep -c 'files section' $w/err)" = 0 ]
 kill $listener
 check "nothing is left" none_left
 finish

@@ -167,7 +167,7 @@ endings() {
 	run_behind /bin/sh -c 'echo ready >fifo; while :; do :; done'
 	read -r _ <$w/work/fifo
 	"$egressctl" ps >$w/ps
-	id=$(awk '$6 ~ /policy.yaml/ { print $1; exit }' $w/ps)
+	id=$(awk '$7 ~ /policy.yaml/ { print $1; exit }' $w/ps)
 	"$egressctl" kill "$id"
 	wait_launcher
 	check "egressctl ps and kill" both 137 'killed by egressctl kill'
@@ -187,7 +187,11 @@ limits() {
 # A hybrid host: cgroup v1 has the controller, v2 does not.
 make_hybrid() {
 	mkdir -p $w/v1
-	echo -io >"$cgroups/cgroup.subtree_control" 2>/dev/null
+	local file
+	# whoever ran before may have left directories that use it
+	find "$cgroups" -depth -name cgroup.subtree_control | while read -r file; do
+		echo -io >"$file"
+	done 2>/dev/null
 	mount -t cgroup -o blkio cgroup $w/v1 2>/dev/null
 }
 
@@ -217,10 +221,10 @@ users() {
 	read -r _ <$w/work/fifo
 	as_tester "$egressctl" ps --json >$w/out
 	check "but not the sandboxes of others" [ "$(cat $w/out)" = '[]' ]
-	id=$("$egressctl" ps | awk '$6 ~ /policy.yaml/ { print $1; exit }')
+	id=$("$egressctl" ps | awk '$7 ~ /policy.yaml/ { print $1; exit }')
 	as_tester "$egressctl" kill "$id" >$w/out 2>$w/err
 	status=$?
-	check "and cannot end them" both 1 'no such sandbox'
+	check "and cannot end them" both 1 'none of yours is live'
 	kill $launcher
 	wait_launcher
 	(cd $w/work && SUDO_UID=$uid SUDO_GID=$uid "$egressctl" run -p $w/policy.yaml -- \

@@ -152,6 +152,7 @@ start_nginx() {
 		events {}
 		http {
 			access_log $w/access.log;
+			keepalive_timeout 3600s; # connections wait for egressd here
 			ssl_certificate $w/cert.pem;
 			ssl_certificate_key $w/key.pem;
 			server {

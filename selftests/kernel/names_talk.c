@@ -43,7 +43,10 @@ static int bindings(void)
 
 static struct eg_binding_key key_of(struct box *b, const char *addr)
 {
-	struct eg_binding_key key = { .sandbox = sandbox_id(box_sandbox(b)) };
+	struct eg_binding_key key = {
+		.sandbox = sandbox_id(box_sandbox(b)),
+		.family = sandbox_version(box_sandbox(b))->family,
+	};
 
 	if (inet_pton(AF_INET, addr, key.addr + 12) == 1)
 		memset(key.addr + 10, 0xff, 2);

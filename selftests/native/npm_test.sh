@@ -95,7 +95,7 @@ try -p deny-all -- npm install tiny-package
 check "under deny-all it fails" not_installed
 check "with an event that names the host" event "\"op\":\"resolve\",\"name\":\"$registry\""
 command="egressctl run --allow 'connect $registry:443' ..."
-check "and the command that would allow it" event "\"allow_command\":\"$command\""
+check "and the command that would allow it" event "\"allow_run\":\"$command\""
 check "the resolver was not asked" not hosts_asked $registry
 check "the registry was not visited" not hosts_visited $registry
 

@@ -128,7 +128,8 @@ static void test_refuses(void **state)
 {
 	static const char *const bad[] = {
 		"", "open", "open ", "open /a", "open  r", "open /a z",
-		"opens /a r", "connect", "connect ", "connect 10.0.0.0/40:443", "unix ", "unix relative",
+		"opens /a r", "connect", "connect ", "connect 10.0.0.0/40:443", "unix ",
+		"unix relative",
 		"socket carrier-pigeon", "privilege none-such", "open /a\xff r", "unix @\xff",
 		"open relative r", "allow everything",
 	};

@@ -40,6 +40,9 @@ void msg_answer(struct msg *m, const struct msg *q, uint16_t flags, uint16_t an,
 #define ANSWER 0x8180 /* QR, RD, RA */
 #define TRUNCATED 0x0200
 
+/* printf at the end of what is there. */
+void put_text(char *out, size_t size, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 /* A message as text: rcode, flags of interest, records; a line each. Static. */
 const char *msg_text(const uint8_t *p, size_t len);
 

@@ -12,6 +12,10 @@
 /* 2026-11-23T13:32:18.123456789Z */
 #define TIME_NS 1795440738123456789ull
 
+/* what every golden JSON has of the version, and of what would allow it when nobody can grant it */
+#define VERSION "\"version\":3,\"policy\":\"test\",\"policy_file\":\"/etc/p/test.yaml\","
+#define ALLOW(command) "\"allow_command\":\"" command "\",\"allow_run\":\"" command "\""
+
 struct record {
 	struct eg_event ev;
 	char data[EG_EVENT_DATA_MAX];

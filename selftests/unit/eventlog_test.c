@@ -23,7 +23,7 @@
 #include "eventlog.h"
 #include "util.h"
 
-/* ---- the log ------------------------------------------------------------------------------------------ */
+/* ---- the log ------------------------------------------------------------------------ */
 
 static const char *log_dir(char buf[64])
 {
@@ -50,8 +50,8 @@ static size_t make_line(char *buf, size_t len, unsigned int n, unsigned int sand
 {
 	return (size_t)snprintf(buf, len,
 				"{\"time\":\"2026-11-23T13:32:%02u.000000000Z\",\"seq\":%u,"
-				"\"sandbox\":%u,\"owner\":%u,\"op\":\"%s\",\"path\":\"/\\\",\\\"sandbox"
-				"\\\":9,\"}", n % 60, n, sandbox, 1000 + sandbox, op);
+				"\"sandbox\":%u,\"owner\":%u,\"op\":\"%s\",\"path\":\"/\\\","
+				"\\\"sandbox\\\":9,\"}", n % 60, n, sandbox, 1000 + sandbox, op);
 }
 
 struct lines {
@@ -63,8 +63,11 @@ struct lines {
 static int collect(void *ctx, const char *line, size_t len)
 {
 	struct lines *l = ctx;
-	const char *seq = memmem(line, len, "\"seq\":", 6);
+	const char *seq;
 
+	if (!line)
+		return 0;
+	seq = memmem(line, len, "\"seq\":", 6);
 	l->last = seq ? (unsigned int)strtoul(seq + 6, NULL, 10) : 0;
 	if (!l->n++)
 		l->first = l->last;
@@ -168,6 +171,96 @@ static void test_log_follow(void **state)
 	remove_log(dir);
 }
 
+struct slow {
+	struct lines lines;
+	struct eventlog *log;
+	unsigned int idle;
+	char file[96];
+};
+
+#define SLOW_LINES 32u /* three rotations at ten lines a file */
+
+/* While the reader waits for more, as many files are written as are kept, less one. */
+static int collect_slowly(void *ctx, const char *text, size_t len)
+{
+	struct slow *s = ctx;
+	char line[256];
+
+	if (text)
+		return collect(&s->lines, text, len);
+	if (s->idle++)
+		return 1;
+	for (unsigned int i = 2; i <= SLOW_LINES; i++) {
+		eventlog_add(s->log, line, make_line(line, sizeof(line), i, 7, "open"));
+		eventlog_flush(s->log);
+	}
+	return 0;
+}
+
+/* A reader that is several rotations behind reads them one after the other. */
+static void test_log_follow_slowly(void **state)
+{
+	struct eventlog_filter all = { .owner = -1 };
+	struct slow s = { .idle = 0 };
+	char dir[64], line[256];
+
+	(void)state;
+	log_dir(dir);
+	assert_int_equal(eventlog_open(dir, 1024, &s.log), 0);
+	eventlog_add(s.log, line, make_line(line, sizeof(line), 1, 7, "open"));
+	eventlog_flush(s.log);
+	assert_int_equal(eventlog_read(dir, &all, true, collect_slowly, &s), 1);
+	assert_int_equal(s.lines.n, SLOW_LINES);
+	assert_int_equal(s.lines.first, 1);
+	assert_int_equal(s.lines.last, SLOW_LINES);
+	eventlog_close(s.log);
+	remove_log(dir);
+}
+
+/* What it has read of a line that the writer then takes back is no part of the next one. */
+static int collect_half(void *ctx, const char *text, size_t len)
+{
+	struct slow *s = ctx;
+	char line[256];
+	struct stat st;
+	int fd;
+
+	if (text)
+		return collect(&s->lines, text, len);
+	fd = open(s->file, O_RDWR | O_APPEND);
+	assert_true(fd >= 0 && !fstat(fd, &st));
+	len = make_line(line, sizeof(line), 2, 7, "open");
+	if (s->idle == 0) {
+		assert_int_equal(write(fd, line, len / 2), len / 2);
+	} else if (s->idle == 1) {
+		assert_int_equal(ftruncate(fd, st.st_size - (off_t)(len / 2)), 0);
+		for (unsigned int i = 2; i <= 3; i++)
+			eventlog_add(s->log, line, make_line(line, sizeof(line), i, 7, "open"));
+		eventlog_flush(s->log);
+	}
+	close(fd);
+	return s->idle++ == 2;
+}
+
+static void test_log_follow_half(void **state)
+{
+	struct eventlog_filter all = { .owner = -1 };
+	struct slow s = { .idle = 0 };
+	char dir[64], line[256];
+
+	(void)state;
+	log_dir(dir);
+	(void)snprintf(s.file, sizeof(s.file), "%s/%s", dir, EVENTLOG_FILE);
+	assert_int_equal(eventlog_open(dir, 0, &s.log), 0);
+	eventlog_add(s.log, line, make_line(line, sizeof(line), 1, 7, "open"));
+	eventlog_flush(s.log);
+	assert_int_equal(eventlog_read(dir, &all, true, collect_half, &s), 1);
+	assert_int_equal(s.lines.n, 3);
+	assert_int_equal(s.lines.last, 3);
+	eventlog_close(s.log);
+	remove_log(dir);
+}
+
 /*
  * The limit on file sizes stands in for a full disk: a write comes back short,
  * half a line is taken back, and the next one that works says what is missing.
@@ -241,6 +334,8 @@ int main(void)
 		cmocka_unit_test(test_log_rotates),
 		cmocka_unit_test(test_log_filters),
 		cmocka_unit_test(test_log_follow),
+		cmocka_unit_test(test_log_follow_slowly),
+		cmocka_unit_test(test_log_follow_half),
 		cmocka_unit_test(test_log_full),
 		cmocka_unit_test(test_log_refuses),
 	};

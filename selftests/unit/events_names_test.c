@@ -46,13 +46,15 @@ static void refused_question(void **state)
 	(void)state;
 	event_check_texts(&r,
 			  "{\"time\":\"2026-11-23T13:32:18.123456789Z\",\"seq\":1,\"sandbox\":7,"
-			  "\"owner\":1000,\"version\":3,\"pid\":0,\"tid\":0,\"uid\":1000,\"comm\":\"\","
-			  "\"exe\":null,\"op\":\"resolve\",\"name\":\"Tracker.example\","
+			  "\"owner\":1000," VERSION
+			  "\"pid\":0,\"tid\":0,\"uid\":1000,\"comm\":\"\","
+			  "\"exe\":null,\"parents\":[],\"op\":\"resolve\","
+			  "\"name\":\"Tracker.example\","
 			  "\"qtype\":\"AAAA\",\"verdict\":\"denied\",\"errno\":null,"
 			  "\"reason\":\"rule\",\"rule\":null,\"rule_text\":\"default\","
 			  "\"suppressed\":0,\"lost\":0,\"gap\":0,"
 			  "\"allow_rule\":\"egress: {allow: [\\\"Tracker.example:443\\\"]}\","
-			  "\"allow_command\":\"" COMMAND("Tracker.example:443") "\"}",
+			  ALLOW(COMMAND("Tracker.example:443")) "}",
 			  "denied resolve Tracker.example AAAA: no rule allows it");
 	/* what a rule denies, none can allow */
 	r = question("evil.example.com", NULL, 1);
@@ -61,8 +63,8 @@ static void refused_question(void **state)
 	event_check_remedy(&r, "", "");
 	/* a question that is no name: bytes, a wildcard, an address, more than fits */
 	r = question("a\\000b.example.org\x1b[2J", NULL, 4711);
-	event_check_texts(&r, NULL, "denied resolve \"a\\\\000b.example.org\\x1b[2J\" 4711: no rule "
-				    "allows it");
+	event_check_texts(&r, NULL, "denied resolve \"a\\\\000b.example.org\\x1b[2J\" 4711: no "
+				    "rule allows it");
 	event_check_remedy(&r, "", "");
 	r = question("*.example.org", NULL, 1);
 	event_check_remedy(&r, "", "");
@@ -106,16 +108,16 @@ static void server_names(void **state)
 	record_names(&r, "evil.test", 9, NULL, NULL);
 	event_check_texts(&r,
 			  "{\"time\":\"2026-11-23T13:32:18.123456789Z\",\"seq\":1,\"sandbox\":7,"
-			  "\"owner\":1000,\"version\":3,\"pid\":4242,\"tid\":4243,\"uid\":1000,"
-			  "\"comm\":\"node\",\"exe\":null,\"op\":\"server-name\","
+			  "\"owner\":1000," VERSION "\"pid\":4242,\"tid\":4243,\"uid\":1000,"
+			  "\"comm\":\"node\",\"exe\":null,\"parents\":[],\"op\":\"server-name\","
 			  "\"server_name\":\"evil.test\",\"address\":\"203.0.113.9\",\"port\":443,"
 			  "\"protocol\":\"tcp\",\"verdict\":\"denied\",\"errno\":\"EPERM\","
 			  "\"reason\":\"rule\",\"rule\":null,\"rule_text\":\"default\","
 			  "\"suppressed\":0,\"lost\":0,\"gap\":0,"
 			  "\"allow_rule\":\"egress: {allow: [\\\"evil.test:443\\\"]}\","
-			  "\"allow_command\":\"" COMMAND("evil.test:443") "\"}",
-			  "denied server-name evil.test at 203.0.113.9:443/tcp, by node[4242]: no rule "
-			  "allows it");
+			  ALLOW(COMMAND("evil.test:443")) "}",
+			  "denied server-name evil.test at 203.0.113.9:443/tcp, by node[4242]: no "
+			  "rule allows it");
 	record_names(&r, "evil.example.com", 16, NULL, NULL);
 	event_check_remedy(&r, "", "");
 	/* allowed, but not for what it was presented to: no rule is missing */
@@ -182,35 +184,36 @@ static void names_of_addresses(void **state)
 		const char *line, *rule, *command;
 	} cases[] = {
 		{ EG_OP_CONNECT, EG_WHY_RULE, "203.0.113.9", 443, IPPROTO_TCP,
-		  "denied connect 203.0.113.9:443/tcp (tracker.example), by node[4242]: no rule allows "
-		  "it",
+		  "denied connect 203.0.113.9:443/tcp (tracker.example), by node[4242]: no rule "
+		  "allows it",
 		  "egress: {allow: [\"tracker.example:443\"]}", COMMAND("tracker.example:443") },
 		/* by UDP no name can be judged */
 		{ EG_OP_SEND, EG_WHY_RULE, "203.0.113.9", 443, IPPROTO_UDP,
-		  "denied send 203.0.113.9:443/udp (tracker.example), by node[4242]: no rule allows it",
+		  "denied send 203.0.113.9:443/udp (tracker.example), by node[4242]: no rule "
+		  "allows it",
 		  "egress: {allow: [\"203.0.113.9:443/udp\"]}", COMMAND("203.0.113.9:443/udp") },
 		/* nor is a name that a rule denies a reason to open its address */
 		{ EG_OP_CONNECT, EG_WHY_RULE, "203.0.113.10", 443, IPPROTO_TCP,
-		  "denied connect 203.0.113.10:443/tcp (evil.example.com), by node[4242]: test.yaml:4 "
-		  "evil.example.com",
+		  "denied connect 203.0.113.10:443/tcp (evil.example.com), by node[4242]: "
+		  "test.yaml:4 evil.example.com",
 		  "", "" },
 		{ EG_OP_CONNECT, EG_WHY_RULE, "203.0.113.11", 443, IPPROTO_TCP,
 		  "denied connect 203.0.113.11:443/tcp, by node[4242]: no rule allows it",
 		  "egress: {allow: [\"203.0.113.11:443/tcp\"]}", COMMAND("203.0.113.11:443/tcp") },
 		/* the address is denied whatever its name */
 		{ EG_OP_CONNECT, EG_WHY_RULE, "198.51.100.9", 443, IPPROTO_TCP,
-		  "denied connect 198.51.100.9:443/tcp (tracker.example), by node[4242]: test.yaml:4 "
-		  "198.51.100.0/24",
+		  "denied connect 198.51.100.9:443/tcp (tracker.example), by node[4242]: "
+		  "test.yaml:4 198.51.100.0/24",
 		  "", "" },
 		{ EG_OP_SERVER_NAME, EG_WHY_NO_NAME, "203.0.113.9", 443, IPPROTO_TCP,
-		  "denied server-name 203.0.113.9:443/tcp (tracker.example), by node[4242]: no server "
-		  "name, or not all of it in one piece",
+		  "denied server-name 203.0.113.9:443/tcp (tracker.example), by node[4242]: no "
+		  "server name, or not all of it in one piece",
 		  "egress: {allow: [{host: \"tracker.example\", ports: [443], tls: off}]}",
 		  COMMAND("203.0.113.9:443/tcp") },
 		/* a port that a rule of its own does not check like that */
 		{ EG_OP_SERVER_NAME, EG_WHY_NOT_TLS, "203.0.113.9", 22, IPPROTO_TCP,
-		  "denied server-name 203.0.113.9:22/tcp (tracker.example), by node[4242]: neither TLS "
-		  "nor HTTP, so that no server name can be checked",
+		  "denied server-name 203.0.113.9:22/tcp (tracker.example), by node[4242]: neither "
+		  "TLS nor HTTP, so that no server name can be checked",
 		  "egress: {allow: [\"tracker.example:22\"]}", COMMAND("tracker.example:22") },
 	};
 	struct texts got;
@@ -228,7 +231,8 @@ static void names_of_addresses(void **state)
 		assert_string_equal(got.line, cases[i].line);
 		assert_string_equal(got.rule, cases[i].rule);
 		assert_string_equal(got.command, cases[i].command);
-		assert_int_equal(strstr(got.json, "\"name\":\"") != NULL, strchr(got.line, '(') != NULL);
+		assert_int_equal(strstr(got.json, "\"name\":\"") != NULL,
+				 strchr(got.line, '(') != NULL);
 	}
 	events_free(e);
 }

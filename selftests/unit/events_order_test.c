@@ -18,7 +18,7 @@
 #include "event_text.h"
 #include "util.h"
 
-/* ---- sequence numbers ------------------------------------------------------------------------------ */
+/* ---- sequence numbers --------------------------------------------------------------- */
 
 #define SEEN_MAX 16
 
@@ -152,5 +152,6 @@ int main(void)
 		cmocka_unit_test(test_adopted),
 	};
 
-	return cmocka_run_group_tests_name("events_order", tests, event_help_setup, event_help_teardown);
+	return cmocka_run_group_tests_name("events_order", tests, event_help_setup,
+					   event_help_teardown);
 }

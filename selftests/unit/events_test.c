@@ -110,14 +110,16 @@ static void test_open(void **state)
 	(void)state;
 	event_check_texts(&r,
 		"{\"time\":\"2026-11-23T13:32:18.123456789Z\",\"seq\":1,\"sandbox\":7,"
-		"\"owner\":1000,\"version\":3,\"pid\":4242,\"tid\":4243,\"uid\":1000,"
-		"\"comm\":\"node\",\"exe\":\"/usr/bin/node\",\"op\":\"open\","
+		"\"owner\":1000," VERSION "\"pid\":4242,\"tid\":4243,\"uid\":1000,"
+		"\"comm\":\"node\",\"exe\":\"/usr/bin/node\",\"parents\":[],\"op\":\"open\","
 		"\"path\":\"/work/.env\",\"want\":\"r\",\"verdict\":\"denied\","
 		"\"errno\":\"EACCES\",\"reason\":\"rule\",\"rule\":\"test.yaml:9\","
 		"\"rule_text\":\"**/.env: none\",\"rule_file\":\"/etc/p/test.yaml\","
+		"\"near\":\"test.yaml:8\",\"near_text\":\"/work: rwxc\","
+		"\"near_file\":\"/etc/p/test.yaml\","
 		"\"suppressed\":0,\"lost\":0,\"gap\":0,"
 		"\"allow_rule\":\"files: {\\\"/work/.env\\\": r}\","
-		"\"allow_command\":\"egressctl run --allow 'open /work/.env r' ...\"}",
+		ALLOW("egressctl run --allow 'open /work/.env r' ...") "}",
 		"denied open /work/.env r, by node[4242]: test.yaml:9 \"**/.env: none\"");
 }
 
@@ -132,8 +134,8 @@ static void test_default(void **state)
 	assert_int_equal(event_to_json(&ev, &t), 0);
 	assert_non_null(strstr(t.p, ",\"rule\":null,\"rule_text\":\"default\","));
 	text_free(&t);
-	event_check_texts(&r, NULL, "denied open /home/me/.ssh/id_ed25519 r, by node[4242]: no rule "
-			      "allows it");
+	event_check_texts(&r, NULL, "denied open /home/me/.ssh/id_ed25519 r, by node[4242]: no "
+				    "rule allows it");
 	event_check_remedy(&r, "files: {\"/home/me/.ssh/id_ed25519\": r}",
 		     "egressctl run --allow 'open /home/me/.ssh/id_ed25519 r' ...");
 }
@@ -146,14 +148,13 @@ static void test_connect(void **state)
 	record_addr(&r, "203.0.113.9", 443, IPPROTO_TCP);
 	event_check_texts(&r,
 		"{\"time\":\"2026-11-23T13:32:18.123456789Z\",\"seq\":1,\"sandbox\":7,"
-		"\"owner\":1000,\"version\":3,\"pid\":4242,\"tid\":4243,\"uid\":1000,"
-		"\"comm\":\"node\",\"exe\":null,\"op\":\"connect\","
+		"\"owner\":1000," VERSION "\"pid\":4242,\"tid\":4243,\"uid\":1000,"
+		"\"comm\":\"node\",\"exe\":null,\"parents\":[],\"op\":\"connect\","
 		"\"address\":\"203.0.113.9\",\"port\":443,\"protocol\":\"tcp\","
 		"\"verdict\":\"denied\",\"errno\":\"EPERM\",\"reason\":\"rule\",\"rule\":null,"
 		"\"rule_text\":\"default\",\"suppressed\":0,\"lost\":0,\"gap\":0,"
 		"\"allow_rule\":\"egress: {allow: [\\\"203.0.113.9:443/tcp\\\"]}\","
-		"\"allow_command\":"
-		"\"egressctl run --allow 'connect 203.0.113.9:443/tcp' ...\"}",
+		ALLOW("egressctl run --allow 'connect 203.0.113.9:443/tcp' ...") "}",
 		"denied connect 203.0.113.9:443/tcp, by node[4242]: no rule allows it");
 	record_addr(&r, "2001:db8::1", 53, IPPROTO_UDP);
 	event_check_texts(&r, NULL,
@@ -167,7 +168,8 @@ static void test_connect_other_protocols(void **state)
 
 	(void)state;
 	record_addr(&r, "203.0.113.9", 0, 253);
-	event_check_texts(&r, NULL, "denied send 203.0.113.9:*/253, by node[4242]: no rule allows it");
+	event_check_texts(&r, NULL, "denied send 203.0.113.9:*/253, by node[4242]: no rule allows "
+				    "it");
 	event_check_remedy(&r, "", "");
 	record_addr(&r, "203.0.113.9", 0, IPPROTO_ICMP);
 	event_check_remedy(&r, "egress: {allow: [\"203.0.113.9:*/icmp\"]}",
@@ -194,13 +196,13 @@ static void test_socket(void **state)
 	r.ev.aux = (__u64)AF_INET << 32 | SOCK_RAW << 16 | IPPROTO_ICMP;
 	event_check_texts(&r,
 		"{\"time\":\"2026-11-23T13:32:18.123456789Z\",\"seq\":1,\"sandbox\":7,"
-		"\"owner\":1000,\"version\":3,\"pid\":4242,\"tid\":4243,\"uid\":1000,"
-		"\"comm\":\"node\",\"exe\":null,\"op\":\"socket\",\"family\":\"inet\","
-		"\"type\":\"raw\",\"protocol\":\"icmp\",\"verdict\":\"denied\","
+		"\"owner\":1000," VERSION "\"pid\":4242,\"tid\":4243,\"uid\":1000,"
+		"\"comm\":\"node\",\"exe\":null,\"parents\":[],\"op\":\"socket\","
+		"\"family\":\"inet\",\"type\":\"raw\",\"protocol\":\"icmp\",\"verdict\":\"denied\","
 		"\"errno\":\"EPERM\",\"reason\":\"family\",\"rule\":null,\"rule_text\":null,"
 		"\"suppressed\":0,\"lost\":0,\"gap\":0,"
 		"\"allow_rule\":\"egress: {sockets: [raw]}\","
-		"\"allow_command\":\"egressctl run --allow 'socket raw' ...\"}",
+		ALLOW("egressctl run --allow 'socket raw' ...") "}",
 		"denied socket inet raw icmp, by node[4242]: kind of socket");
 }
 
@@ -210,8 +212,8 @@ static void test_guards(void **state)
 
 	(void)state;
 	r.ev.aux = (__u64)1 << 32 | 9;
-	event_check_texts(&r, NULL, "denied signal KILL to process 1, by node[4242]: belongs to somebody "
-			      "outside the sandbox");
+	event_check_texts(&r, NULL, "denied signal KILL to process 1, by node[4242]: belongs to "
+				    "somebody outside the sandbox");
 	event_check_remedy(&r, "", "");
 	r = record_of(EG_OP_CAPABLE, EG_WHY_GUARD, EPERM);
 	r.ev.aux = 12; /* CAP_NET_ADMIN */
@@ -225,7 +227,8 @@ static void test_guards(void **state)
 	r.ev.aux = 77;
 	event_check_texts(&r, NULL,
 		    "denied ptrace of process 77, by node[4242]: never allowed in a sandbox");
-	event_check_remedy(&r, "privileges: [ptrace]", "egressctl run --allow 'privilege ptrace' ...");
+	event_check_remedy(&r, "privileges: [ptrace]",
+			   "egressctl run --allow 'privilege ptrace' ...");
 }
 
 static void test_audit(void **state)
@@ -234,7 +237,8 @@ static void test_audit(void **state)
 
 	(void)state;
 	r.ev.verdict = EG_VERDICT_AUDIT;
-	event_check_texts(&r, NULL, "would deny open /etc/shadow r, by node[4242]: no rule allows it");
+	event_check_texts(&r, NULL, "would deny open /etc/shadow r, by node[4242]: no rule allows "
+				    "it");
 }
 
 static void test_unix(void **state)
@@ -246,7 +250,8 @@ static void test_unix(void **state)
 	record_names(&r, "@\0x11", 5, NULL, NULL);
 	event_check_texts(&r, NULL,
 		    "denied unix \"@\\x00x11\" w, by node[4242]: no rule allows it");
-	event_check_remedy(&r, "egress: {unix: [\"@?x11\"]}", "egressctl run --allow 'unix @?x11' ...");
+	event_check_remedy(&r, "egress: {unix: [\"@?x11\"]}",
+			   "egressctl run --allow 'unix @?x11' ...");
 }
 
 /* ---- remedies ------------------------------------------------------------------------------ */
@@ -267,7 +272,8 @@ static void test_remedy_replaces(void **state)
 	struct record r = record_open("/home/you/.ssh", EG_R);
 
 	(void)state;
-	event_check_remedy(&r, "files: {\"~/.ssh\": r}", "egressctl run --allow 'open ~/.ssh r' ...");
+	event_check_remedy(&r, "files: {\"~/.ssh\": r}",
+			   "egressctl run --allow 'open ~/.ssh r' ...");
 	r = record_open("/home/you/.ssh/config", EG_R);
 	event_check_remedy(&r, "files: {\"/home/you/.ssh/config\": r}",
 		     "egressctl run --allow 'open /home/you/.ssh/config r' ...");
@@ -323,7 +329,8 @@ static void test_no_version(void **state)
 	event_explain(&ev, NULL);
 	assert_int_equal(event_to_json(&ev, &t), 0);
 	assert_non_null(strstr(t.p, "\"rule\":null,\"rule_text\":null,"));
-	assert_non_null(strstr(t.p, "\"allow_rule\":null,\"allow_command\":null"));
+	assert_non_null(strstr(t.p, "\"allow_rule\":null,\"allow_command\":null,"
+				    "\"allow_run\":null"));
 	text_free(&t);
 }
 

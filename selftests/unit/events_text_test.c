@@ -19,7 +19,7 @@
 #include "eventlog.h"
 #include "util.h"
 
-/* ---- hostile names ----------------------------------------------------------------------------- */
+/* ---- hostile names ------------------------------------------------------------------ */
 
 static const struct {
 	const char *name, *json, *line;
@@ -147,5 +147,6 @@ int main(void)
 		cmocka_unit_test(test_names),
 	};
 
-	return cmocka_run_group_tests_name("events_text", tests, event_help_setup, event_help_teardown);
+	return cmocka_run_group_tests_name("events_text", tests, event_help_setup,
+					   event_help_teardown);
 }

@@ -74,7 +74,8 @@ static void refusals(void **state)
 
 static void the_smaller_holds(void **state)
 {
-	struct limits a = { .memory = 100, .pids = 5 }, b = { .memory = 50, .pids = 9, .time_ms = 7 };
+	struct limits a = { .memory = 100, .pids = 5 };
+	struct limits b = { .memory = 50, .pids = 9, .time_ms = 7 };
 
 	(void)state;
 	limits_merge(&a, &b);

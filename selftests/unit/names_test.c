@@ -131,8 +131,8 @@ static void deny_beats_allow(void **state)
 					     "  deny:\n"
 					     "  - bad.example.com\n"
 					     "  - \"*.evil.example.com\"\n"
-					     "  - {host: half.example.com, ports: [443, 8081-8089]}\n"
-					     "  - .gone.test\n", NULL);
+					     "  - {host: half.example.com, ports: [443, "
+					     "8081-8089]}\n  - .gone.test\n", NULL);
 
 	(void)state;
 	ASK(c, q);
@@ -334,7 +334,8 @@ static void sixteen_classes(void **state)
 /* Names and path rules are in one automaton and know nothing of each other. */
 static void beside_paths(void **state)
 {
-	struct compiled *c = help_compile(V1 "files: {/com/example: rw, '**/www': none, '/test/*': x}\n"
+	struct compiled *c = help_compile(V1 "files: {/com/example: rw, '**/www': none, "
+					     "'/test/*': x}\n"
 					     "egress: {allow: ['*.example.com', .a.test]}\n", NULL);
 
 	(void)state;

@@ -11,19 +11,19 @@ static const struct bad_policy {
 	const char *message; /* after "p.yaml:" */
 } bad_policies[] = {
 	{ "",
-	  "1:1: the policy is empty: expected a map that begins with version: 1" },
+	  "1:1: the file is empty: expected a map that begins with version: 1" },
 	{ "\n# only a comment\n",
-	  "1:1: the policy is empty: expected a map that begins with version: 1" },
+	  "1:1: the file is empty: expected a map that begins with version: 1" },
 	{ "---\n",
-	  "1:1: the policy is empty: expected a map that begins with version: 1" },
+	  "1:1: the file is empty: expected a map that begins with version: 1" },
 	{ "null\n",
-	  "1:1: the policy is empty: expected a map that begins with version: 1" },
+	  "1:1: the file is empty: expected a map that begins with version: 1" },
 	{ "- a\n",
-	  "1:1: a policy is a map: expected version: 1 and the keys of egressctl-policy(5)" },
+	  "1:1: this is no map: expected keys, the first of them version: 1" },
 	{ "hello\n",
-	  "1:1: a policy is a map: expected version: 1 and the keys of egressctl-policy(5)" },
+	  "1:1: this is no map: expected keys, the first of them version: 1" },
 	{ "version: 1\n---\nversion: 1\n",
-	  "2:1: a second document begins here: expected one policy per file" },
+	  "2:1: a second document begins here: expected one a file" },
 	{ "version: 2\n",
 	  "1:10: version: got \"2\", expected 1, the only version there is" },
 	{ "version: one\n",
@@ -128,10 +128,10 @@ static const struct bad_policy {
 	{ "version: 1\nfiles:\n  ? [a]\n  : r\n",
 	  "3:5: a key must be a word or a path, not a list or a map" },
 	{ "version: &v 1\nmode: *v\n",
-	  "1:13: anchors (&name) are not used in policies: write the value out, or "
+	  "1:13: anchors (&name) are not used here: write the value out, or "
 	  "quote it if it is meant to begin with &" },
 	{ "version: !!int 1\n",
-	  "1:16: tags (!name) are not used in policies: remove it, or quote the value "
+	  "1:16: tags (!name) are not used here: remove it, or quote the value "
 	  "if it is meant to begin with !" },
 	{ "version: 1\nmode: \"a\\0b\"\n",
 	  "2:7: a control character (0x00) in a value: expected printable text" },
@@ -413,10 +413,10 @@ static const struct bad_policy {
 	  "or rdma" },
 	{ "version: 1\nprivileges: [root]\n",
 	  "2:14: privileges: got \"root\", expected mounts, userns, ptrace, net_admin, "
-	  "bpf, sys_admin or \"io_uring off\"" },
+	  "bpf, sys_admin, ipc, keys or \"io_uring off\"" },
 	{ "version: 1\nprivileges: bpf\n",
 	  "2:13: privileges: got \"bpf\", expected a list of mounts, userns, ptrace, "
-	  "net_admin, bpf, sys_admin or \"io_uring off\"" },
+	  "net_admin, bpf, sys_admin, ipc, keys or \"io_uring off\"" },
 	{ "version: 1\nenv: {keep: A}\n",
 	  "2:13: keep: got \"A\", expected a list of variable names, * and ? allowed" },
 	{ "version: 1\nenv: {keep: ['A-B']}\n",

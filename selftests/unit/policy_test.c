@@ -55,7 +55,8 @@ static void bad_input(void **state)
 		(void)snprintf(expected, sizeof(expected), "p.yaml:%s", bad_policies[i].message);
 		if (str_eq(got, expected))
 			continue;
-		print_error("%s\n  said     %s\n  expected %s\n", bad_policies[i].text, got, expected);
+		print_error("%s\n  said     %s\n  expected %s\n", bad_policies[i].text, got,
+			    expected);
 		wrong++;
 	}
 	assert_int_equal(wrong, 0);
@@ -80,7 +81,7 @@ static void too_large(void **state)
 	memset(text, '#', n);
 	text[n] = '\0';
 	assert_string_equal(help_error(text, NULL),
-			    "p.yaml: 1048577 bytes: a policy file has at most 1048576");
+			    "p.yaml: 1048577 bytes: a file has at most 1048576");
 	free(text);
 }
 
@@ -92,7 +93,8 @@ static void too_many_rules(void **state)
 	o += sprintf(o, V1 "files:\n");
 	for (unsigned int i = 0; i <= POLICY_MAX_RULES; i++)
 		o += sprintf(o, "  /d%u: r\n", i);
-	assert_string_equal(help_error(text, NULL), "p.yaml:3:3: files: 20001 rules, at most 20000");
+	assert_string_equal(help_error(text, NULL),
+			    "p.yaml:3:3: files: 20001 rules, at most 20000");
 	o = text + sprintf(text, V1 "egress:\n  allow:\n");
 	for (unsigned int i = 0; i <= POLICY_MAX_RULES; i++)
 		o += sprintf(o, "  - 10.%u.%u.1:80\n", i >> 8, i & 255);
@@ -106,7 +108,7 @@ static void yaml_bomb(void **state)
 {
 	(void)state;
 	assert_string_equal(help_error("a: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]\n", NULL),
-			    "p.yaml:1:7: anchors (&name) are not used in policies: write the value "
+			    "p.yaml:1:7: anchors (&name) are not used here: write the value "
 			    "out, or quote it if it is meant to begin with &");
 }
 
@@ -136,8 +138,8 @@ static const char whole[] =
 	   "  deny: [10.20.9.0/24, 'fd00::/8', bad.example.com]\n"
 	   "  loopback: [own, 5432, 53/udp, {port: 1080, unsafe: true}]\n"
 	   "  listen: {3000-3999: host, 22: none, default: own}\n"
-	   "  unix: [/run/postgresql/.s.PGSQL.5432, '@name', {path: /run/docker.sock, unsafe: true}]\n"
-	   "  sockets: [raw, ping, 'netlink:generic']\n"
+	   "  unix: [/run/postgresql/.s.PGSQL.5432, '@name', {path: /run/docker.sock, unsafe: "
+	   "true}]\n  sockets: [raw, ping, 'netlink:generic']\n"
 	   "files:\n"
 	   "  default: r\n"
 	   "  /usr: rx\n"
@@ -233,11 +235,13 @@ static void units(void **state)
 static void lists_unite_keys_replace(void **state)
 {
 	const struct policy_file files[] = {
-		{ "p", V1 "extends: [a, b]\nfiles: {/x: r, \"/y/\": w}\negress: {allow: ['10.0.0.3:3']}\n"
-			  "limits: {pids: 7}\nenv: {set: {A: child}}\n" },
-		{ "a", V1 "files: {/x: rw, /a: r}\negress: {allow: ['10.0.0.1:1'], loopback: [own, 1]}\n"
+		{ "p", V1 "extends: [a, b]\nfiles: {/x: r, \"/y/\": w}\negress: {allow: "
+			  "['10.0.0.3:3']}\nlimits: {pids: 7}\nenv: {set: {A: child}}\n" },
+		{ "a", V1 "files: {/x: rw, /a: r}\negress: {allow: ['10.0.0.1:1'], loopback: [own, "
+			  "1]}\n"
 			  "limits: {pids: 1, memory: 1G}\nenv: {keep: [K], set: {A: a, B: a}}\n" },
-		{ "b", V1 "files: {/y: none, /b: x}\negress: {allow: ['10.0.0.2:2'], loopback: [2]}\n"
+		{ "b", V1 "files: {/y: none, /b: x}\negress: {allow: ['10.0.0.2:2'], loopback: "
+			  "[2]}\n"
 			  "limits: {pids: 2}\nenv: {keep: [K, L], set: {A: b}}\nmode: audit\n" },
 		{}
 	};
@@ -272,14 +276,14 @@ static void parents_disagree(void **state)
 		const char *a, *b, *message;
 	} cases[] = {
 		{ "files:\n  ~/x: r\n", "files:\n  \"${HOME}/x/\": w\n",
-		  "p.yaml:2:10: \"~/x\": what is extended disagrees: r at a.yaml:3:3, w at b.yaml:3:3: "
-		  "expected the path in this policy, to say which" },
+		  "p.yaml:2:10: \"~/x\": what is extended disagrees: r at a.yaml:3:3, w at "
+		  "b.yaml:3:3: expected the path in this policy, to say which" },
 		{ "mode: audit\n", "mode: enforce\n",
-		  "p.yaml:2:10: mode: what is extended disagrees: a.yaml:2:7 and b.yaml:2:7: expected "
-		  "the key in this policy, to say which" },
-		{ "files: {default: r}\n", "files: {default: none}\n",
-		  "p.yaml:2:10: files: default: what is extended disagrees: a.yaml:2:9 and b.yaml:2:9: "
+		  "p.yaml:2:10: mode: what is extended disagrees: a.yaml:2:7 and b.yaml:2:7: "
 		  "expected the key in this policy, to say which" },
+		{ "files: {default: r}\n", "files: {default: none}\n",
+		  "p.yaml:2:10: files: default: what is extended disagrees: a.yaml:2:9 and "
+		  "b.yaml:2:9: expected the key in this policy, to say which" },
 		{ "egress: {loopback: none}\n", "egress: {loopback: own}\n",
 		  "p.yaml:2:10: loopback: what is extended disagrees: a.yaml:2:20 and b.yaml:2:20: "
 		  "expected the key in this policy, to say which" },
@@ -299,8 +303,8 @@ static void parents_disagree(void **state)
 		};
 		const struct policy_file settled[] = {
 			{ "p", V1 "extends: [a, b]\nmode: audit\n"
-				  "files: {default: r, ~/x: r}\negress: {loopback: own, listen: own}\n"
-				  "env: {set: {A: z}}\n" },
+				  "files: {default: r, ~/x: r}\negress: {loopback: own, listen: "
+				  "own}\nenv: {set: {A: z}}\n" },
 			{ "a", a }, { "b", b }, {}
 		};
 
@@ -314,7 +318,8 @@ static void parents_disagree(void **state)
 static void extends_in_circles(void **state)
 {
 	const struct policy_file files[] = {
-		{ "p", V1 "extends: [a]\n" }, { "a", V1 "extends: b\n" }, { "b", V1 "extends: [a]\n" }, {}
+		{ "p", V1 "extends: [a]\n" }, { "a", V1 "extends: b\n" },
+		{ "b", V1 "extends: [a]\n" }, {}
 	};
 	const struct policy_file missing[] = { { "p", V1 "extends: [nowhere]\n" }, {} };
 	const struct policy_file broken[] = {
@@ -322,9 +327,11 @@ static void extends_in_circles(void **state)
 	};
 
 	(void)state;
-	assert_string_equal(load_error(files), "b.yaml:2:11: extends: a.yaml -> b.yaml -> a.yaml: a "
+	assert_string_equal(load_error(files),
+			    "b.yaml:2:11: extends: a.yaml -> b.yaml -> a.yaml: a "
 					       "policy cannot extend itself");
-	assert_string_equal(load_error(missing), "p.yaml:2:11: extends: no policy named \"nowhere\" "
+	assert_string_equal(load_error(missing),
+			    "p.yaml:2:11: extends: no policy named \"nowhere\" "
 						 "was handed over");
 	assert_string_equal(load_error(broken), "a.yaml:2:7: mode: got \"on\", expected enforce or "
 						"audit");
@@ -341,7 +348,8 @@ static void extends_too_deep(void **state)
 		(void)snprintf(text[i], sizeof(text[i]), V1 "extends: [n%u]\n", i + 1);
 		files[i] = (struct policy_file){ name[i], text[i] };
 	}
-	assert_string_equal(load_error(files), "n8.yaml:2:11: extends: \"n9\" is too deep: at most 8 "
+	assert_string_equal(load_error(files),
+			    "n8.yaml:2:11: extends: \"n9\" is too deep: at most 8 "
 					       "levels, 128 files");
 }
 

@@ -18,7 +18,8 @@ static int read_both(void *ctx, const char *name, const char *from, char **path,
 {
 	if (from)
 		return policy_reader_files.read(policy_reader_files.ctx, name,
-						strchr(from, '/') ? from : NULL, path, text, len, d);
+						strchr(from, '/') ? from : NULL, path, text, len,
+						d);
 	*path = strdup("both");
 	*text = strdup(ctx);
 	assert_true(*path && *text);

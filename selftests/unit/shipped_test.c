@@ -40,11 +40,14 @@ static void policy_agent(void **state)
 		{ "/etc/passwd", "r" }, { "/etc/ssl/certs/ca.pem", "r" }, { "/etc/shadow", "none" },
 		{ "/etc/ssl/private/x", "none" }, { "/etc/ssh/ssh_host_rsa_key", "none" },
 		{ "/etc/ssh/ssh_host_rsa_key.pub", "r" },
-		{ "/home/u/work/src/x.c", "rwxc" }, { "/home/u/work/node_modules/a/.vscode/x", "rwxc" },
+		{ "/home/u/work/src/x.c", "rwxc" },
+		{ "/home/u/work/node_modules/a/.vscode/x", "rwxc" },
 		{ "/home/u/work/.vscode/tasks.json", "r" }, { "/home/u/work/.env", "none" },
 		{ "/home/u/work/.env.example", "rwxc" }, { "/home/u/work/a/id_ed25519", "none" },
-		{ "/home/u/work/a/id_ed25519.pub", "rwxc" }, { "/home/u/work/certs/ca.pem", "rwxc" },
-		{ "/home/u/work/sub/.git/hooks/x", "rx" }, { "/home/u/work/sub/.git/config", "rwxc" },
+		{ "/home/u/work/a/id_ed25519.pub", "rwxc" },
+		{ "/home/u/work/certs/ca.pem", "rwxc" },
+		{ "/home/u/work/sub/.git/hooks/x", "rx" },
+		{ "/home/u/work/sub/.git/config", "rwxc" },
 		{ "/home/u/work/.git", "r" },
 		{ "/home/u/main/.git/objects/aa", "rwxc" }, { "/home/u/main/.git/config", "r" },
 		{ "/home/u/main/.git/config.lock", "rwxc" }, { "/home/u/main/.git/hooks/x", "rx" },
@@ -67,7 +70,8 @@ static void policy_agent(void **state)
 
 	(void)state;
 	HELP_ASK(c, q);
-	assert_string_equal(help_rule(c, "/home/u/.ssh/id"), "policies/secrets.yaml:18: ~/.ssh: none");
+	assert_string_equal(help_rule(c, "/home/u/.ssh/id"),
+			    "policies/secrets.yaml:18: ~/.ssh: none");
 	assert_true(c->head.flags & EG_P_LOOPBACK_OWN);
 	assert_int_equal(c->head.privileges, 0);
 	assert_int_equal(c->head.sockets, 0);
@@ -83,7 +87,8 @@ static void agent_renames_directories(void **state)
 	};
 	struct compiled *c = shipped("agent");
 	const struct automaton_starts *starts = automaton_starts(c->automaton);
-	uint32_t first = automaton_state(c->slots, starts, AUTOMATON_PATHS, same[0], strlen(same[0]));
+	uint32_t first = automaton_state(c->slots, starts, AUTOMATON_PATHS, same[0],
+					 strlen(same[0]));
 
 	(void)state;
 	assert_int_not_equal(first, 0);

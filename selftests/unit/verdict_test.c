@@ -74,13 +74,14 @@ static void unbound_variables(void **state)
 {
 	static const struct policy_vars nothing;
 	struct policy_vars why = { .workdir_why = (char *)"WORKDIR may not be /home/u" };
-	struct compiled *c = help_compile(V1 "files: {\"${WORKDIR}\": rw, \"${WORKDIR}/x\": r, /usr: rx,"
-					     " \"/tmp/${UID}\": r}\n", &nothing);
+	struct compiled *c = help_compile(V1 "files: {\"${WORKDIR}\": rw, \"${WORKDIR}/x\": r, "
+					     "/usr: rx, \"/tmp/${UID}\": r}\n", &nothing);
 
 	(void)state;
 	assert_string_equal(help_perm(c, "/usr/bin"), "rx");
 	assert_int_equal(c->nnotices, 2);
-	assert_string_equal(c->notices[0], "p.yaml:2:9: ${WORKDIR} has no value here: \"${WORKDIR}\" "
+	assert_string_equal(c->notices[0],
+			    "p.yaml:2:9: ${WORKDIR} has no value here: \"${WORKDIR}\" "
 					   "and other rules with it are dropped");
 	assert_string_equal(c->notices[1],
 			    "p.yaml:2:56: ${UID} has no value here: \"/tmp/${UID}\" is dropped");
@@ -92,7 +93,9 @@ static void unbound_variables(void **state)
 
 static void what_may_be_a_workspace(void **state)
 {
-	static const struct help_link links[] = { { "/alias", "/home" }, { "/data", "/home/u/deep" }, {} };
+	static const struct help_link links[] = {
+		{ "/alias", "/home" }, { "/data", "/home/u/deep" }, {}
+	};
 	struct policy_vars v = help_vars(links);
 	static const struct {
 		const char *dir;
@@ -227,7 +230,8 @@ static void bound_as_written_and_as_it_resolves(void **state)
 		{ "/data/u/.ssh/id", "none" }, { "/data/u/proj/x", "rw" },
 		{ "/data/u/.ssh/known_hosts", "r" }, { "/home/u/.ssh/known_hosts", "r" },
 		{ "/data/u/a/.env", "none" }, { "/loop/x", "r" },
-		{ "/proc/self/mounts", "r" }, { "/proc/77/mounts", "r" }, { "/proc/77/mem", "none" },
+		{ "/proc/self/mounts", "r" }, { "/proc/77/mounts", "r" },
+		{ "/proc/77/mem", "none" },
 	};
 	const struct policy_vars v = help_vars(links);
 	struct compiled *c = help_compile(V1 "files:\n"

@@ -1,4 +1,6 @@
 #!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#
 # tools/vm: what a test that runs in it relies on.
 # Prints ok/not ok lines and a count; exit status 1 when something failed.
 set -u

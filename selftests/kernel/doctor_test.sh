@@ -1,0 +1,100 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#
+# egressctl doctor where all is well, and where something is not: a hook that was
+# detached, LSM programs without ftrace, somebody else's program. It switches hooks off
+# that run: see selftests/boots.
+# shellcheck source=selftests/kernel/launch_lib.sh
+. "$(dirname "$(readlink -f "$0")")/launch_lib.sh"
+
+doctor() {
+	"$egressctl" doctor "$@" >$w/out 2>$w/err
+	status=$?
+}
+
+found() { # level check text
+	grep -Eq "^$1 +$2 .*$3" $w/out
+}
+
+nothing_missing() { is 0 && ! grep -q '^missing' $w/out && out 'Full enforcement is available'; }
+no_trace() { none_left && [ -z "$(ls /sys/fs/bpf)$(find /run/egressctl -name 'prove-*')" ]; }
+
+# link_of PROGRAM: the id of egressd's link of it
+link_of() {
+	bpftool -j link show pinned /sys/fs/bpf/egressctl/abi*/links-*/"$1" |
+		python3 -c 'import json, sys; print(json.load(sys.stdin)["id"])'
+}
+
+PATH=$PATH:/usr/sbin
+prepare
+
+doctor
+check "as root without egressd: everything is there" nothing_missing
+check "LSM hooks are proved" found ok lsm_hooks 'each refused what it must'
+check "and cgroup hooks" found ok cgroup_hooks 'each refused what it must'
+check "no hook is left unproved" [ "$(grep -c 'not proved' $w/out)" = 0 ]
+check "and nothing is left behind" no_trace
+as_tester "$egressctl" doctor >$w/out 2>$w/err
+status=$?
+check "others can do nothing without egressd, and are told" is 125
+check "... why" found missing service 'only root can start sandboxes'
+
+start_service
+result $? "egressd starts"
+"$egressctl" log >$w/log # the machine's own, before
+doctor --json
+python3 - $w/out <<'END'
+import json, sys
+d = json.load(open(sys.argv[1]))
+assert d["enforcement"] == "full" and d["status"] == 0, d
+bad = [h for h in d["hooks"] if h["state"] not in ("proved", "absent")]
+assert not bad, bad
+assert sum(h["state"] == "proved" for h in d["hooks"]) > 60
+# another kernel's, or of another form
+absent = {h["program"] for h in d["hooks"] if h["state"] == "absent"}
+assert absent <= {"inode_setattr_2", "inode_setattr_3", "inode_set_acl", "inode_remove_acl",
+                  "file_truncate", "file_ioctl_compat"}, absent
+END
+result $? "egressd proves every hook"
+as_tester "$egressctl" doctor >$w/out 2>$w/err
+status=$?
+check "a user sees it, too" nothing_missing
+check "and what could not be looked at" found warning user 'not looked at without root'
+"$egressctl" ps --json >$w/out
+check "no sandbox of a proof is left" [ "$(tr -d '[:space:]' <$w/out)" = '[]' ]
+"$egressctl" log | cmp -s - $w/log
+result $? "nor an event in the log"
+
+bpftool link detach id "$(link_of connect4)"
+doctor
+check "a hook that was detached is named" found missing cgroup_hooks 'silent: connect4:'
+check "and the answer is no" is 1
+stop_service
+start_service
+doctor
+check "egressd attaches it anew" nothing_missing
+
+sysctl -qw kernel.ftrace_enabled=0
+doctor
+check "without ftrace the answer is no" is 1
+check "the LSM layer is silent" found missing lsm_hooks 'the LSM layer is silent'
+check "and it says why" found missing ftrace 'ftrace_enabled is 0'
+check "the cgroup layer is not" found ok cgroup_hooks 'each refused what it must'
+sysctl -qw kernel.ftrace_enabled=1
+doctor
+check "with ftrace all is well again" nothing_missing
+
+# somebody else's program, on the root of the hierarchy
+echo '__attribute__((section("cgroup/connect4"), used)) int other(void *ctx) { return 1; }' |
+	clang -target bpf -O2 -g -x c -c -o $w/other.o - &&
+	bpftool prog load $w/other.o /sys/fs/bpf/other type cgroup/connect4 &&
+	bpftool cgroup attach "$cgroups" connect4 pinned /sys/fs/bpf/other multi
+result $? "control: another program is attached above"
+doctor
+check "it is no obstacle" is 0
+check "but named" found warning agents "'other' \\(connect4\\) at $cgroups runs for sandboxes"
+bpftool cgroup detach "$cgroups" connect4 pinned /sys/fs/bpf/other
+rm /sys/fs/bpf/other
+stop_service
+check "nothing is left" no_trace
+finish

@@ -1,0 +1,180 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#
+# ps, show, log, explain, why, kill: who sees what, and that nothing a program calls itself or
+# its files reaches a terminal.
+# shellcheck source=selftests/kernel/launch_lib.sh
+. "$(dirname "$(readlink -f "$0")")/launch_lib.sh"
+# shellcheck source=selftests/kernel/hosts_lib.sh
+. "$(dirname "$(readlink -f "$0")")/hosts_lib.sh"
+hosts_enter
+other=61235 # of the user other
+here=$(dirname "$(readlink -f "$0")")
+
+as_other() { setpriv --reuid=$other --regid=$other --clear-groups --reset-env -- "$@"; }
+
+# see WHO COMMAND…: egressctl COMMAND… of that user, output in $w/out and $w/err
+see() {
+	local who=$1
+	shift
+	case $who in
+	root) "$egressctl" "$@" ;;
+	*) "as_$who" "$egressctl" "$@" ;;
+	esac >$w/out 2>$w/err </dev/null
+	status=$?
+}
+
+# json EXPRESSION: true of the object on $w/out
+json() { python3 -c 'import json, sys; o = json.load(open(sys.argv[1])); sys.exit(not eval("(" + sys.argv[2] + ")"))' $w/out "$1"; }
+no_escape() { ! grep -q "$(printf '\033\|\007')" $w/out $w/err; }
+nothing() { is 0 && [ ! -s $w/out ]; }
+
+prepare
+rm -rf /var/log/egressctl # numbers of sandboxes begin again at each boot
+grep -q ^other: /etc/passwd || echo "other:x:$other:$other::$w/home:/bin/sh" >>/etc/passwd
+mkdir -p $w/hosts $w/secrets $w/bin $w/home/.ssh
+touch $w/home/.ssh/id_ed25519 $w/secrets/$'\033[2J\nend of sandbox'
+chown -R $uid:$uid $w/home
+cp "$egressctl" "$here/work/see.py" $w/bin
+chmod -R a+rX $w/bin
+echo "127.0.0.1 localhost" >$w/hosts/hosts
+hosts=$w/hosts
+hosts_network && hosts_dnsmasq data.test missing.test || { echo "Bail out! no network"; exit 1; }
+# ends with the network namespace: it is the last one to be in it
+ip netns exec hosts python3 -c '
+import os, socket
+s = socket.create_server(("'$hosts_site'", 9000))
+if os.fork():
+    os._exit(0)
+while True:
+    c, _ = s.accept()
+    n = 1000
+    while n:
+        n -= len(c.recv(n))
+    c.sendall(b"y" * 5000)
+    keep = c' </dev/null >/dev/null 2>&1
+cat >$w/policy.yaml <<-END2
+	version: 1
+	description: what see_test looks at
+	egress:
+	  allow: [{host: data.test, ports: [9000], tls: off}, "other.data.test:443"]
+	files:
+	  default: none
+	  /usr: rx
+	  /bin: rx
+	  /lib: rx
+	  /lib64: rx
+	  /etc: r
+	  /dev: rw
+	  /proc: rw
+	  /tmp: rwxc
+	  $w/bin: rx
+	  $w/work: rwxc
+	  $w/home/.ssh: none
+END2
+
+# ---- without a service -----------------------------------------------------------------
+
+(cd $w/work && "$egressctl" run -p $w/policy.yaml -- /bin/sh -c "
+	cat $w/secret; ls /run/egressctl/denials; echo >>\$EGRESSCTL_DENIALS; rm -f \$EGRESSCTL_DENIALS
+	chmod 777 \$EGRESSCTL_DENIALS; mv \$EGRESSCTL_DENIALS /tmp; $w/bin/egressctl why 20") \
+	>$w/out 2>$w/err </dev/null
+status=$?
+check "why, as root without a service" out "^  tried    open $w/secret for r"
+check "which says what would allow it" out "egressctl run --allow 'open $w/secret r' \.\.\."
+check "the names of others' denials cannot be listed" out '^  tried    open /run/egressctl/denials for r'
+check "and its own not be changed" [ "$(grep -c '^  refused  by builtin "/run/egressctl/denials' $w/out)" -ge 4 ]
+check "nothing of it stays" [ -z "$(ls /run/egressctl/denials)" ]
+see root why
+check "outside, why says what it is" both 125 'this is no sandbox'
+
+# ---- with one ----------------------------------------------------------------------------
+
+start_service || { echo "Bail out! egressd does not start"; exit 1; }
+mkfifo -m 666 $w/work/fifo $w/work/hold
+exec 3<>$w/work/fifo
+(cd $w/work && as_tester "$egressctl" run -p $w/policy.yaml --name build -- \
+	/usr/bin/python3 $w/bin/see.py; status=$?; echo ended >&3; exit $status) \
+	>$w/behind 2>&1 </dev/null &
+launcher=$!
+read -r word <&3
+cp $w/behind $w/out
+check "nothing that should be refused was done" [ "$word $(cat $w/behind)" = "ready " ]
+
+see tester ps --json
+check "a user sees an own sandbox" json 'len(o) == 1 and o[0]["name"] == "build" and o[0]["denied"] == 4'
+id=$(python3 -c 'import json; print(json.load(open("'$w'/out"))[0]["sandbox"])')
+see tester ps
+check "with its uptime, mode and denials" out "^ *$id tester .* enforce  *4 .* build$"
+see other ps --json
+check "others do not" [ "$(cat $w/out)" = '[]' ]
+for what in "show build" "show $id" "kill $id" "explain $id.1"; do
+	# shellcheck disable=SC2086
+	see other $what
+	check "nor can they $what" is 1
+	check "and they are told of none" [ "$(grep -c 'nearest\|tester' $w/err)" -eq 0 ]
+done
+see root show biuld
+check "a wrong name is told the nearest" both 1 "the nearest is $id (build)"
+
+see root show --json build
+check "show: the policy" json 'o["policy_files"] == ["'$w/policy.yaml'"] and o["mode"] == "enforce"'
+check "the processes" json 'any("see.py" in p["command"] for p in o["processes"])'
+check "the live connection, its name and its bytes" json '[f for f in o["flows"] if f["name"] == "data.test" and
+	f["port"] == 9000 and f["sent"] == 1000 and f["received"] == 5000 and f["state"] == "established"]'
+check "the denials by rule" json 'sum(d["count"] for d in o["denials"]) == 4 and
+	any(d["rule"] == "policy.yaml:17" for d in o["denials"])'
+check "and no grant" json 'o["grants"] == [] and o["counters"]["lost"] == 0'
+see tester show
+check "for people, the same of the newest" out 'data.test 192.0.2.80:9000'
+check "without a byte that a terminal acts on" no_escape
+
+event() { grep "$1" $w/log | python3 -c 'import json, sys; e = json.loads(sys.stdin.readline()); print("%d.%d" % (e["sandbox"], e["seq"]))'; }
+see tester log --json build
+check "log by name" [ "$(wc -l <$w/out)" -eq 4 ]
+cp $w/out $w/log
+check "events name who started it" out "\"parents\":\[{\"pid\":$launcher\|\"comm\":\"egressctl\"}\]"
+see tester log --json --op open build
+check "by operation" [ "$(grep -c '"op":"open"' $w/out)" -eq 2 ] && [ "$(wc -l <$w/out)" -eq 2 ]
+see tester log --verdict audit build
+check "by verdict" nothing
+see tester log --until 2020-01-01T00:00:00Z build
+check "by time" nothing
+see other log "$id"
+check "of others there is nothing" nothing
+see root log $id
+check "for people: four, escaped" [ "$(grep -c '^20' $w/out)" -eq 4 ]
+check "whatever the files are called" no_escape
+
+see tester explain --json "$(event 169.254)"
+check "explain: metadata looks like an attack" json 'o["looks"] == "attack" and o["kind"] == "metadata"'
+see tester explain --json "$(event '.ssh/id')"
+check "a secret too, with the rule" json 'o["kind"] == "secret" and o["refused_by"]["text"] == "'$w'/home/.ssh: none"'
+see tester explain --json "$(event missing.test)"
+check "a missing host like a missing allowance" json 'o["looks"] == "missing" and
+	any(a.get("line") == "egress: {allow: [\"missing.test:443\"]}" for a in o["allow"])'
+check "to be had for ten minutes" json '{"lasts": "10m", "command": "egressctl allow '"$(event missing.test)"'"} in o["allow"]'
+see tester explain
+check "by default the newest" out "open \"$w/secrets/\\\\x1b\[2J\\\\x0aend of sandbox\" for r"
+check "escaped" no_escape
+cp $w/out $w/first
+"$egressctl" explain - <$w/log >$w/out 2>&1 && tail -1 $w/log | "$egressctl" explain - >$w/out
+check "and the same from its line of the log" cmp $w/out $w/first
+see root explain $id.99
+check "no such event: the newest is told" both 1 "the newest of that sandbox is $id.4"
+see root explain nonsense
+check "no event at all" both 2 'expected SANDBOX.SEQ'
+
+see tester kill --mine
+check "kill --mine" is 0
+wait_launcher
+check "ends it" is 137
+see tester explain --json "$(event missing.test)"
+check "what is over is explained from the log" json 'o["looks"] == "missing"'
+check "with what is left to do" json 'all(a["lasts"] != "10m" for a in o["allow"])'
+(cd $w/work && as_tester "$egressctl" run -p $w/policy.yaml -- /bin/sh -c \
+	"cat $w/secret; env -i EGRESSCTL_DENIALS=\$EGRESSCTL_DENIALS $w/bin/egressctl why --json 1") >$w/out 2>$w/err
+check "why, as a user of the service" json 'o["tried"] == "open '$w/secret' for r" and o["parents"][0]["comm"] == "sh"'
+stop_service
+kill "$(cat $hosts/dnsmasq.pid)"
+finish
