@@ -356,14 +356,26 @@ enum prove_state prove_judge(const struct prove_row *row, int control, int got)
 	return got == row->refused ? PROVE_PROVED : PROVE_SILENT;
 }
 
+static bool needs_silent(const struct prove_row *row, const struct prove_result *results)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(row->needs) && row->needs[i]; i++)
+		for (size_t k = 0; k < prove_nrows; k++)
+			if (str_eq(prove_rows[k].prog, row->needs[i]) &&
+			    results[k].state == PROVE_SILENT)
+				return true;
+	return false;
+}
+
 /* What depends on a hook that is silent says nothing about its own. */
 static void judge_dependent(struct prove_result *results)
 {
+	bool untried[PROVE_MAX_ROWS];
+
 	for (size_t i = 0; i < prove_nrows; i++)
-		for (size_t k = 0; prove_rows[i].needs && k < prove_nrows; k++)
-			if (str_eq(prove_rows[k].prog, prove_rows[i].needs) &&
-			    results[k].state == PROVE_SILENT && results[i].state != PROVE_ABSENT)
-				results[i].state = PROVE_UNTRIED;
+		untried[i] = needs_silent(&prove_rows[i], results);
+	for (size_t i = 0; i < prove_nrows; i++)
+		if (untried[i] && results[i].state != PROVE_ABSENT)
+			results[i].state = PROVE_UNTRIED;
 }
 
 static void take_answers(struct prover *p, const struct prove_answer *answers,

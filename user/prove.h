@@ -48,7 +48,7 @@ struct prove_row {
 	enum prove_stage stage;
 	unsigned int violations; /* PROVE_AUDIT: that it is counted as */
 	bool cgroup; /* a cgroup program; else LSM, or what LSM programs rely on */
-	const char *needs; /* a program without which it shows nothing, or NULL */
+	const char *needs[2]; /* programs without which it shows nothing, or NULL */
 };
 
 /* What a probe says when something beside its hook is missing, so that it shows nothing. */

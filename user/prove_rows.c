@@ -16,17 +16,17 @@
 #define CGROUP_WORKS(program, what, fn) \
 	{ .prog = program, .access = what, .try = try_##fn, .cgroup = true }
 /* works only thanks to the program */
-#define WORKS(other, program, what, fn) \
-	{ .prog = program, .access = what, .try = try_##fn, .needs = other }
+#define WORKS(program, what, fn, ...) \
+	{ .prog = program, .access = what, .try = try_##fn, .needs = { __VA_ARGS__ } }
 #define NEEDS(other, program, what, fn, err, otherwise) \
 	{ .prog = program, .access = what, .try = try_##fn, .refused = err, .free = otherwise, \
-	  .needs = other }
+	  .needs = { other } }
 /* at the quota in audit mode */
 #define QUOTA(program, what, fn) \
 	{ .prog = program, .access = what, .try = try_##fn, .stage = PROVE_AUDIT, .violations = 1 }
 #define COUNTED(program, what, fn, n, otherwise) \
 	{ .prog = program, .access = what, .try = try_##fn, .free = otherwise, \
-	  .stage = PROVE_AUDIT, .violations = n, .needs = n > 1 ? "capable" : NULL }
+	  .stage = PROVE_AUDIT, .violations = n, .needs = { n > 1 ? "capable" : NULL } }
 
 const struct prove_row prove_rows[] = {
 	/* files.bpf.c */
@@ -62,7 +62,7 @@ const struct prove_row prove_rows[] = {
 	      -EACCES, 0),
 	NEEDS("file_open", "d_exchange", "open a file in a directory that was exchanged",
 	      swapped_dir, -EACCES, 0),
-	WORKS("file_open", "devpts_pty_new", "open an own pseudo terminal", own_pty),
+	WORKS("devpts_pty_new", "open an own pseudo terminal", own_pty, "file_open"),
 	/* guard.bpf.c */
 	ROW("sb_mount", "mount", mount, -EPERM, -EINVAL),
 	ROW("sb_kern_mount", "make a filesystem", fsconfig_create, -EPERM, 0),
@@ -92,15 +92,15 @@ const struct prove_row prove_rows[] = {
 	QUOTA("shm_alloc", "make SysV memory beyond the quota", make_shm),
 	QUOTA("msg_alloc", "make a SysV queue beyond the quota", make_msg),
 	QUOTA("sem_alloc", "make SysV semaphores beyond the quota", make_sem),
-	WORKS(NULL, "ipc_added", "use own SysV semaphores", own_sem),
-	WORKS("ipc_added", "ipc_removed", "make SysV semaphores again", sem_again),
+	WORKS("ipc_added", "use own SysV semaphores", own_sem, "sem_ctl"),
+	WORKS("ipc_removed", "make SysV semaphores again", sem_again, "ipc_added", "sem_alloc"),
 	ROW("ipc_permission", "attach SysV memory made outside", shmat, -EACCES, 0),
 	ROW("shm_ctl", "change SysV memory made outside", shmctl, -EPERM, 0),
 	ROW("msg_ctl", "change a SysV queue made outside", msgctl, -EPERM, 0),
 	ROW("sem_ctl", "change SysV semaphores made outside", semctl, -EPERM, 0),
 	/* then it is opened */
 	{ .prog = "mq_create", .access = "make a message queue", .try = try_mq_create,
-	  .stage = PROVE_AUDIT, .violations = 2, .needs = "file_open" },
+	  .stage = PROVE_AUDIT, .violations = 2, .needs = { "file_open" } },
 	ROW("mq_unlink", "remove a message queue", mq_unlink, -EACCES, 0),
 	/* keys.bpf.c */
 	NEEDS("task_alloc", "key_alloc", "make a keyring that has a name", name_keyring, -EACCES,
@@ -110,7 +110,7 @@ const struct prove_row prove_rows[] = {
 	      -ENOMEM, 0),
 	/* socket.bpf.c, unix.bpf.c */
 	ROW("socket_create", "make a socket of an odd kind", socket, -EPERM, 0),
-	WORKS("socket_bind", "socket_post_create", "bind an own socket", bind_own),
+	WORKS("socket_post_create", "bind an own socket", bind_own, "socket_bind"),
 	ROW("socket_connect", "connect a socket made outside", connect_foreign, -EPERM, 0),
 	ROW("socket_bind", "bind a socket made outside", bind_foreign, -EPERM, -EINVAL),
 	ROW("socket_listen", "listen on a socket made outside", listen_foreign, -EPERM, 0),
@@ -131,7 +131,7 @@ const struct prove_row prove_rows[] = {
 	/* attach.bpf.c, task.bpf.c */
 	{ .prog = "cgroup_move", .access = "open a file after being moved in",
 	  .try = try_open_by_joined, .refused = -EACCES, .stage = PROVE_JOINED,
-	  .needs = "file_open" },
+	  .needs = { "file_open" } },
 	{ .prog = "task_alloc", .access = "start a process after the sandbox's end",
 	  .try = try_fork, .refused = -EAGAIN, .stage = PROVE_DEAD },
 };

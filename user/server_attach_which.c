@@ -99,7 +99,9 @@ int attach_refuse_overlap(struct server *s, const char *path, struct diag *d)
 	struct sandbox *b = NULL;
 
 	while ((b = sandboxes_next(s->sandboxes, b))) {
-		if (sandbox_kind(b) != SANDBOX_ATTACHED)
+		/* removed, and somebody was moved out before: another may be made at its path */
+		if (sandbox_kind(b) != SANDBOX_ATTACHED ||
+		    !cgroup_has_file(sandbox_cgroup_fd(b), "cgroup.procs"))
 			continue;
 		if (is_above(sandbox_path(b), path))
 			return diag_set(d, -EEXIST,

@@ -9,6 +9,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -285,6 +286,10 @@ void patterns_waits(struct server *s, uint64_t id, pid_t pid)
 	const struct config_attach *a;
 	char path[PATH_MAX];
 
+	if (dir < 0 && dir != -ESTALE && dir != -ENOENT)
+		fprintf(stderr,
+			"egressd: cgroup %" PRIu64 " waits for its policy and cannot be opened: "
+			"%s\n", id, strerror(-dir));
 	if (dir < 0 || path_of(dir, path))
 		return; /* removed, or of another hierarchy */
 	a = match(s->config, path);
