@@ -192,6 +192,12 @@ held_unit() {
 	unit first-of-all
 	is_held /system.slice/first-of-all.service $w/work/first-of-all.did "a unit"
 	systemctl start egressd
+	status=$?
+	check "egressd starts beside it" is 0
+	if [ $status -ne 0 ]; then
+		journal | tail -n 30 | sed 's|^|# |'
+		finish
+	fi
 	systemctl start first-of-all # waits for the one that is starting
 	cp $w/work/first-of-all.did $w/out
 	check "the next egressd lets it begin, under its policy" out '^open EACCES connect EPERM$'
