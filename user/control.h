@@ -55,6 +55,12 @@ struct server;
 int control_send(int fd, const json_t *msg, const int *fds, size_t nfds);
 
 /*
+ * The same on a socket that does not block, for a process that may wait for its peer: the mode is
+ * shared with whoever has the socket too, and so is not to be changed for that.
+ */
+int control_send_waiting(int fd, const json_t *msg);
+
+/*
  * Receive one object; descriptors that came with it are the caller's (closed
  * here on failure). 0: the peer closed. 1: *msg is set. -EBADMSG: not one JSON
  * object, or over the limits; -EAGAIN.

@@ -83,6 +83,17 @@ int control_send(int fd, const json_t *msg, const int *fds, size_t nfds)
 	return send_packet(fd, text, len, fds, nfds);
 }
 
+int control_send_waiting(int fd, const json_t *msg)
+{
+	struct pollfd p = { .fd = fd, .events = POLLOUT };
+	int err;
+
+	while ((err = control_send(fd, msg, NULL, 0)) == -EAGAIN)
+		if (poll(&p, 1, -1) < 0 && errno != EINTR)
+			return -errno;
+	return err;
+}
+
 int control_parse(const char *text, size_t len, json_t **msg)
 {
 	json_t *j;

@@ -72,7 +72,7 @@ bool grants_had_classes(const struct grants *g);
 /* grants_state.c: into the file of this sandbox; a failure is logged. */
 void grants_save(struct grants *g);
 /*
- * From there into g, which is empty. -ENOENT: there is none; else a message. Then
+ * From there into g, which is empty. -ENOENT: there are none; else a message. Then
  * some of them may be in g.
  */
 int grants_load(struct grants *g, struct diag *d);

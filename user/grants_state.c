@@ -82,7 +82,7 @@ void grants_save(struct grants *g)
 		      save_families(g));
 	text = j ? json_dumps(j, JSON_COMPACT) : NULL;
 	json_decref(j);
-	/* without it they are taken back when egressd is started anew */
+	/* without it the sandbox is ended when egressd is started anew */
 	if (!text || state_write(DIR_NAME, name, text, strlen(text)))
 		fprintf(stderr, "egressd: cannot write %s/%s/%s\n", STATE_DIR, DIR_NAME, name);
 }
@@ -144,9 +144,12 @@ int grants_load(struct grants *g, struct diag *d)
 
 	file_name(g, name);
 	err = state_read(DIR_NAME, name, RECORD_MAX, &text, &len);
+	if (err == -ENOENT && !server_is_granted(g->c->s, g->base))
+		return err;
+	/* with the record of what root denied gone, nobody would keep others from allowing it */
 	if (err)
-		return err == -ENOENT ? err : diag_set(d, err, "cannot read %s/%s/%s: %s",
-						       STATE_DIR, DIR_NAME, name, strerror(-err));
+		return diag_set(d, err == -ENOENT ? -EPROTO : err, "cannot read %s/%s/%s: %s",
+				STATE_DIR, DIR_NAME, name, strerror(-err));
 	j = json_loadb(text, len, 0, NULL);
 	base = publisher_version(g->c->s->publisher, (uint32_t)json_integer_value(
 							     json_object_get(j, "base")));

@@ -149,7 +149,7 @@ static void conn_hangup(struct conn *c)
 
 static void dispatch(struct conn *c, json_t *request, int *fds, size_t nfds)
 {
-	/* answers would end up between the lines of the log, and could block */
+	/* answers would end up between the lines of the log */
 	const char *op = c->logger ? NULL : json_string_value(json_object_get(request, "op"));
 	size_t i;
 

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/pidfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "bpf_cover.h"
@@ -149,26 +150,63 @@ static int adopt_covers(struct server *s, struct sandbox *b, const json_t *list,
 }
 
 /*
- * One that no launcher waits for. Its tasks are gone through again: a mark may have been
+ * The tasks of one that no launcher waits for are gone through again: a mark may have been
  * out of reach, or the last egressd may have ended half-way.
  */
-static int adopt_running(struct conn *c, const json_t *covers, struct diag *d)
+static int adopt_tasks(struct conn *c, const json_t *covers, struct diag *d)
 {
 	struct attach_found f = {};
+	int err = adopt_covers(c->s, c->box, covers, d);
+
+	return err ? err : attach_take(c, false, &f, d);
+}
+
+/* Where its network is: with a process of it, whatever has become of the first one. */
+static void adopt_leader(struct sandbox *b)
+{
+	pid_t pid = sandbox_leader(b);
+	struct stat st;
+	char path[32];
+
+	/* a zombie has no namespace any more */
+	snprintf(path, sizeof(path), "/proc/%d/ns/net", pid);
+	if (sandbox_kind(b) == SANDBOX_ATTACHED || stat(path, &st) ||
+	    !attach_has(sandbox_path(b), pid))
+		attach_leader(b);
+}
+
+/* Whatever cannot be had of it again. What is left without is not what was asked for. */
+static int adopt_parts(struct conn *c, const struct record *r, struct diag *d)
+{
 	int err;
 
-	c->closed = true;
-	err = adopt_covers(c->s, c->box, covers, d);
+	err = events_adopt(c->s->events, r->id);
 	if (!err)
-		err = attach_take(c, false, &f, d);
-	if (err)
-		return err;
-	if (sandbox_kind(c->box) == SANDBOX_ATTACHED)
-		return attach_watch(c, d);
-	err = conn_watch(c, d);
-	if (!err && sandbox_empty(c->box))
+		err = conn_trace_start(c, true, d);
+	if (!err)
+		err = conn_names_start(c, sandbox_leader(c->box), d);
+	if (!err && r->kind != SANDBOX_RUN)
+		err = adopt_tasks(c, r->covers, d);
+	/* the kernel goes on with them, and lets each end on time */
+	if (!err)
+		err = grants_adopt(c, d);
+	return err == -ENOENT ? 0 : err;
+}
+
+/* Watched again, or ended: by whom it was started decides, and whether anybody is left. */
+static int adopt_end(struct conn *c, const struct record *r)
+{
+	if (r->kind == SANDBOX_RUN)
+		c->child = open_owner(r);
+	if (c->child >= 0 &&
+	    sd_event_add_io(c->s->loop, &c->io, c->child, EPOLLIN, on_owner_end, c) >= 0)
+		return 0;
+	c->closed = true;
+	if (r->kind == SANDBOX_RUN)
+		conn_kill(c, NULL); /* nobody waits for it */
+	else if (r->kind == SANDBOX_ENTERED && sandbox_empty(c->box))
 		conn_finish(c);
-	return err;
+	return 0;
 }
 
 static int adopt(struct server *s, const struct record *r, struct diag *d)
@@ -201,31 +239,19 @@ static int adopt(struct server *s, const struct record *r, struct diag *d)
 	c->deadline = r->deadline;
 	sandbox_set_owner(b, c);
 	conn_denials_start(c, true);
-	err = events_adopt(s->events, r->id);
-	if (!err && r->kind == SANDBOX_ATTACHED)
-		attach_leader(b);
-	if (!err)
-		err = conn_trace_start(c, true, d);
-	if (!err)
-		err = conn_names_start(c, sandbox_leader(b), d);
-	if (!err && r->kind != SANDBOX_RUN)
-		return adopt_running(c, r->covers, d);
-	if (!err)
-		err = conn_watch(c, d);
-	if (!err) {
-		struct diag why = {};
-
-		/* the kernel goes on with them, and lets each end on time */
-		if (grants_adopt(c, &why) && why.err)
-			fprintf(stderr, "egressd: %s\n", why.msg);
-	}
+	err = r->kind == SANDBOX_ATTACHED ? attach_watch(c, d) : conn_watch(c, d);
 	if (err)
 		return err;
-	c->child = open_owner(r);
-	if (c->child >= 0 &&
-	    sd_event_add_io(s->loop, &c->io, c->child, EPOLLIN, on_owner_end, c) >= 0)
-		return 0;
-	c->closed = true; /* nobody waits for it */
+	adopt_leader(b);
+	err = adopt_parts(c, r, d);
+	if (!err)
+		return adopt_end(c, r);
+	/* a start that fails for one of them would leave all of them alone */
+	fprintf(stderr, "egressd: sandbox %" PRIu64 " is ended: %s\n", sandbox_id(b),
+		d->err ? d->msg : strerror(-err));
+	*d = (struct diag){};
+	sandbox_refuse_all(b);
+	c->closed = true;
 	conn_kill(c, NULL);
 	return 0;
 }

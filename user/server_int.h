@@ -256,6 +256,9 @@ struct run_policy {
 int server_policy(struct server *s, const struct run_policy *rp, const struct version **v,
 		  json_t **need, struct diag *d);
 
+/* Does this version hold grants or denials, beside its policy? */
+bool server_is_granted(struct server *s, const struct version *v);
+
 /*
  * A version that is `base` and what was granted, [{name, text, class}]; *v has a
  * reference. -EINVAL: a rule is not good, -E2BIG: a limit.

@@ -369,6 +369,17 @@ int server_policy_like(struct server *s, const struct version *v, json_t *polici
 	return err;
 }
 
+bool server_is_granted(struct server *s, const struct version *v)
+{
+	size_t len;
+	const char *key = publisher_key(s->publisher, v, &len);
+	json_t *j = json_loadb(key, len, 0, NULL);
+	bool granted = json_array_size(json_object_get(j, "grants"));
+
+	json_decref(j);
+	return granted;
+}
+
 int server_publish_grants(struct server *s, const struct version *base, json_t *grants,
 			  const struct version_tail *tail, const struct version **v,
 			  struct diag *d)

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* Requests that look and do not run: kill, log, status. For ps and show see server_show.c. */
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -68,7 +67,7 @@ static int send_line(void *ctx, const char *line, size_t len)
 {
 	struct conn *c = ctx;
 	json_t *msg = line ? json_pack("{s:s%}", "event", line, len) : NULL;
-	int err = msg ? control_send(c->fd, msg, NULL, 0) : 0;
+	int err = msg ? control_send_waiting(c->fd, msg) : 0;
 
 	json_decref(msg);
 	return err;
@@ -80,10 +79,9 @@ static void __attribute__((noreturn)) log_child(struct conn *c, const struct eve
 	json_t *end;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL); /* the others are blocked for the loop of its parent */
-	(void)fcntl(c->fd, F_SETFL, 0); /* blocking, for the parent too: it is done with it */
 	(void)eventlog_read(server_log_dir(c->s, c->s->config), f, follow, send_line, c);
 	end = json_pack("{s:b}", "ok", 1);
-	(void)control_send(c->fd, end, NULL, 0);
+	(void)control_send_waiting(c->fd, end);
 	_exit(0);
 }
 

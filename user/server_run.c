@@ -132,6 +132,7 @@ static int take_over(struct conn *c, const json_t *id)
 	c->deadline = from->deadline;
 	conn_free(from);
 	sandbox_set_owner(c->box, c);
+	c->timer = sd_event_source_disable_unref(c->timer); /* patience: it has something now */
 	err = conn_watch(c, &d);
 	if (err)
 		sandbox_kill(c->box); /* nobody would see it end: the next start does */

@@ -53,14 +53,51 @@ tree() {
 	says one ok "and made" tcp new $there 7000
 	ctl detach last
 	check "nothing gets it out again" both 1 'nothing gets out of it'
+	ctl deny last open $w/bin
+	check "root denies it something" is 0
+	says one EACCES "which holds" open $workload
 	stop_service KILL
 	says one EACCES "nor the end of egressd" open $w/secret
 	start_service
+	result $? "the next one starts"
 	says one EPERM "nor the next one" tcp new $there 7001
 	says one ok "which knows what is allowed" echo good
+	ctl grants
+	check "and what root denied" out 'denied open'
+	session "$egressctl" allow last connect $there:7001 >$w/out 2>$w/err
+	status=$?
+	check "its user is granted what is theirs to grant" is 0
+	says one ok "which holds" tcp new $there 7001
+	says one EACCES "and undoes nothing that root denied" open $workload
 	tell one end
 	until none_left; do :; done
 	check "it ends with its last process" none_left
+}
+
+# Who began the tree ends, and so does egressd: what is left of the tree is held all the same.
+orphans() {
+	local first
+	begin orphan /user.slice/session setpriv --reuid=$uid --regid=$uid --clear-groups \
+		sh -c 'python3 "$@" & wait' sh
+	first=$workload_pid
+	session "$egressctl" enter -p $w/policy.yaml --pid $first >$w/out 2>$w/err </dev/null
+	status=$?
+	check "a tree enters whose first process will end" is 0
+	kill -KILL $first
+	wait $first 2>/dev/null
+	stop_service KILL
+	start_service
+	result $? "egressd starts where no first process is left"
+	ctl ps
+	check "it knows the sandbox" out 'policy.yaml'
+	says orphan EACCES "which is held" open $w/secret
+	says orphan EPERM "by all its rules" tcp new $there 7001
+	stop_service KILL
+	echo no record >"$(ls -d /run/egressctl/abi*/sandboxes/* | tail -n 1)"
+	start_service
+	result $? "it starts with a record that is of no use"
+	until none_left; do :; done
+	check "whose sandbox is ended" none_left
 }
 
 # enter_as_tester PID
@@ -113,6 +150,7 @@ attach_host
 start_service || exit 1
 hook
 tree
+orphans
 refused
 stop_service
 finish

@@ -116,20 +116,21 @@ gone() {
 # Start egressd and wait until it says READY; its pid in $service.
 start_service() {
 	python3 - "$w/service" "$egressd" "$@" <<-END
-		import os, socket, subprocess, sys
+		import os, select, socket, subprocess, sys
 		path = sys.argv[1] + ".notify"
 		if os.path.exists(path):
 		    os.unlink(path)
 		s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
 		s.bind(path)
-		s.settimeout(300)
 		log = open(sys.argv[1] + ".log", "ab")
 		p = subprocess.Popen(sys.argv[2:], stdout=log, stderr=log, start_new_session=True,
 		                     env=dict(os.environ, NOTIFY_SOCKET=path))
 		open(sys.argv[1] + ".pid", "w").write(str(p.pid))
+		# or its end
+		select.select([s, os.pidfd_open(p.pid)], [], [], 300)
 		try:
-		    ready = s.recv(4096).startswith(b"READY=1")
-		except TimeoutError:
+		    ready = s.recv(4096, socket.MSG_DONTWAIT).startswith(b"READY=1")
+		except BlockingIOError:
 		    ready = False
 		# not waited for: it lives on
 		os._exit(0 if ready else 1)

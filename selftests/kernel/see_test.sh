@@ -165,6 +165,32 @@ check "no such event: the newest is told" both 1 "the newest of that sandbox is 
 see root explain nonsense
 check "no event at all" both 2 'expected SANDBOX.SEQ'
 
+# One that asks and does not read holds up nobody.
+cat >$w/bin/unread.py <<-END3
+	import json, socket
+	def connect():
+	    s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+	    s.connect("/run/egressctl/control.sock")
+	    s.settimeout(60)
+	    return s
+	ps = json.dumps({"op": "ps"}).encode()
+	s = connect()
+	s.send(json.dumps({"op": "explain", "ref": "99.1"}).encode())
+	s.recv(65536)
+	try:
+	    for _ in range(4096):
+	        s.send(ps, socket.MSG_DONTWAIT)
+	    s.send(b"nonsense", socket.MSG_DONTWAIT)
+	except BlockingIOError:
+	    pass
+	t = connect()
+	t.send(ps)
+	print("answered" if t.recv(65536) else "closed")
+END3
+chmod a+r $w/bin/unread.py
+as_tester /usr/bin/python3 $w/bin/unread.py >$w/out 2>$w/err
+check "who reads no answers keeps nobody waiting" out '^answered$'
+
 see tester kill --mine
 check "kill --mine" is 0
 wait_launcher
