@@ -175,6 +175,9 @@ static __always_inline struct eg_scratch *judge_first(struct __sk_buff *skb, str
 		return NULL;
 	}
 	h = &n->hello;
+	/* of whoever had this room before, maybe another sandbox: an event must not say it */
+	h->name_len = 0;
+	h->host_len = 0;
 	h->until = es->said_until;
 	h->tunnel = es->said_tunnel;
 	h->flow = es->said_kind;

@@ -416,8 +416,6 @@ __weak __noinline int eg_judge_hello(struct __sk_buff *skb, struct eg_hello *h,
 		return HELLO_REFUSE + EG_WHY_NOT_TLS;
 	if (hello_load(&pkt, h->at, &first, 1))
 		return HELLO_REFUSE + EG_WHY_FAILURE;
-	h->name_len = 0;
-	h->host_len = 0;
 	if (h->flow == HELLO_TLS)
 		return judge_next_hello(&pkt, h, p);
 	if (first == TLS_HANDSHAKE &&
