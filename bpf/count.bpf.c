@@ -74,7 +74,7 @@ static __always_inline void count(struct __sk_buff *skb, bool out)
 	es = sk ? bpf_sk_storage_get(&sockets, sk, NULL, 0) : NULL;
 	sb = es ? sandbox_get(es->sandbox, es->slot) : NULL;
 	/* what cannot be read has no destination; the judge refuses it */
-	if (!sb || read_flow(skb, &f, out))
+	if (!sb || eg_read_flow(skb, &f, out))
 		return;
 	if (is_resolver(sb, &f) || is_dns(sb, &f))
 		return;

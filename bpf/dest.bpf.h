@@ -237,7 +237,7 @@ static __always_inline bool judge_dest(const struct eg_sandbox *sb, struct eg_po
 		v->keep = 1;
 		return true;
 	}
-	switch (match_egress(p->serial, f, &v->rule)) {
+	switch (eg_match(p->serial, f, &v->rule)) {
 	case EG_V_ALLOW:
 		v->pass = 1;
 		v->keep = 1;

@@ -305,7 +305,7 @@ int skb_egress(struct __sk_buff *skb)
 		return DROP;
 	if (!(p->flags & EG_P_EGRESS))
 		return PASS;
-	reason = read_flow(skb, &f, true);
+	reason = eg_read_flow(skb, &f, true);
 	if (reason) {
 		refuse(&v, reason);
 	} else {
@@ -391,7 +391,7 @@ int skb_ingress(struct __sk_buff *skb)
 	if (!(p->flags & EG_P_EGRESS))
 		return PASS;
 	generation = generation_of(sb);
-	reason = read_flow(skb, &f, false);
+	reason = eg_read_flow(skb, &f, false);
 	if (reason) {
 		refuse(&v, reason);
 	} else {

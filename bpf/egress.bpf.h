@@ -5,7 +5,7 @@
  *
  *   hard deny > deny > allow > name > listener of the same sandbox > default: refuse
  *
- * match_egress() is the static rules, judge_dest() (dest.bpf.h) asks the names where
+ * eg_match() is the static rules, judge_dest() (dest.bpf.h) asks the names where
  * they are silent.
  */
 #ifndef EGRESS_BPF_H
@@ -79,15 +79,19 @@ static __always_inline bool is_loopback(const union eg_addr *a)
 
 /*
  * The static rule for a destination: EG_V_*, and the rule's number. 0: no rule.
- * -EAGAIN: the tables contradict themselves; refuse.
+ * -EAGAIN: the tables contradict themselves; refuse. A global function: the verifier
+ * would else follow the search for every kind of packet.
  */
-static __always_inline int match_egress(__u32 serial, const struct eg_flow *f, __u32 *rule)
+__weak __noinline int eg_match(__u32 serial, const struct eg_flow *f, __u32 *rule)
 {
-	__u32 want = (__u32)f->proto << 16 | bpf_ntohs(f->port), at, n, i, half;
 	struct eg_prefix_key key = { .prefixlen = 32 + 128, .serial = serial };
+	__u32 want, at, n, i, half;
 	struct eg_prefix *pre;
 	struct eg_port *e;
 
+	if (!f || !rule)
+		return -EAGAIN;
+	want = (__u32)f->proto << 16 | bpf_ntohs(f->port);
 	__builtin_memcpy(key.addr, f->addr.byte, sizeof(key.addr));
 	*rule = 0;
 	pre = bpf_map_lookup_elem(&prefixes, &key);

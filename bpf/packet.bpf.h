@@ -21,13 +21,16 @@ struct l4_ports {
 /*
  * The flow of a packet, judged end first. 0, or the enum eg_reason why it cannot
  * be judged. What a socket sends has not been fragmented yet at this hook and what it
- * receives is whole again, so a fragment is somebody's own making.
+ * receives is whole again, so a fragment is somebody's own making. A global function: the
+ * verifier would else judge each kind of packet by itself all the way.
  */
-static __always_inline int read_flow(struct __sk_buff *skb, struct eg_flow *f, bool out)
+__weak __noinline int eg_read_flow(struct __sk_buff *skb, struct eg_flow *f, bool out)
 {
 	struct l4_ports ports = {};
 	__u32 l4;
 
+	if (!f)
+		return EG_WHY_FAILURE;
 	if (skb->protocol == bpf_htons(ETH_P_IP)) {
 		struct iphdr ip;
 

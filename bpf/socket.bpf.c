@@ -259,7 +259,7 @@ static __always_inline int judge_other(struct caller *c, struct sockaddr *addres
 	if (proto == IPPROTO_SCTP)
 		f.port = sa.sin6_port; /* at the same place in both */
 	normalise_any(&f.addr);
-	switch (match_egress(c->p->serial, &f, &rule)) {
+	switch (eg_match(c->p->serial, &f, &rule)) {
 	case EG_V_ALLOW:
 		return 0;
 	case EG_V_DENY_HARD:

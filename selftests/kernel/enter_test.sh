@@ -78,7 +78,7 @@ tree() {
 orphans() {
 	local first
 	begin orphan /user.slice/session setpriv --reuid=$uid --regid=$uid --clear-groups \
-		sh -c 'python3 "$@" & wait' sh
+		sh -c '/usr/bin/python3 "$@" & wait' sh
 	first=$workload_pid
 	session "$egressctl" enter -p $w/policy.yaml --pid $first >$w/out 2>$w/err </dev/null
 	status=$?
@@ -123,7 +123,7 @@ refused() {
 	says two ok "which goes on as it was" open $w/secret
 	tell two end
 	begin three /user.slice/session setpriv --reuid=$uid --regid=$uid --clear-groups \
-		python3 -c 'import ctypes, signal, sys
+		/usr/bin/python3 -c 'import ctypes, signal, sys
 ctypes.CDLL(None).prctl(4, 0)   # PR_SET_DUMPABLE
 open(sys.argv[3], "w").write("ready\n")
 signal.pause()'
