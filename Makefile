@@ -46,8 +46,13 @@ HOST_SCRIPTS ?= $(sort $(wildcard selftests/vm/*_test selftests/vm/*_test.sh) \
 NATIVE_SCRIPTS ?= $(sort $(wildcard selftests/native/*_test.sh))
 VM_SCRIPTS ?= $(sort $(wildcard selftests/kernel/*_test.sh selftests/attacks/*_test.sh))
 
+# Linked to one program, too, that loads the agent once: selftests/kernel/suite.c. Not those that
+# unload it, count what it keeps, or need none.
+suite-names := $(filter-out $(addsuffix _test,dfa_diff harness identity leave prove rig switch),\
+	$(notdir $(filter kernel/%,$(KTEST))))
+
 unit-help := $(filter-out %_test.c %_diff.c,$(sort $(wildcard selftests/unit/*.c)))
-ktest-help := $(sort $(filter-out %_test.c %.bpf.c,$(wildcard selftests/kernel/*.c)))
+ktest-help := $(sort $(filter-out %_test.c %.bpf.c %/suite.c,$(wildcard selftests/kernel/*.c)))
 ktest-bpf := $(sort $(wildcard selftests/kernel/*.bpf.c))
 
 # ---- flags --------------------------------------------------------------------------------
@@ -205,8 +210,9 @@ LIFECYCLE_ROUNDS ?= 1000
 IDENTITY_ROUNDS ?= 100000
 bench-prog := $(if $(wildcard selftests/bench/*.c),$(O)/selftests/bench/bench)
 dns-bench := $(O)/selftests/bench/dns_bench
+suite := $(if $(suite-names),$(O)/selftests/kernel/suite)
 tests-vm = $(if $(ktest-progs)$(VM_SCRIPTS),$(MAINS:%=$(O)/%) $(O)/selftests/egressd_next \
-	$(ktest-progs) $(work-progs))
+	$(ktest-progs) $(suite) $(work-progs))
 run = FUZZ_SECONDS=$(FUZZ_SECONDS) $(PYTHON) selftests/run --output $(O) $(RUN_FLAGS)
 
 $(unit-progs): $(O)/selftests/%: $(O)/san/selftests/%.o $(unit-help:%.c=$(O)/san/%.o) \
@@ -266,6 +272,22 @@ $(ktest-progs): $(O)/selftests/%: $(O)/main/selftests/%.o $(O)/main/libktest.a $
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(cflags-main) $(ldflags) -o $@ $^ $(ldlibs)
 
+$(O)/suite/%.o: $(O)/main/selftests/kernel/%.o
+	@mkdir -p $(@D)
+	$(Q)$(OBJCOPY) --redefine-sym main=suite_$* $< $@
+
+$(O)/suite_list.h: Makefile FORCE
+	@mkdir -p $(@D)
+	@printf 'SUITE(%s)\n' $(suite-names) | cmp -s - $@ || printf 'SUITE(%s)\n' $(suite-names) >$@
+
+$(O)/main/selftests/kernel/suite.o: | $(O)/suite_list.h
+
+$(suite): $(O)/main/selftests/kernel/suite.o $(suite-names:%=$(O)/suite/%.o) \
+		$(O)/main/libktest.a $(O)/libegress.a
+	$(call say,LINK,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(cflags-main) $(ldflags) -o $@ $^ $(ldlibs)
+
 $(bench-prog): $(patsubst %.c,$(O)/main/%.o,\
 		$(sort $(filter-out %/dns_bench.c,$(wildcard selftests/bench/*.c)))) \
 		$(O)/main/libktest.a $(O)/libegress.a
@@ -291,7 +313,7 @@ $(work-progs): $(O)/selftests/work/%: $(O)/main/selftests/kernel/work/%.o
 $(O)/selftests/work/first: ldflags-work := -static
 
 tests: all $(O)/selftests/egressd_next $(unit-progs) $(fuzz-progs) $(faults-progs) $(ktest-progs) \
-	$(work-progs) $(bench-prog) $(dns-bench)
+	$(suite) $(work-progs) $(bench-prog) $(dns-bench)
 
 check: tests
 	$(Q)$(run) $(KERNELS:%=--kernel %) $(HOST_SCRIPTS) $(unit-progs) $(fuzz-progs) \

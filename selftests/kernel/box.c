@@ -3,7 +3,9 @@
 #include "harness_int.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <poll.h>
+#include <sys/mman.h>
 
 #include "bpf_load.h"
 #include "cgroup.h"
@@ -33,6 +35,7 @@ static struct {
 	struct sandboxes *sandboxes;
 	struct events *events;
 	struct box *boxes;
+	bool kept; /* the agent is the suite's */
 } all;
 
 static void die_of(const struct diag *d, const char *what)
@@ -131,18 +134,27 @@ void counters_print(struct box *b)
 
 /* ---- the agent ------------------------------------------------------------------------ */
 
-static void start_agent(void)
+static void load_agent(void)
 {
-	static const struct events_ops ops = { .find = find_version, .sink = on_event };
 	struct agent_options o = { .name = str("%s%d", AGENT_NAME_RUN, getpid()) };
 	struct diag d = {};
-	int err;
 
 	if (all.agent)
 		return;
 	o.verbose = getenv("EGRESSCTL_VERBOSE") != NULL;
 	if (agent_open(&o, &all.agent, &d))
 		die_of(&d, "the agent does not load");
+}
+
+static void start_agent(void)
+{
+	static const struct events_ops ops = { .find = find_version, .sink = on_event };
+	struct diag d = {};
+	int err;
+
+	if (all.publisher)
+		return;
+	load_agent();
 	if (publisher_new(all.agent, &all.publisher, &d))
 		die_of(&d, "publisher");
 	if (sandboxes_new(all.agent, all.publisher, &all.sandboxes, &d))
@@ -303,7 +315,63 @@ void boxes_end(void)
 		sandboxes_free(all.sandboxes);
 	if (all.publisher)
 		publisher_free(all.publisher);
-	if (all.agent)
+	if (all.agent && !all.kept)
 		agent_close(all.agent, AGENT_REMOVE);
 	memset(&all, 0, sizeof(all));
+}
+
+/* ---- the suite ------------------------------------------------------------------------ */
+
+/* The agent keeps its maps from its children: what they run has no business there. */
+static void share_maps(int advice)
+{
+	_cleanup_fclose_ FILE *maps = fopen("/proc/self/maps", "re");
+	unsigned long from, to;
+	char line[512];
+
+	if (!maps)
+		harness_die("/proc/self/maps: %m");
+	while (fgets(line, sizeof(line), maps))
+		if (strstr(line, "bpf-map") && sscanf(line, "%lx-%lx", &from, &to) == 2)
+			must(madvise((void *)from, to - from, advice));
+}
+
+void suite_begin(void)
+{
+	load_agent();
+	all.kept = true;
+	share_maps(MADV_DOFORK);
+}
+
+void suite_child(void)
+{
+	share_maps(MADV_DONTFORK);
+}
+
+void suite_sweep(void)
+{
+	struct eg_sandbox *slots = agent_sandboxes(all.agent);
+	int parent = agent_cgroup_fd(all.agent);
+
+	for (uint32_t i = 0; i < EG_MAX_SANDBOXES; i++) {
+		_cleanup_close_ int dir = -1;
+		const char *name;
+
+		if (slots[i].state != EG_S_LIVE)
+			continue;
+		slots[i].state = EG_S_DEAD;
+		name = str("s%llu", (unsigned long long)slots[i].id);
+		dir = openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (dir >= 0) {
+			(void)cgroup_kill(dir);
+			(void)cgroup_wait_empty(dir, 60000);
+			(void)cgroup_remove(parent, name);
+		}
+	}
+}
+
+void suite_end(void)
+{
+	agent_close(all.agent, AGENT_REMOVE);
+	all.agent = NULL;
 }

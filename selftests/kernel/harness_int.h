@@ -13,6 +13,15 @@
 /* Every sandbox is killed and removed, the agent unloaded. May be called twice. */
 void boxes_end(void);
 
+/*
+ * Of suite.c: load the agent for the children to come, who leave it loaded; end what one of them
+ * left behind; unload it.
+ */
+void suite_begin(void);
+void suite_child(void); /* in each of them, first */
+void suite_sweep(void);
+void suite_end(void);
+
 /* The current case has failed a check already. */
 bool case_failed(void);
 
