@@ -210,9 +210,13 @@ static int open_cgroup(struct sandbox *b)
 static int note_path(struct sandbox *b)
 {
 	const char *name = strrchr(agent_cgroup_path(b->all->a), '/');
+	char *path;
 
+	if (asprintf(&path, "%s/%s", name, b->dir) < 0)
+		return -ENOMEM;
 	free(b->path);
-	return asprintf(&b->path, "%s/%s", name, b->dir) < 0 ? -ENOMEM : 0;
+	b->path = path;
+	return 0;
 }
 
 static int make_cgroup(struct sandbox *b, const struct sandbox_spec *spec, struct diag *d)

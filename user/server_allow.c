@@ -26,6 +26,7 @@
 /* What `allow EVENT` can name: an operator answers to what was just denied. */
 #define RECENT_EVENTS 64u
 #define NOTE_MAX 256u
+#define MS_MAX (INT64_MAX / 4000000) /* in ns, and behind any uptime, it is a time still */
 #define RULES_MAX 32u /* of one request, as of a command line */
 
 /* ---- what was denied just now -------------------------------------------------------------- */
@@ -112,6 +113,7 @@ struct allow_request {
 
 static int parse_allow(struct conn *c, json_t *request, struct allow_request *r)
 {
+	bool texts = true;
 	json_error_t e;
 
 	*r = (struct allow_request){};
@@ -122,10 +124,12 @@ static int parse_allow(struct conn *c, json_t *request, struct allow_request *r)
 		return -EINVAL;
 	}
 	r->nrules = json_array_size(r->rules);
-	for (size_t i = 0; i < MIN(r->nrules, RULES_MAX); i++)
+	for (size_t i = 0; i < MIN(r->nrules, RULES_MAX); i++) {
 		r->rule[i] = json_string_value(json_array_get(r->rules, i));
-	if (!!r->sandbox + !!r->event + !!r->policy != 1 || r->ms < 0 || r->nrules > RULES_MAX ||
-	    (!r->nrules && !r->event) || (r->nrules && !r->rule[r->nrules - 1])) {
+		texts &= r->rule[i] != NULL;
+	}
+	if (!!r->sandbox + !!r->event + !!r->policy != 1 || r->ms < 0 || r->ms > MS_MAX ||
+	    r->nrules > RULES_MAX || (!r->nrules && !r->event) || !texts) {
 		conn_error(c, 2, "bad request: which sandbox, and what?");
 		return -EINVAL;
 	}
