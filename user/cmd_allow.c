@@ -269,6 +269,7 @@ static int change(int argc, char **argv, struct options *o, const char *usage)
 	request = json_pack("{s:s, s:I}", "op", argv[0], "ms", (json_int_t)o->ms);
 	bad_text = !request || add_target(request, what, rule) ||
 		   (rule && json_object_set_new(request, "rules", json_pack("[s]", rule))) ||
+		   (o->save && json_object_set_new(request, "save", json_true())) ||
 		   (o->note && json_object_set_new(request, "note", json_string(o->note)));
 	if (bad_text)
 		status = bad(argv[0], "", what, "a sandbox, an event or a rule in UTF-8");

@@ -109,6 +109,7 @@ struct allow_request {
 	json_int_t ms;
 	const char *rule[RULES_MAX];
 	size_t nrules;
+	int save; /* the client will write it into a policy's file, under its own rights */
 };
 
 static int parse_allow(struct conn *c, json_t *request, struct allow_request *r)
@@ -117,9 +118,10 @@ static int parse_allow(struct conn *c, json_t *request, struct allow_request *r)
 	json_error_t e;
 
 	*r = (struct allow_request){};
-	if (json_unpack_ex(request, &e, JSON_STRICT, "{s:s, s?o, s?s, s?s, s?o, s:I, s?s}", "op",
+	if (json_unpack_ex(request, &e, JSON_STRICT, "{s:s, s?o, s?s, s?s, s?o, s:I, s?s, s?b}", "op",
 			   &r->op, "sandbox", &r->sandbox, "event", &r->event, "policy",
-			   &r->policy, "rules", &r->rules, "ms", &r->ms, "note", &r->note)) {
+			   &r->policy, "rules", &r->rules, "ms", &r->ms, "note", &r->note, "save",
+			   &r->save)) {
 		conn_error(c, 2, "bad request: %s", e.text);
 		return -EINVAL;
 	}
@@ -136,6 +138,12 @@ static int parse_allow(struct conn *c, json_t *request, struct allow_request *r)
 	if (r->note && strlen(r->note) > NOTE_MAX) {
 		conn_error(c, 2, "a note may have %u bytes", NOTE_MAX);
 		return -EINVAL;
+	}
+	/* before anything is granted; whose file it is, they may edit all the same */
+	if (r->save && c->peer.uid && !c->s->config->grant_save) {
+		conn_error(c, 1, "only root saves grants on this host (%s: grants: save)",
+			   c->s->config->file ? c->s->config->file : CONFIG_FILE);
+		return -EPERM;
 	}
 	return 0;
 }
