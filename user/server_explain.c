@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* One event: of a live sandbox from memory, of others from the log. */
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -125,7 +124,7 @@ static void __attribute__((noreturn)) search_child(struct conn *c, const char *r
 	json_t *answer;
 
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
-	(void)fcntl(c->fd, F_SETFL, 0); /* blocking, for the parent too: it is done with it */
+	conn_alone(c);
 	(void)ref_parse_event(ref, &f.sandbox, &s.seq);
 	(void)eventlog_read(server_log_dir(c->s, c->s->config), &f, false, take_line, &s);
 	if (s.line)
@@ -135,7 +134,7 @@ static void __attribute__((noreturn)) search_child(struct conn *c, const char *r
 				   str_eq(ref, REF_LAST) ? " of yours is in the log" :
 							   " of yours, live or in the log", "exit",
 							   1);
-	(void)control_send(c->fd, answer, NULL, 0);
+	(void)conn_send_slowly(c, answer);
 	_exit(0);
 }
 

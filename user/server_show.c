@@ -220,7 +220,6 @@ static void __attribute__((noreturn)) show_child(struct conn *c, struct sandbox 
 	int err;
 
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
-	(void)fcntl(c->fd, F_SETFL, 0); /* blocking, for the parent too: it is done with it */
 	err = proc_list_read(&procs, sandbox_cgroup_fd(b));
 	read_flows(&procs, &flows);
 	for (size_t i = 0; i < flows.n; i++)
@@ -233,7 +232,7 @@ static void __attribute__((noreturn)) show_child(struct conn *c, struct sandbox 
 		answer = json_pack("{s:s, s:i}", "error", "its processes cannot be read", "exit",
 				   125);
 	}
-	(void)control_send(c->fd, answer, NULL, 0);
+	(void)conn_send_slowly(c, answer);
 	_exit(0);
 }
 
