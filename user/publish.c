@@ -252,6 +252,15 @@ void publisher_wait(void)
 	(void)syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0); /* cannot fail here */
 }
 
+/*
+ * Places that are free now. A row that stays, for want of memory, means nothing under a
+ * serial that nobody has, but the map is that much smaller.
+ */
+static uint32_t take_out(int fd, const void *key)
+{
+	return !bpf_map_delete_elem(fd, key) || errno == ENOENT;
+}
+
 static void remove_rows(struct publisher *p, struct entry *e)
 {
 	const struct compiled *c = e->compiled;
@@ -263,16 +272,15 @@ static void remove_rows(struct publisher *p, struct entry *e)
 					     .serial = e->v.serial };
 
 		memcpy(key.addr, c->prefixes[i].addr, sizeof(key.addr));
-		(void)bpf_map_delete_elem(fd, &key); /* it was put there by us */
+		p->prefixes_left += take_out(fd, &key);
 	}
-	p->prefixes_left += e->nprefixes;
+	p->prefixes_left += e->nprefixes - i;
 	fd = agent_map_fd(p->a, AGENT_MAP_ANCHORS);
 	for (i = 0; i < e->anchors_put; i++) {
 		struct eg_anchor_key key = { e->anchors.a[i].object, e->v.serial, 0 };
 
-		(void)bpf_map_delete_elem(fd, &key);
+		p->anchors_left += take_out(fd, &key);
 	}
-	p->anchors_left += e->anchors_put;
 }
 
 void publish_free_entry(struct publisher *p, struct entry *e)

@@ -193,8 +193,8 @@ static int open_foreign(struct sandbox *b, int dirfd, uint64_t id)
 				 cgroup_open_id(agent_cgroup_root_fd(b->all->a), id);
 	if (b->cgroup < 0)
 		return dirfd >= 0 ? -errno : steal_fd(&b->cgroup);
-	b->events = openat(b->cgroup, "cgroup.events", O_RDONLY | O_CLOEXEC);
-	return b->events < 0 ? -errno : 0;
+	b->events = cgroup_open_events(b->cgroup);
+	return MIN(b->events, 0);
 }
 
 static int open_cgroup(struct sandbox *b)
@@ -202,17 +202,22 @@ static int open_cgroup(struct sandbox *b)
 	snprintf(b->dir, sizeof(b->dir), "s%" PRIu64, b->id);
 	b->cgroup = openat(agent_cgroup_fd(b->all->a), b->dir,
 			   O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	if (b->cgroup >= 0)
-		b->events = openat(b->cgroup, "cgroup.events", O_RDONLY | O_CLOEXEC);
-	return b->cgroup < 0 || b->events < 0 ? -errno : 0;
+	if (b->cgroup < 0)
+		return -errno;
+	b->events = cgroup_open_events(b->cgroup);
+	return MIN(b->events, 0);
 }
 
 static int note_path(struct sandbox *b)
 {
 	const char *name = strrchr(agent_cgroup_path(b->all->a), '/');
+	char *path;
 
+	if (asprintf(&path, "%s/%s", name, b->dir) < 0)
+		return -ENOMEM;
 	free(b->path);
-	return asprintf(&b->path, "%s/%s", name, b->dir) < 0 ? -ENOMEM : 0;
+	b->path = path;
+	return 0;
 }
 
 static int make_cgroup(struct sandbox *b, const struct sandbox_spec *spec, struct diag *d)
@@ -225,9 +230,10 @@ static int make_cgroup(struct sandbox *b, const struct sandbox_spec *spec, struc
 		return err ? diag_set(d, err, "cannot open the cgroup: %s", strerror(-err)) : 0;
 	}
 	snprintf(b->dir, sizeof(b->dir), "s%" PRIu64, b->id);
-	if (mkdirat(parent, b->dir, 0755))
-		return diag_set(d, -errno, "cannot make the cgroup %s/%s: %s",
-				agent_cgroup_path(b->all->a), b->dir, strerror(errno));
+	err = cgroup_make(parent, b->dir);
+	if (err)
+		return diag_set(d, err, "cannot make the cgroup %s/%s: %s",
+				agent_cgroup_path(b->all->a), b->dir, strerror(-err));
 	err = open_cgroup(b);
 	if (!err)
 		err = note_path(b);
@@ -478,15 +484,7 @@ int sandbox_events_fd(const struct sandbox *b)
 
 bool sandbox_empty(const struct sandbox *b)
 {
-	char buf[256];
-	ssize_t n;
-
-	/* this read also arms the next notification */
-	n = pread(b->events, buf, sizeof(buf) - 1, 0);
-	if (n < 0)
-		return errno == ENODEV;
-	buf[n] = 0;
-	return strstr(buf, "populated 0");
+	return cgroup_is_empty(b->events);
 }
 
 static void drop_covers(struct sandbox *b)

@@ -3,10 +3,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/sockios.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/pidfd.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -27,6 +29,7 @@
 #include "util.h"
 
 #define MAX_CONNECTIONS_OF_USER 128u
+#define MAX_FILES_OF_USER 8u
 #define KILL_ALL_MS 10000
 #define PATIENCE_US 30000000 /* for a connection that runs and follows nothing */
 
@@ -47,12 +50,56 @@ static const struct {
 
 /* ---- answers ---------------------------------------------------------------------- */
 
+/* Files that were sent on a connection: none is left when all was read. */
+static uint32_t files_sent(struct conn *c)
+{
+	int unread;
+
+	if (c->files && !ioctl(c->fd, SIOCOUTQ, &unread) && !unread)
+		c->files = 0;
+	return c->files;
+}
+
+/*
+ * What is too big for a packet waits in a file, and that is our memory: a user who asks
+ * and does not read has a few of them, on all connections together.
+ */
+static bool may_send_file(struct conn *c)
+{
+	uint32_t n = 0;
+
+	for (struct conn *o = c->s->conns; o; o = o->next)
+		if (o->fd >= 0 && o->peer.uid == c->peer.uid)
+			n += files_sent(o);
+	return n < MAX_FILES_OF_USER;
+}
+
+static void reply(struct conn *c, json_t *answer, int fd)
+{
+	static const char unread[] = "too many answers wait to be read";
+	bool file = answer && (fd >= 0 || control_is_big(answer));
+
+	if (file && c->fd >= 0 && !may_send_file(c)) {
+		json_decref(answer);
+		answer = json_pack("{s:s, s:i}", "error", unread, "exit", 125);
+		file = false;
+		fd = -1;
+	}
+	/* one that does not read its answers loses them, and only its own */
+	if (answer && !c->closed && c->fd >= 0 &&
+	    !control_send(c->fd, answer, &fd, fd >= 0 ? 1 : 0))
+		c->files += file;
+	json_decref(answer);
+}
+
 void conn_reply(struct conn *c, json_t *answer)
 {
-	/* one that does not read its answers loses them, and only its own */
-	if (answer && !c->closed && c->fd >= 0)
-		(void)control_send(c->fd, answer, NULL, 0);
-	json_decref(answer);
+	reply(c, answer, -1);
+}
+
+void conn_reply_file(struct conn *c, int fd)
+{
+	reply(c, json_pack("{s:b}", "ok", 1), fd);
 }
 
 void conn_error(struct conn *c, int exit_status, const char *fmt, ...)
@@ -173,7 +220,7 @@ static int on_message(sd_event_source *src, int fd, uint32_t revents, void *ctx)
 
 	(void)src;
 	(void)revents;
-	err = control_recv(fd, &request, fds, &nfds);
+	err = control_recv_request(fd, &request, fds, &nfds);
 	if (err == -EAGAIN)
 		return 0;
 	if (err <= 0) {
@@ -265,6 +312,23 @@ int server_serve(struct server *s, int fd)
 	return 0;
 }
 
+/*
+ * Without a descriptor for it whoever waits would wake the loop for ever: it is turned away.
+ * The reserve is there again, or the next one has to wait indeed.
+ */
+static void turn_away(struct server *s)
+{
+	int got;
+
+	if (s->spare < 0)
+		return;
+	close(s->spare);
+	got = accept4(s->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	if (got >= 0)
+		close(got);
+	s->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
 static int on_connect(sd_event_source *src, int fd, uint32_t revents, void *ctx)
 {
 	struct server *s = ctx;
@@ -273,10 +337,11 @@ static int on_connect(sd_event_source *src, int fd, uint32_t revents, void *ctx)
 	(void)src;
 	(void)revents;
 	got = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	if (got < 0)
-		return 0; /* it went away, or no descriptor is free: the next one may work */
-	(void)server_serve(s, got);
-	return 0;
+	if (got >= 0)
+		(void)server_serve(s, got);
+	else if (errno == EMFILE || errno == ENFILE)
+		turn_away(s);
+	return 0; /* else it went away */
 }
 
 static int listen_at(struct server *s, struct diag *d)
@@ -335,6 +400,7 @@ int server_new(struct sd_event *loop, struct agent *a, const struct server_optio
 	s->a = a;
 	s->listener = -1;
 	raise_files();
+	s->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	err = server_counts_new(s) ? diag_set(d, -ENOMEM, "out of memory") : 0;
 	if (!err)
 		err = server_names_start(s, d);
@@ -419,6 +485,8 @@ void server_free(struct server *s)
 		close(s->listener);
 		(void)unlink(s->o.socket); /* a stale one is replaced at the next start */
 	}
+	if (s->spare >= 0)
+		close(s->spare);
 	server_attach_stop(s);
 	server_runtimes_end(s);
 	server_names_stop(s);

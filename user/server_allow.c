@@ -27,6 +27,7 @@
 #define RECENT_EVENTS 64u
 #define NOTE_MAX 256u
 #define RULES_MAX 32u /* of one request, as of a command line */
+#define MS_MAX (1000ll * 365 * 86400 * 1000) /* a thousand years: as ns it still is a number */
 
 /* ---- what was denied just now -------------------------------------------------------------- */
 
@@ -108,6 +109,7 @@ struct allow_request {
 	json_int_t ms;
 	const char *rule[RULES_MAX];
 	size_t nrules;
+	bool no_text; /* something that is no rule is among them */
 };
 
 static int parse_allow(struct conn *c, json_t *request, struct allow_request *r)
@@ -122,10 +124,12 @@ static int parse_allow(struct conn *c, json_t *request, struct allow_request *r)
 		return -EINVAL;
 	}
 	r->nrules = json_array_size(r->rules);
-	for (size_t i = 0; i < MIN(r->nrules, RULES_MAX); i++)
+	for (size_t i = 0; i < MIN(r->nrules, RULES_MAX); i++) {
 		r->rule[i] = json_string_value(json_array_get(r->rules, i));
-	if (!!r->sandbox + !!r->event + !!r->policy != 1 || r->ms < 0 || r->nrules > RULES_MAX ||
-	    (!r->nrules && !r->event) || (r->nrules && !r->rule[r->nrules - 1])) {
+		r->no_text |= !r->rule[i];
+	}
+	if (!!r->sandbox + !!r->event + !!r->policy != 1 || r->ms < 0 || r->ms > MS_MAX ||
+	    r->nrules > RULES_MAX || (!r->nrules && !r->event) || r->no_text) {
 		conn_error(c, 2, "bad request: which sandbox, and what?");
 		return -EINVAL;
 	}

@@ -381,7 +381,11 @@ void serve_enter(struct conn *c, json_t *request, int *fds, size_t nfds)
 	struct diag d = {};
 	int err;
 
-	if (c->box || parse(c, request, &r))
+	if (c->box) {
+		conn_error(c, 125, "this connection runs a command already");
+		return;
+	}
+	if (parse(c, request, &r))
 		return;
 	if (nfds == 1 && c->child < 0) {
 		c->child = fds[0];

@@ -124,6 +124,7 @@ static void __attribute__((noreturn)) search_child(struct conn *c, const char *r
 	json_t *answer;
 
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
+	conn_alone(c);
 	(void)ref_parse_event(ref, &f.sandbox, &s.seq);
 	(void)eventlog_read(server_log_dir(c->s, c->s->config), &f, false, take_line, &s);
 	if (s.line)
@@ -133,7 +134,7 @@ static void __attribute__((noreturn)) search_child(struct conn *c, const char *r
 				   str_eq(ref, REF_LAST) ? " of yours is in the log" :
 							   " of yours, live or in the log", "exit",
 							   1);
-	(void)control_send_waiting(c->fd, answer);
+	(void)conn_send_slowly(c, answer);
 	_exit(0);
 }
 

@@ -91,15 +91,17 @@ static int apply(struct grants *g, enum sandbox_change what, int *ended, struct 
 		return err;
 	err = conn_switch(g->c, v, what, d);
 	publisher_unref(g->c->s->publisher, v);
+	if (err)
+		return err; /* the caller puts back what holds still, and the next egressd reads */
 	grants_save(g);
 	set_timer(g);
-	if (what == SANDBOX_TAKES && !err) {
+	if (what == SANDBOX_TAKES) {
 		int n = conn_end_flows(g->c);
 
 		if (ended)
 			*ended = MAX(n, 0); /* those left end at their next packet */
 	}
-	return err;
+	return 0;
 }
 
 static int on_lapse(sd_event_source *src, uint64_t usec, void *ctx)
@@ -109,10 +111,9 @@ static int on_lapse(sd_event_source *src, uint64_t usec, void *ctx)
 
 	(void)src;
 	(void)usec;
-	if (!drop_lapsed(g))
-		set_timer(g);
-	else if (apply(g, SANDBOX_TAKES, NULL, &d))
+	if (drop_lapsed(g) && apply(g, SANDBOX_TAKES, NULL, &d))
 		fprintf(stderr, "egressd: sandbox %" PRIu64 ": %s\n", sandbox_id(g->c->box), d.msg);
+	set_timer(g); /* for the next one, whatever became of this one */
 	return 0;
 }
 

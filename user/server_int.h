@@ -65,6 +65,7 @@ struct server {
 	struct text text; /* scratch of the event sink */
 	struct text line;
 	int listener;
+	int spare; /* a descriptor for when there is none */
 	struct ring_buffer *queries, *arrivals, *touched;
 	sd_event_source *arrived;
 	sd_event_source *accept, *ring, *asked, *sweep, *traces;
@@ -102,6 +103,7 @@ struct conn {
 	bool want_end; /* the launcher waits for the answer to "end" */
 	bool closed; /* the launcher is gone: free when the sandbox is */
 	const char *note; /* why it was ended, for the launcher */
+	uint32_t files; /* of ours, sent to it and maybe not read yet */
 	bool homeless; /* attached while its cgroup was empty: its network is not known yet */
 	bool arrived; /* tasks came into its cgroup from elsewhere */
 	uint64_t entered; /* sandbox that this one put a tree into */
@@ -111,6 +113,7 @@ struct conn {
 typedef void (*request_fn)(struct conn *c, json_t *request, int *fds, size_t nfds);
 
 void conn_reply(struct conn *c, json_t *answer); /* takes the reference */
+void conn_reply_file(struct conn *c, int fd); /* "ok", and the descriptor, which stays */
 void conn_error(struct conn *c, int exit_status, const char *fmt, ...) __printf_like(3, 4);
 void conn_error_diag(struct conn *c, int exit_status, const struct diag *d);
 void conn_free(struct conn *c);
@@ -358,6 +361,8 @@ void serve_kill(struct conn *c, json_t *request, int *fds, size_t nfds);
 void serve_log(struct conn *c, json_t *request, int *fds, size_t nfds);
 void stop_log(struct conn *c);
 pid_t conn_fork(struct conn *c);
+void conn_alone(struct conn *c);
+int conn_send_slowly(struct conn *c, const json_t *msg);
 void serve_status(struct conn *c, json_t *request, int *fds, size_t nfds);
 
 #endif

@@ -232,7 +232,7 @@ static void __attribute__((noreturn)) show_child(struct conn *c, struct sandbox 
 		answer = json_pack("{s:s, s:i}", "error", "its processes cannot be read", "exit",
 				   125);
 	}
-	(void)control_send_waiting(c->fd, answer);
+	(void)conn_send_slowly(c, answer);
 	_exit(0);
 }
 
