@@ -125,6 +125,7 @@ void conn_free(struct conn *c)
 	rule_counts_free(c->counts);
 	conn_denials_end(c, c->box); /* a sandbox that goes on without us keeps it */
 	conn_prove_end(c);
+	conn_held_free(c);
 	conn_trace_free(c);
 	sd_event_source_unref(c->io);
 	sd_event_source_unref(c->empty);
@@ -164,10 +165,10 @@ static void dispatch(struct conn *c, json_t *request, int *fds, size_t nfds)
 	for (i = 0; op && i < ARRAY_SIZE(requests); i++) {
 		if (!str_eq(requests[i].op, op))
 			continue;
-		if (is_promise(requests[i].serve) && server_canary_refuses(c->s, &d))
-			conn_error_diag(c, 125, &d);
-		else
+		if (!is_promise(requests[i].serve) || !server_canary_refuses(c->s, &d))
 			requests[i].serve(c, request, fds, nfds);
+		else if (!server_canary_hold(c, requests[i].serve, request, fds, nfds))
+			conn_error_diag(c, 125, &d);
 		return;
 	}
 	if (!c->logger)

@@ -12,6 +12,7 @@
 #include <syslog.h>
 #include <systemd/sd-daemon.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "attach.h"
 #include "bpf_load.h"
@@ -202,7 +203,7 @@ static void assess(struct watch *w)
 		return;
 	w->told_us = now;
 	(void)snprintf(text, sizeof(text), "no new sandboxes: %s", words.text);
-	tell(w, state == CANARY_SILENT ? LOG_ALERT : LOG_CRIT,
+	tell(w, state == CANARY_SILENT ? LOG_ALERT : w->on ? LOG_WARNING : LOG_CRIT,
 	     state == CANARY_SILENT ? JOURNAL_ID_SILENT : JOURNAL_ID_UNPROVED, text, words.remedy);
 }
 
@@ -239,6 +240,73 @@ static void rest(struct watch *w)
 	server_sweep_waiting(w->s);
 }
 
+/* ---- who waits ---------------------------------------------------------------------------- */
+
+struct held {
+	request_fn serve;
+	json_t *request;
+	int fds[CONTROL_FDS_MAX];
+	size_t nfds;
+};
+
+/* Only while it may be that all is well: where a hook is silent there is an answer. */
+static bool is_to_wait(const struct server *s)
+{
+	return s->watch && s->watch->on &&
+	       canary_state(&s->watch->canary, now_us()) == CANARY_UNPROVED;
+}
+
+bool server_canary_hold(struct conn *c, request_fn serve, json_t *request, int *fds, size_t nfds)
+{
+	if (c->held) {
+		conn_error(c, 2, "one request at a time");
+		return true;
+	}
+	if (!is_to_wait(c->s))
+		return false;
+	c->held = calloc(1, sizeof(*c->held));
+	if (!c->held)
+		return false; /* it is refused */
+	c->held->serve = serve;
+	c->held->request = json_incref(request);
+	for (; c->held->nfds < nfds; c->held->nfds++)
+		c->held->fds[c->held->nfds] = steal_fd(&fds[c->held->nfds]);
+	return true;
+}
+
+void conn_held_free(struct conn *c)
+{
+	struct held *h = steal_ptr(c->held);
+
+	if (!h)
+		return;
+	while (h->nfds)
+		if (h->fds[--h->nfds] >= 0)
+			close(h->fds[h->nfds]);
+	json_decref(h->request);
+	free(h);
+}
+
+static void let_go(struct server *s)
+{
+	struct conn *c, *next;
+
+	for (c = s->conns; c; c = next) {
+		struct diag d = {};
+
+		next = c->next;
+		if (!c->held)
+			continue;
+		if (server_canary_refuses(s, &d))
+			conn_error_diag(c, 125, &d);
+		else
+			c->held->serve(c, c->held->request, c->held->fds, c->held->nfds);
+		conn_held_free(c);
+	}
+}
+
+/* ---- a round ------------------------------------------------------------------------------ */
+
 static void count(struct watch *w, enum outcome o)
 {
 	w->rounds[o]++;
@@ -258,6 +326,7 @@ static void end_round(struct watch *w, int err, const struct diag *d)
 	}
 	assess(w);
 	rest(w);
+	let_go(w->s);
 	if (server_prove_answer(w->s, err ? d : NULL, w->begun_us))
 		set_timer(w->tick, now_us());
 }
@@ -285,7 +354,7 @@ static void begin_round(struct watch *w)
 		set_timer(w->tick, w->begun_us + BUSY_US);
 		return;
 	}
-	w->on = !err;
+	w->on = !err; /* who asks from here on, waits, if nothing is proved now */
 	if (!err && sd_event_add_io(w->s->loop, &w->answer, prover_fd(w->prover), EPOLLIN,
 				    on_answer, w) < 0) {
 		prover_stop(w->prover);
@@ -325,14 +394,25 @@ static int on_tick(sd_event_source *src, uint64_t usec, void *ctx)
 	return 0;
 }
 
-/* What was proved is not fresh any more: a round that is on has had its time. */
+/*
+ * What was proved is not fresh any more. A round that is on goes on as long as that can
+ * be the host's being slow; who wants a sandbox waits for it (server_canary_hold()).
+ */
 static int on_late(sd_event_source *src, uint64_t usec, void *ctx)
 {
 	struct watch *w = ctx;
+	uint64_t end = w->begun_us + PROVE_PATIENCE_MS * 1000ull;
 	struct diag d = {};
 
 	(void)src;
 	(void)usec;
+	if (w->on && now_us() < end) {
+		canary_failed(&w->canary, "trying them takes long, the host is slow; who asks for "
+					  "one waits");
+		assess(w);
+		set_timer(w->late, end);
+		return 0;
+	}
 	if (w->on)
 		prover_stop(w->prover);
 	end_round(w, diag_set(&d, -ETIME, "what is tried does not come to an end"), &d);

@@ -39,6 +39,7 @@ struct sandboxes;
 struct version;
 struct version_tail;
 struct grants;
+struct held;
 struct watch;
 struct prove_result;
 
@@ -92,6 +93,7 @@ struct conn {
 	struct box_trace *trace; /* what it touched; NULL: it is not traced */
 	struct names *names; /* its resolver; NULL: egress is not judged */
 	struct dns_client *proof_resolver; /* of "prove" */
+	struct held *held; /* its request waits for the end of a round; NULL: none does */
 	uint64_t asked_us; /* "prove" is to be answered by a round that began later; 0: not asked */
 	sd_event_source *empty; /* its cgroup became empty, maybe */
 	sd_event_source *timer; /* limits: time; before a run: patience */
@@ -349,6 +351,12 @@ void serve_explain(struct conn *c, json_t *request, int *fds, size_t nfds);
 /* With a first round, which is waited for; what it found refuses sandboxes and no start. */
 int server_canary_start(struct server *s, struct diag *d);
 void server_canary_stop(struct server *s);
+/*
+ * Nothing is proved now, but a round is on: serve the request when it ends, or refuse it,
+ * too. False: it does not wait, and is to be refused. Descriptors are taken over.
+ */
+bool server_canary_hold(struct conn *c, request_fn serve, json_t *request, int *fds, size_t nfds);
+void conn_held_free(struct conn *c);
 /* Is a round on? Its processes are marked, and in a sandbox that seems to be dead. */
 bool server_canary_is_on(const struct server *s);
 /* A round that begins now or later, when one is on: server_prove_answer(). The time. */
