@@ -71,7 +71,9 @@ static void print_list(const json_t *list)
 
 		printf("%8lld %-10s %8lld %7s %-8s %8lld %-20s %s\n", client_number(b, "sandbox"),
 		       user_name(client_number(b, "uid")), client_number(b, "pid"),
-		       uptime(client_number(b, "started"), up), safe(b, "mode", mode, sizeof(mode)),
+		       uptime(client_number(b, "started"), up),
+		       json_is_true(json_object_get(b, "frozen")) ?
+			       "frozen" : safe(b, "mode", mode, sizeof(mode)),
 		       client_number(b, "denied"), safe(b, "policy", policy, sizeof(policy)),
 		       safe(b, "name", name, sizeof(name)));
 	}
@@ -109,6 +111,8 @@ int cmd_ps(int argc, char **argv)
 	} else if (!status) {
 		print_list(json_object_get(answer, "sandboxes"));
 	}
+	if (!status && *client_text(answer, "refuses"))
+		fprintf(stderr, "egressctl: %s\n", client_text(answer, "refuses"));
 	json_decref(answer);
 	return status;
 }

@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
+#include "canary.h"
 #include "config.h"
 #include "policy_parse.h"
 
@@ -39,6 +40,7 @@ void config_defaults(struct config *c)
 		.grant_max_ms = CONFIG_GRANT_MS,
 		.grant_paths = true,
 		.grant_save = true,
+		.canary_ms = CANARY_EVERY_MS,
 	};
 }
 
@@ -221,6 +223,21 @@ static int parse_within(struct pol *p, struct ynode *n, const struct pol_key *k)
 	return err;
 }
 
+/* ---- canary ------------------------------------------------------------------------------- */
+
+static int parse_every(struct pol *p, struct ynode *n, const struct pol_key *k)
+{
+	int err = pol_scalar(p, n, k->key, k->expect);
+	uint64_t ms;
+
+	if (err)
+		return err;
+	if (policy_time_parse(n->text, &ms) || ms < CANARY_EVERY_MIN_MS || ms > CANARY_EVERY_MAX_MS)
+		return pol_expected(p, n, k->key, k->expect);
+	of(p)->canary_ms = (uint32_t)ms;
+	return 0;
+}
+
 /* ---- metrics ------------------------------------------------------------------------------ */
 
 int config_address(const char *text, struct sockaddr_storage *addr, socklen_t *len, bool *local)
@@ -387,6 +404,12 @@ static const struct pol_key grants_keys[] = {
 	{}
 };
 
+static const struct pol_key canary_keys[] = {
+	{ "every", "a time from 1s to 4s, so that silence is told of within ten seconds",
+	  parse_every, 0 },
+	{}
+};
+
 static const struct pol_key metrics_keys[] = {
 	{ "listen", "an address and a port, such as 127.0.0.1:9477 or \"[::1]:9477\"",
 	  parse_metrics_listen, 0 },
@@ -400,6 +423,7 @@ static const struct section {
 } sections[] = {
 	{ "socket", socket_keys },   { "sandboxes", sandboxes_keys }, { "log", log_keys },
 	{ "grants", grants_keys },   { "metrics", metrics_keys },
+	{ "canary", canary_keys },
 };
 
 static int parse_section(struct pol *p, struct ynode *n, const struct pol_key *k)
@@ -424,6 +448,7 @@ static const struct pol_key top_keys[] = {
 	{ "grants", "a map", parse_section, 3 },
 	{ "attach", "a list of {cgroup: PATTERN, policy: NAME}", parse_attach, 0 },
 	{ "metrics", "a map", parse_section, 4 },
+	{ "canary", "a map", parse_section, 5 },
 	{}
 };
 

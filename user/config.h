@@ -64,6 +64,8 @@ struct config {
 	 */
 	char **grant_within;
 	bool grant_save; /* --save into a policy that is the user's own; default true */
+	/* canary */
+	uint32_t canary_ms; /* how often every hook is tried; CANARY_EVERY_MS */
 	/* metrics: address and port of the HTTP listener; NULL: none */
 	char *metrics;
 	bool metrics_remote; /* the address may be one that other hosts reach */

@@ -18,7 +18,8 @@
  *	follow	sandbox (optional): events of own sandboxes from now on
  *	status	-> what egressd runs with
  *	prove	-> every hook and whether it refused; the port of a resolver that
- *		allows no name, for as long as the connection lasts
+ *		allows no name, for as long as the connection lasts; why no sandboxes
+ *		are made, if none are ("refuses": of ps, too)
  *	trace	sandbox, live or ended -> what a traced one touched: {"ok": true} and
  *		a descriptor to read it from (trace.h), or {"untraced": id}
  *
@@ -116,6 +117,8 @@ void server_reload_failed(struct server *s);
 /* Kill every sandbox and wait until they are gone. */
 void server_kill_all(struct server *s);
 void server_free(struct server *s);
+/* -EPERM with a message while a hook is silent, or nobody knows: no new sandboxes. */
+int server_canary_refuses(const struct server *s, struct diag *d);
 uint32_t server_connections(const struct server *s);
 
 #endif

@@ -268,6 +268,22 @@ void journal_event(struct journal *j, const struct event *ev)
 	arm(j);
 }
 
+int journal_note(struct journal *j, const struct journal_note *note)
+{
+	text_reset(&j->entry);
+	text_reset(&j->part);
+	text_addf(&j->part, "%s%s%s", note->text, *note->remedy ? ": " : "", note->remedy);
+	add_field(&j->entry, "MESSAGE", j->part.p, j->part.len);
+	add_string(j, "MESSAGE_ID", note->id);
+	add_string(j, "SYSLOG_IDENTIFIER", "egressd");
+	add_number(j, "PRIORITY", (uint64_t)note->priority);
+	if (*note->remedy)
+		add_string(j, "EGRESSCTL_REMEDY", note->remedy);
+	for (size_t i = 0; i < note->nhooks; i++)
+		add_string(j, "EGRESSCTL_HOOK", note->hooks[i]);
+	return j->entry.failed || j->part.failed ? -ENOMEM : send_entry(j);
+}
+
 const struct journal_stats *journal_stats(const struct journal *j)
 {
 	return &j->stats;

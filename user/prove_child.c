@@ -17,6 +17,7 @@
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -353,6 +354,20 @@ static void try_stage(const struct prove_child *c, enum prove_stage stage, struc
 	}
 }
 
+/*
+ * What every process of root's shares must not be used up by one that is in a sandbox:
+ * here, limits are root's to lift.
+ */
+static void lift_limits(void)
+{
+	static const int kinds[] = { RLIMIT_MSGQUEUE, RLIMIT_MEMLOCK, RLIMIT_NPROC,
+				     RLIMIT_SIGPENDING };
+	const struct rlimit none = { RLIM_INFINITY, RLIM_INFINITY };
+
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
+		(void)setrlimit(kinds[i], &none); /* else: a probe that cannot be tried */
+}
+
 /* Keep nothing of the service's but the pipes. */
 static void let_go(struct prove_child *c)
 {
@@ -380,6 +395,7 @@ void prove_child_main(const struct prove_child *given)
 	(void)signal(SIGPIPE, SIG_IGN);
 	all = mmap(NULL, EG_MAX_SANDBOXES * sizeof(*all), PROT_READ, MAP_SHARED, c.sandboxes_fd, 0);
 	let_go(&c);
+	lift_limits();
 	if (all == MAP_FAILED || prove_nrows > PROVE_MAX_ROWS)
 		give_up(c.out, -ENOMEM);
 	(void)unshare(CLONE_NEWIPC); /* a queue that is left behind would stay for ever */

@@ -93,7 +93,9 @@ const struct prove_row prove_rows[] = {
 	QUOTA("msg_alloc", "make a SysV queue beyond the quota", make_msg),
 	QUOTA("sem_alloc", "make SysV semaphores beyond the quota", make_sem),
 	WORKS("ipc_added", "use own SysV semaphores", own_sem, "sem_ctl"),
-	WORKS("ipc_removed", "make SysV semaphores again", sem_again, "ipc_added", "sem_alloc"),
+	/* the quota is used up by what was removed */
+	{ .prog = "ipc_removed", .access = "make SysV semaphores again", .try = try_sem_again,
+	  .free = -ENOSPC, .needs = { "ipc_added", "sem_alloc" } },
 	ROW("ipc_permission", "attach SysV memory made outside", shmat, -EACCES, 0),
 	ROW("shm_ctl", "change SysV memory made outside", shmctl, -EPERM, 0),
 	ROW("msg_ctl", "change a SysV queue made outside", msgctl, -EPERM, 0),

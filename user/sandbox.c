@@ -197,9 +197,16 @@ static int open_foreign(struct sandbox *b, int dirfd, uint64_t id)
 	return MIN(b->events, 0);
 }
 
+/* The agent's own is told from those of users by whoever lists directories. */
+static void name_dir(struct sandbox *b)
+{
+	snprintf(b->dir, sizeof(b->dir), "%s%" PRIu64,
+		 b->hidden ? SANDBOX_HIDDEN_DIR : SANDBOX_DIR, b->id);
+}
+
 static int open_cgroup(struct sandbox *b)
 {
-	snprintf(b->dir, sizeof(b->dir), "s%" PRIu64, b->id);
+	name_dir(b);
 	b->cgroup = openat(agent_cgroup_fd(b->all->a), b->dir,
 			   O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	if (b->cgroup < 0)
@@ -229,7 +236,7 @@ static int make_cgroup(struct sandbox *b, const struct sandbox_spec *spec, struc
 		err = open_foreign(b, spec->cgroup, 0);
 		return err ? diag_set(d, err, "cannot open the cgroup: %s", strerror(-err)) : 0;
 	}
-	snprintf(b->dir, sizeof(b->dir), "s%" PRIu64, b->id);
+	name_dir(b);
 	err = cgroup_make(parent, b->dir);
 	if (err)
 		return diag_set(d, err, "cannot make the cgroup %s/%s: %s",
@@ -475,6 +482,14 @@ void sandbox_kill(struct sandbox *b)
 int sandbox_freeze(struct sandbox *b)
 {
 	return cgroup_write(b->cgroup, "cgroup.freeze", "1");
+}
+
+bool sandbox_is_frozen(const struct sandbox *b)
+{
+	char was[8];
+
+	/* not of the events that are watched: who reads them takes a notification away */
+	return !cgroup_read(b->cgroup, "cgroup.freeze", was, sizeof(was)) && was[0] == '1';
 }
 
 int sandbox_events_fd(const struct sandbox *b)

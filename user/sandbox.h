@@ -24,6 +24,10 @@ struct sandboxes;
 struct version;
 struct publisher;
 
+/* Names of cgroups, before the number; server_left.c knows them of every ABI. */
+#define SANDBOX_DIR "s"
+#define SANDBOX_HIDDEN_DIR "proof"
+
 enum sandbox_kind {
 	SANDBOX_RUN, /* a cgroup of its own, and one command that was started in it */
 	SANDBOX_ENTERED, /* a cgroup of its own, tasks that ran before were moved into it */
@@ -74,8 +78,9 @@ int sandbox_enter(struct sandbox *b, int pidfd, uid_t uid, struct diag *d);
  */
 void sandbox_kill(struct sandbox *b);
 
-/* Stop everything in it where it is; only sandbox_kill() ends that. */
+/* Stop everything in it where it is; only sandbox_kill() ends that. Or root, by hand. */
 int sandbox_freeze(struct sandbox *b);
+bool sandbox_is_frozen(const struct sandbox *b); /* or it is about to be */
 
 /*
  * What to do when the cgroup has become empty. sandbox_events_fd() becomes

@@ -172,6 +172,7 @@ void conn_free(struct conn *c)
 	rule_counts_free(c->counts);
 	conn_denials_end(c, c->box); /* a sandbox that goes on without us keeps it */
 	conn_prove_end(c);
+	conn_held_free(c);
 	conn_trace_free(c);
 	sd_event_source_unref(c->io);
 	sd_event_source_unref(c->empty);
@@ -194,16 +195,27 @@ static void conn_hangup(struct conn *c)
 		conn_free(c);
 }
 
+/* What says that a policy holds from now on, is refused while it may not. */
+static bool is_promise(request_fn serve)
+{
+	return serve == serve_run || serve == serve_attach || serve == serve_enter ||
+	       serve == serve_switch;
+}
+
 static void dispatch(struct conn *c, json_t *request, int *fds, size_t nfds)
 {
 	/* answers would end up between the lines of the log */
 	const char *op = c->logger ? NULL : json_string_value(json_object_get(request, "op"));
+	struct diag d = {};
 	size_t i;
 
 	for (i = 0; op && i < ARRAY_SIZE(requests); i++) {
 		if (!str_eq(requests[i].op, op))
 			continue;
-		requests[i].serve(c, request, fds, nfds);
+		if (!is_promise(requests[i].serve) || !server_canary_refuses(c->s, &d))
+			requests[i].serve(c, request, fds, nfds);
+		else if (!server_canary_hold(c, requests[i].serve, request, fds, nfds))
+			conn_error_diag(c, 125, &d);
 		return;
 	}
 	if (!c->logger)
@@ -422,6 +434,9 @@ int server_new(struct sd_event *loop, struct agent *a, const struct server_optio
 		err = server_left_start(s, d);
 	if (!err && o->socket)
 		err = server_patterns_start(s, d);
+	/* what was taken over is known, and frozen if it has to be; nothing new is there yet */
+	if (!err)
+		err = server_canary_start(s, d);
 	if (!err && o->socket)
 		server_patterns(s);
 	if (!err)
@@ -448,6 +463,7 @@ void server_kill_all(struct server *s)
 {
 	struct conn *c, *next;
 
+	server_canary_stop(s); /* its sandbox is none to be swept */
 	server_patterns_end(s);
 	for (c = s->conns; c; c = next) {
 		next = c->next;
@@ -473,6 +489,7 @@ void server_free(struct server *s)
 {
 	if (!s)
 		return;
+	server_canary_stop(s);
 	while (s->conns)
 		conn_free(s->conns);
 	metrics_http_free(s->metrics);
@@ -490,7 +507,6 @@ void server_free(struct server *s)
 	server_attach_stop(s);
 	server_runtimes_end(s);
 	server_names_stop(s);
-	server_prove_stop(s);
 	sandboxes_free(s->sandboxes);
 	publisher_free(s->publisher);
 	sd_event_unref(s->loop);

@@ -55,17 +55,9 @@ static void tell_launcher(struct conn *c, const struct event *ev)
 	} else if (c->events == CONN_LINES && !event_to_line(ev, &s->line)) {
 		conn_reply(c, json_pack("{s:s%}", "event", s->line.p, s->line.len));
 	}
-	if (ev->verdict != EG_VERDICT_DENIED)
-		return;
-	if (c->fail_fast && !c->note) {
+	if (ev->verdict == EG_VERDICT_DENIED && c->fail_fast && !c->note) {
 		c->note = "ended at the first refused access (--fail-fast)";
 		sandbox_kill(c->box);
-	} else if (c->freeze && !c->frozen) {
-		c->frozen = true;
-		if (!sandbox_freeze(c->box))
-			conn_reply(c, json_pack("{s:s}", "event",
-						"frozen at the first refused access (on-failure: "
-						"freeze): look at it, then egressctl kill"));
 	}
 }
 

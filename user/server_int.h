@@ -31,7 +31,6 @@ struct server_counts;
 struct events;
 struct names;
 struct recent;
-struct proof;
 struct publisher;
 struct rooted;
 struct rule_counts;
@@ -40,6 +39,9 @@ struct sandboxes;
 struct version;
 struct version_tail;
 struct grants;
+struct held;
+struct watch;
+struct prove_result;
 
 enum conn_events { CONN_NO_EVENTS, CONN_LINES, CONN_JSON };
 
@@ -71,7 +73,8 @@ struct server {
 	sd_event_source *accept, *ring, *asked, *sweep, *traces;
 	struct conn *conns;
 	uint32_t nconns;
-	struct proof *proof; /* the last one; NULL: none yet */
+	struct watch *watch; /* server_canary.c; NULL: not started yet */
+	bool sweep_waits; /* for the end of a round of proofs */
 	struct lefts *left; /* NULL: none */
 };
 
@@ -91,6 +94,8 @@ struct conn {
 	struct box_trace *trace; /* what it touched; NULL: it is not traced */
 	struct names *names; /* its resolver; NULL: egress is not judged */
 	struct dns_client *proof_resolver; /* of "prove" */
+	struct held *held; /* its request waits for the end of a round; NULL: none does */
+	uint64_t asked_us; /* "prove" is to be answered by a round that began later; 0: not asked */
 	sd_event_source *empty; /* its cgroup became empty, maybe */
 	sd_event_source *timer; /* limits: time; before a run: patience */
 	struct denials *denials; /* of its sandbox; NULL: no room for a file */
@@ -98,7 +103,7 @@ struct conn {
 	struct rule_counts *counts; /* its denials by rule; NULL: none yet */
 	enum conn_events events;
 	sd_event_source *logger; /* process that reads the log for it */
-	bool fail_fast, freeze, frozen;
+	bool fail_fast, freeze;
 	bool killed;
 	bool want_end; /* the launcher waits for the answer to "end" */
 	bool closed; /* the launcher is gone: free when the sandbox is */
@@ -131,6 +136,8 @@ void conn_kill(struct conn *c, const char *note);
 int conn_start_time(struct conn *c, struct diag *d);
 /* The sandbox of a connection has ended: last events, counts, removal, answer. */
 void conn_finish(struct conn *c);
+/* A round of proofs is over: look for survivors of sandboxes, if that had to wait. */
+void server_sweep_waiting(struct server *s);
 
 /* server_attach.c, server_enter.c */
 /* server_runtimes.c */
@@ -346,10 +353,32 @@ struct sandbox *server_find(struct conn *c, const json_t *ref, struct diag *d);
 const char *server_event(struct conn *c, const char *ref, size_t *len, struct sandbox **of,
 			 struct diag *d);
 void serve_explain(struct conn *c, json_t *request, int *fds, size_t nfds);
+/* server_canary.c */
+/* With a first round, which is waited for; what it found refuses sandboxes and no start. */
+int server_canary_start(struct server *s, struct diag *d);
+void server_canary_stop(struct server *s);
+/*
+ * Nothing is proved now, but a round is on: serve the request when it ends, or refuse it,
+ * too. False: it does not wait, and is to be refused. Descriptors are taken over.
+ */
+bool server_canary_hold(struct conn *c, request_fn serve, json_t *request, int *fds, size_t nfds);
+void conn_held_free(struct conn *c);
+/* Is a round on? Its processes are marked, and in a sandbox that seems to be dead. */
+bool server_canary_is_on(const struct server *s);
+/* A round that begins now or later, when one is on: server_prove_answer(). The time. */
+uint64_t server_canary_ask(struct server *s);
+/* Of the last complete round, in the order of prove_rows; NULL: there was none. */
+const struct prove_result *server_canary_results(const struct server *s);
+void server_canary_metrics(const struct server *s, struct text *t);
+
 /* server_prove.c */
 void serve_prove(struct conn *c, json_t *request, int *fds, size_t nfds);
+/*
+ * A round that began then has ended, `d` not NULL: came to nothing. True: somebody asked
+ * later.
+ */
+bool server_prove_answer(struct server *s, const struct diag *d, uint64_t begun_us);
 void conn_prove_end(struct conn *c);
-void server_prove_stop(struct server *s);
 
 /* server_show.c */
 void serve_ps(struct conn *c, json_t *request, int *fds, size_t nfds);

@@ -36,6 +36,10 @@ static int on_sweep(sd_event_source *src, void *ctx)
 	struct server *s = ctx;
 
 	(void)src;
+	/* whose processes look like survivors */
+	s->sweep_waits = server_canary_is_on(s);
+	if (s->sweep_waits)
+		return 0;
 	sweep_dead(agent_map_fd(s->a, AGENT_MAP_TASKS), agent_sandboxes(s->a));
 	server_names_sweep(s);
 	return 0;
@@ -49,6 +53,14 @@ static void sweep_later(struct server *s)
 		(void)sd_event_source_set_priority(s->sweep, SD_EVENT_PRIORITY_IDLE);
 	}
 	(void)sd_event_source_set_enabled(s->sweep, SD_EVENT_ONESHOT);
+}
+
+void server_sweep_waiting(struct server *s)
+{
+	if (!s->sweep_waits)
+		return;
+	s->sweep_waits = false;
+	sweep_later(s);
 }
 
 void conn_finish(struct conn *c)

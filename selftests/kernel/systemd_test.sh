@@ -9,6 +9,8 @@
 config=/etc/egressctl/egressd.yaml
 metrics=http://127.0.0.1:9477/metrics
 violation=6f1f0a4c5d0b4f3c9a3e1d9a7c2b8e51 # JOURNAL_ID_VIOLATION
+silence=5a0d5e7f0c1c4c0fa2a5c2f6d3b9e814 # JOURNAL_ID_SILENT
+PATH=$PATH:/usr/sbin
 
 property() { systemctl show --value -p "$1" egressd; }
 journal() { journalctl --sync && journalctl -u egressd -o cat --no-pager; }
@@ -203,6 +205,22 @@ held_unit() {
 	check "the next egressd lets it begin, under its policy" out '^open EACCES connect EPERM$'
 }
 
+# Somebody takes a hook away: what wakes an operator.
+canary() {
+	bpftool link detach id "$(bpftool -j link show pinned /sys/fs/bpf/egressctl/abi*/links-*/connect4 |
+		python3 -c 'import json, sys; print(json.load(sys.stdin)["id"])')"
+	wait_journal 'a hook is silent: connect4' 1
+	result $? "the canary finds a hook that is silent"
+	journalctl -u egressd -o json --no-pager MESSAGE_ID=$silence >$w/out
+	check "the entry is an alert" out '"PRIORITY" *: *"1"'
+	check "and names the hook" out '"EGRESSCTL_HOOK" *: *"connect4"'
+	property StatusText >$w/out
+	check "systemctl status says it" out '^no new sandboxes: a hook is silent: connect4'
+	systemctl restart egressd
+	property StatusText >$w/out
+	check "a restart attaches it anew" out "settings from $config"
+}
+
 # egressd stays away, and its sandbox does not notice.
 watchdog() {
 	kill -STOP "$(property MainPID)"
@@ -225,6 +243,7 @@ install -m 755 "$EGRESSCTL_BUILD"/selftests/work/first /usr/local/bin
 install_service
 violations
 numbers
+canary
 reload
 restart
 watchdog

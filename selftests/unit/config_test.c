@@ -53,7 +53,7 @@ static void what_each_key_gives(void **state)
 	      "  within: ['*.example.com', '10.0.0.0/8:*']\n"
 	      "attach:\n  - {cgroup: /system.slice/docker-*.scope, policy: ci-build}\n"
 	      "  - {cgroup: 'ci-*.service', policy: /etc/p.yaml}\n"
-	      "metrics: {listen: '[::1]:9477'}\n", &c);
+	      "metrics: {listen: '[::1]:9477'}\ncanary: {every: 1500ms}\n", &c);
 	assert_string_equal(c.file, "e.yaml");
 	assert_string_equal(c.group, "root");
 	assert_int_equal(c.max_per_uid, 7);
@@ -72,6 +72,7 @@ static void what_each_key_gives(void **state)
 	assert_string_equal(c.attach[1].policy, "/etc/p.yaml");
 	assert_int_equal(c.attach[1].line, 14);
 	assert_string_equal(c.metrics, "[::1]:9477");
+	assert_int_equal(c.canary_ms, 1500);
 	config_clear(&c);
 }
 
@@ -102,7 +103,8 @@ static const struct {
 	{ "version: 2\n",
 	  "e.yaml:1:10: version: got \"2\", expected 1, the only version there is" },
 	{ V1 "stopp: keep\n", "e.yaml:2:1: unknown key \"stopp\" in this file: expected one of "
-			      "version, socket, sandboxes, log, stop, grants, attach, metrics" },
+			      "version, socket, sandboxes, log, stop, grants, attach, metrics, "
+			      "canary" },
 	{ V1 "stop: keep\nstop: end\n", "e.yaml:3:1: duplicate key \"stop\": it is already "
 					"given at line 2" },
 	{ V1 "stop:\n", "e.yaml:2:1: stop: got nothing, expected keep or end" },
@@ -142,6 +144,10 @@ static const struct {
 	{ V1 "attach: [{cgroup: /a, policy: ./p.yaml}]\n", "e.yaml:2:31: policy: got" },
 	{ V1 "attach: [{cgroup: /a, policy: p, x: 1}]\n",
 	  "e.yaml:2:34: unknown key \"x\" in attach: expected one of cgroup, policy" },
+	{ V1 "canary: {every: 10s}\n",
+	  "e.yaml:2:17: every: got \"10s\", expected a time from 1s to 4s" },
+	{ V1 "canary: {every: 999ms}\n", "e.yaml:2:17: every: got" },
+	{ V1 "canary: {}\ncanary: {}\n", "e.yaml:3:1:" },
 	{ V1 "metrics: {listen: 9477}\n", "e.yaml:2:19: listen: got \"9477\", expected an address "
 					  "and a port, such as 127.0.0.1:9477 or \"[::1]:9477\"" },
 	{ V1 "metrics: {listen: 'localhost:9477'}\n", "e.yaml:2:19: listen: got" },
