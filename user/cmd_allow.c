@@ -11,11 +11,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "allow_save.h"
 #include "client.h"
 #include "commands.h"
 #include "diag.h"
 #include "launch.h"
-#include "policy_edit.h"
 #include "policy_int.h"
 #include "ref.h"
 #include "util.h"
@@ -181,44 +181,19 @@ static void print_grants(const json_t *list, bool json)
 		print_grant(g);
 }
 
-/* ---- --save ------------------------------------------------------------------------- */
+/* ---- allow and deny ----------------------------------------------------------------- */
 
-/* Each rule once, whatever number of sandboxes it was granted in. */
-static int save_rules(const json_t *grants, const char *policy, const char *note)
+static int save(const json_t *grants, const json_t *answer, const struct options *o)
 {
-	_cleanup_free_ char *path = NULL;
-	const json_t *g, *before;
 	struct diag d = {};
-	size_t i, k;
-	int err;
 
-	err = policy_edit_find(policy, &path, &d);
-	json_array_foreach(grants, i, g) {
-		const char *rule = client_text(g, "rule");
-		bool done = false;
-
-		for (k = 0; k < i; k++) {
-			before = json_array_get(grants, k);
-			done |= str_eq(client_text(before, "rule"), rule);
-		}
-		if (err < 0)
-			break;
-		if (done)
-			continue;
-		err = policy_save(path, rule, note, &d);
-		if (err >= 0)
-			fprintf(stderr, "%s: %s\n", path,
-				err ? "has that rule already" : "the rule is saved");
-	}
-	if (err >= 0)
+	if (save_grants(grants, json_object_get(answer, "files"), o->note, &d) >= 0)
 		return 0;
 	diag_print(stderr, "egressctl: granted, but not saved", &d);
 	return 1;
 }
 
-/* ---- allow and deny ----------------------------------------------------------------- */
-
-static int send_allow(const json_t *request, const struct options *o, const char *policy)
+static int send_allow(const json_t *request, const struct options *o)
 {
 	json_t *answer = NULL;
 	const json_t *list, *failed, *f;
@@ -236,8 +211,7 @@ static int send_allow(const json_t *request, const struct options *o, const char
 			client_text(f, "error"));
 	status = (int)client_number(answer, "exit");
 	if (o->save && json_array_size(list)) {
-		int err = save_rules(list, policy ? policy : client_text(answer, "policy"),
-				     o->note);
+		int err = save(list, answer, o);
 
 		status = status ? status : err;
 	}
@@ -269,12 +243,12 @@ static int change(int argc, char **argv, struct options *o, const char *usage)
 	request = json_pack("{s:s, s:I}", "op", argv[0], "ms", (json_int_t)o->ms);
 	bad_text = !request || add_target(request, what, rule) ||
 		   (rule && json_object_set_new(request, "rules", json_pack("[s]", rule))) ||
+		   (o->save && json_object_set_new(request, "save", json_true())) ||
 		   (o->note && json_object_set_new(request, "note", json_string(o->note)));
 	if (bad_text)
 		status = bad(argv[0], "", what, "a sandbox, an event or a rule in UTF-8");
 	else
-		status = send_allow(request, o, str_starts(what, POLICY_PREFIX) ?
-							what + strlen(POLICY_PREFIX) : NULL);
+		status = send_allow(request, o);
 	json_decref(request);
 	return status;
 }

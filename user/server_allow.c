@@ -106,6 +106,7 @@ struct allow_request {
 	const char *op, *event, *policy, *note;
 	json_t *sandbox, *rules;
 	json_int_t ms;
+	int save;
 	const char *rule[RULES_MAX];
 	size_t nrules;
 };
@@ -115,9 +116,10 @@ static int parse_allow(struct conn *c, json_t *request, struct allow_request *r)
 	json_error_t e;
 
 	*r = (struct allow_request){};
-	if (json_unpack_ex(request, &e, JSON_STRICT, "{s:s, s?o, s?s, s?s, s?o, s:I, s?s}", "op",
-			   &r->op, "sandbox", &r->sandbox, "event", &r->event, "policy",
-			   &r->policy, "rules", &r->rules, "ms", &r->ms, "note", &r->note)) {
+	if (json_unpack_ex(request, &e, JSON_STRICT,
+			   "{s:s, s?o, s?s, s?s, s?o, s:I, s?s, s?b}", "op", &r->op, "sandbox",
+			   &r->sandbox, "event", &r->event, "policy", &r->policy, "rules",
+			   &r->rules, "ms", &r->ms, "note", &r->note, "save", &r->save)) {
 		conn_error(c, 2, "bad request: %s", e.text);
 		return -EINVAL;
 	}
@@ -176,6 +178,54 @@ static int allow_in(struct conn *c, struct conn *of, const struct allow_request 
 	json_decref(list);
 	return 0;
 }
+
+/* ---- --save ----------------------------------------------------------------------------- */
+
+/*
+ * The client writes the file, under its user's rights, and needs to be told which one and
+ * what was in it. Whoever may write a file can do so without us: what is withheld is the
+ * way from a live sandbox to its policy.
+ */
+static int check_save(const struct conn *c, const struct allow_request *r, struct diag *d)
+{
+	const struct config *k = c->s->config;
+
+	if (!r->save || !c->peer.uid || k->grant_save)
+		return 0;
+	fprintf(stderr, "egressd: uid %u: --save was refused\n", c->peer.uid);
+	return diag_set(d, -EPERM, "rules are not saved on this host (%s: grants: save): nothing "
+				   "was allowed; without --save it is for a time",
+			k->file ? k->file : CONFIG_FILE);
+}
+
+static bool fits(const json_t *files)
+{
+	_cleanup_free_ char *text = json_dumps(files, JSON_COMPACT);
+
+	return text && strlen(text) < CONTROL_MESSAGE_MAX / 2;
+}
+
+void server_add_files(const struct conn *c, const struct conn *of, json_t *all)
+{
+	json_t *files;
+	const json_t *other;
+	size_t i;
+
+	if (c->peer.uid && !c->s->config->grant_save)
+		return;
+	files = server_policy_files(of->s, grants_base(of));
+	json_array_foreach(all, i, other)
+		if (json_equal(other, files)) {
+			json_decref(files);
+			return;
+		}
+	if (files)
+		(void)json_array_append_new(all, files);
+	if (!fits(all))
+		(void)json_array_clear(all);
+}
+
+/* ---- the answer --------------------------------------------------------------------------- */
 
 static int exit_of(const struct diag *d)
 {
@@ -237,7 +287,7 @@ static struct conn *from_event(struct conn *c, struct allow_request *r, struct d
 /* Every live sandbox under a policy of that name, or none. */
 static void allow_by_policy(struct conn *c, const struct allow_request *r)
 {
-	json_t *done = json_array(), *failed = json_array();
+	json_t *done = json_array(), *failed = json_array(), *files = json_array();
 	struct sandbox *b = NULL;
 	uint32_t n = 0;
 	int status = 0;
@@ -249,33 +299,41 @@ static void allow_by_policy(struct conn *c, const struct allow_request *r)
 		    !sandbox_owner(b))
 			continue;
 		n++;
-		if (!allow_in(c, sandbox_owner(b), r, done, &d))
+		if (!allow_in(c, sandbox_owner(b), r, done, &d)) {
+			if (r->save)
+				server_add_files(c, sandbox_owner(b), files);
 			continue;
+		}
 		status = exit_of(&d);
 		(void)json_array_append_new(failed, json_pack("{s:I, s:s}", "sandbox",
 							      (json_int_t)sandbox_id(b), "error",
 							      d.msg));
 	}
 	if (n)
-		conn_reply(c, json_pack("{s:O, s:O, s:i}", "grants", done, "failed", failed, "exit",
-					status));
+		conn_reply(c, json_pack("{s:O, s:O, s:O, s:i}", "grants", done, "failed", failed,
+					"files", files, "exit", status));
 	else
 		conn_error(c, 1, "none of your live sandboxes is under the policy '%s'", r->policy);
 	json_decref(done);
 	json_decref(failed);
+	json_decref(files);
 }
 
 void serve_allow(struct conn *c, json_t *request, int *fds, size_t nfds)
 {
 	struct allow_request r;
 	struct conn *of = NULL;
+	json_t *done, *files;
 	struct diag d = {};
-	json_t *done;
 
 	(void)fds;
 	(void)nfds;
 	if (parse_allow(c, request, &r))
 		return;
+	if (check_save(c, &r, &d)) {
+		conn_error_diag(c, exit_of(&d), &d);
+		return;
+	}
 	if (r.policy) {
 		allow_by_policy(c, &r);
 		return;
@@ -288,12 +346,16 @@ void serve_allow(struct conn *c, json_t *request, int *fds, size_t nfds)
 		of = b ? sandbox_owner(b) : NULL;
 	}
 	done = json_array();
-	if (of && !allow_in(c, of, &r, done, &d))
-		conn_reply(c, json_pack("{s:O, s:s}", "grants", done, "policy",
-					sandbox_policy(of->box)));
-	else
+	files = json_array();
+	if (of && !allow_in(c, of, &r, done, &d)) {
+		if (r.save)
+			server_add_files(c, of, files);
+		conn_reply(c, json_pack("{s:O, s:O}", "grants", done, "files", files));
+	} else {
 		conn_error_diag(c, exit_of(&d), &d);
+	}
 	json_decref(done);
+	json_decref(files);
 }
 
 /* ---- revoke and grants -------------------------------------------------------------- */

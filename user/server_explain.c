@@ -118,7 +118,9 @@ static int take_line(void *ctx, const char *line, size_t len)
 	return s->seq ? 1 : 0;
 }
 
-static void __attribute__((noreturn)) search_child(struct conn *c, const char *ref, bool live)
+/* Takes `files`, which is empty when the sandbox is gone. */
+static void __attribute__((noreturn)) search_child(struct conn *c, const char *ref, bool live,
+						   json_t *files)
 {
 	struct eventlog_filter f = { .owner = c->peer.uid ? (int64_t)c->peer.uid : -1 };
 	struct search s = { 0 };
@@ -129,7 +131,8 @@ static void __attribute__((noreturn)) search_child(struct conn *c, const char *r
 	(void)ref_parse_event(ref, &f.sandbox, &s.seq);
 	(void)eventlog_read(server_log_dir(c->s, c->s->config), &f, false, take_line, &s);
 	if (s.line)
-		answer = json_pack("{s:s%, s:b}", "line", s.line, s.len, "live", live);
+		answer = json_pack("{s:s%, s:b, s:o}", "line", s.line, s.len, "live", live,
+				   "files", files);
 	else
 		answer = json_pack("{s:s++, s:i}", "error", "no event ", ref,
 				   str_eq(ref, REF_LAST) ? " of yours is in the log" :
@@ -146,6 +149,7 @@ void serve_explain(struct conn *c, json_t *request, int *fds, size_t nfds)
 	struct sandbox *of = NULL;
 	struct diag d = {};
 	const char *op, *ref, *line;
+	json_t *files;
 	size_t len = 0;
 
 	(void)fds;
@@ -155,12 +159,17 @@ void serve_explain(struct conn *c, json_t *request, int *fds, size_t nfds)
 		return;
 	}
 	line = server_event(c, ref, &len, &of, &d);
+	files = json_array();
+	if (of && sandbox_owner(of))
+		server_add_files(c, sandbox_owner(of), files);
 	if (line)
-		conn_reply(c, json_pack("{s:s%, s:b}", "line", line, len, "live", 1));
+		conn_reply(c, json_pack("{s:s%, s:b, s:O}", "line", line, len, "live", 1, "files",
+					files));
 	else if (d.err == -EINVAL || (of && d.err == -ENOENT))
 		conn_error_diag(c, d.err == -EINVAL ? 2 : 1, &d);
 	else if (!server_log_dir(c->s, c->s->config) || c->box || c->logger)
 		conn_error_diag(c, 1, &d);
 	else if (conn_fork(c) == 0)
-		search_child(c, ref, of != NULL);
+		search_child(c, ref, of != NULL, files);
+	json_decref(files);
 }

@@ -218,6 +218,11 @@ void serve_allow(struct conn *c, json_t *request, int *fds, size_t nfds);
 void serve_revoke(struct conn *c, json_t *request, int *fds, size_t nfds);
 void serve_grants(struct conn *c, json_t *request, int *fds, size_t nfds);
 void serve_switch(struct conn *c, json_t *request, int *fds, size_t nfds);
+/*
+ * For an answer about sandboxes: into `all` where the policy of one lies, once for those
+ * that share it; nothing when the peer may not save, or an answer has no room for it.
+ */
+void server_add_files(const struct conn *c, const struct conn *of, json_t *all);
 /* server_trace.c: what traced sandboxes touch */
 int server_traces_start(struct server *s, struct diag *d);
 void server_traces_stop(struct server *s);
@@ -270,6 +275,12 @@ int server_publish_grants(struct server *s, const struct version *base, json_t *
  */
 int server_policy_like(struct server *s, const struct version *v, json_t *policies, json_t *texts,
 		       const struct version **out, json_t **need, struct diag *d);
+
+/*
+ * Where the policies of a sandbox under `v` lie, by their senders' word: as of
+ * policy_send_files(), texts included. NULL: no memory.
+ */
+json_t *server_policy_files(struct server *s, const struct version *v);
 
 /* Compile again what a version was compiled from (publisher_compile_fn). */
 struct compiled *server_compile_key(void *ctx, const char *key, size_t key_len);

@@ -400,6 +400,22 @@ socket.create_connection(('$far', 8083))" >$w/out 2>$w/err
 	does 0 "what is there is not written again" "has that rule already" \
 		allow "$id" connect $far:8082 --save
 	ctl revoke "$id"
+	(cd $w/policies && "$egressctl" switch "$id" ./saved.yaml >$w/out)
+	printf 'version: 1\nextends: [actor]\nfiles:\n  /opt: r\n' >$w/saved.yaml
+	(cd $w && "$egressctl" allow "$id" connect $far:8083 --save) >$w/out 2>$w/err
+	status=$?
+	both 0 "policies/saved.yaml: the rule is saved"
+	result $? "a relative path is the file that was read"
+	grep -q 8083 $w/policies/saved.yaml && ! grep -q 8083 $w/saved.yaml
+	result $? "and not one of the same name here"
+	sed -i /opt/d $w/policies/saved.yaml
+	does 1 "a policy with less in it is not the one" "not what the sandbox runs under" \
+		allow "$id" connect $far:8084 --save
+	chown $uid $w/saved.yaml
+	ctl switch "$id" $w/saved.yaml
+	does 1 "root does not write to a user's file" "belongs to another user" \
+		allow "$id" connect $far:8084 --save
+	ctl revoke "$id"
 	ctl switch "$id" $w/policy.yaml
 }
 
@@ -486,6 +502,13 @@ authority() {
 	does 0 "root is not bound" allowed allow "$id" open $w/secret rw --for run
 	grep -q "uid $uid: sandbox $id: a grant was refused: open $w/secret r: only dest" $w/service.log
 	result $? "refusals are logged"
+	printf 'version: 1\ngrants: {save: false}\n' >/etc/egressctl/egressd.yaml
+	reload "no saving"
+	mine 1 "nothing is saved" "not saved on this host" \
+		allow "$id" connect $far:8083 --for 1h --save
+	gets EPERM "nor granted" bare $far 8083
+	mine 0 "without it, it is granted" "allowed connect $far:8083" allow "$id" connect $far:8083
+	ctl revoke "$id"
 	printf 'version: 1\ngrants: {who: nobody}\n' >/etc/egressctl/egressd.yaml
 	reload "stricter ones"
 	mine 1 "nobody but root" "only root may grant" allow "$id" connect $far:8083
