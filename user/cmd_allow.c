@@ -15,6 +15,7 @@
 #include "client.h"
 #include "commands.h"
 #include "diag.h"
+#include "event_text.h"
 #include "launch.h"
 #include "policy_int.h"
 #include "ref.h"
@@ -193,14 +194,60 @@ static int save(const json_t *grants, const json_t *answer, const struct options
 	return 1;
 }
 
-static int send_allow(const json_t *request, const struct options *o)
+/* The rules that would have let an event pass, from its line in the log. */
+static json_t *logged_rules(const char *event)
+{
+	json_t *request = json_pack("{s:s, s:s}", "op", "explain", "ref", event), *answer = NULL;
+	const json_t *line;
+	struct event_parsed e;
+	struct text words[2] = {};
+	json_t *rules = NULL;
+	size_t n;
+	int status = client_call(request, &answer);
+
+	line = json_object_get(answer, "line");
+	if (!status && json_is_string(line) &&
+	    !event_from_json(json_string_value(line), json_string_length(line), &e)) {
+		n = event_run_words(e.allow_run, words);
+		rules = n ? json_pack("[s, s*]", words[0].p, n > 1 ? words[1].p : NULL) : NULL;
+		event_parsed_free(&e);
+	}
+	if (!status && !rules)
+		(void)client_fail("no rule can allow that event");
+	text_free(&words[0]);
+	text_free(&words[1]);
+	json_decref(request);
+	json_decref(answer);
+	return rules;
+}
+
+/*
+ * egressd remembers the newest events of a sandbox. For an older one the rules are asked
+ * for in the log, and count as if they had been typed.
+ */
+static int call_allow(json_t *request, json_t **answer)
+{
+	int status = client_call(request, answer);
+	json_t *rules;
+
+	if (status || !json_object_get(*answer, "logged"))
+		return status;
+	json_decref(*answer);
+	*answer = NULL;
+	rules = logged_rules(client_text(request, "event"));
+	if (!rules || json_object_set_new(request, "rules", rules))
+		return 1;
+	return client_call(request, answer);
+}
+
+static int send_allow(json_t *request, const struct options *o)
 {
 	json_t *answer = NULL;
 	const json_t *list, *failed, *f;
 	int status;
 	size_t i;
 
-	status = client_call(request, &answer);
+	status = call_allow(request, &answer);
 	if (status)
 		return status;
 	list = json_object_get(answer, "grants");

@@ -23,82 +23,8 @@
 
 #include "../bpf/egressctl.h"
 
-/* What `allow EVENT` can name: an operator answers to what was just denied. */
-#define RECENT_EVENTS 64u
 #define NOTE_MAX 256u
 #define RULES_MAX 32u /* of one request, as of a command line */
-
-/* ---- what was denied just now -------------------------------------------------------------- */
-
-struct recent {
-	uint64_t latest; /* time of the newest, CLOCK_BOOTTIME ns */
-	uint32_t next;
-	struct recent_event {
-		uint64_t seq; /* 0: empty */
-		enum event_looks looks;
-		size_t nwords;
-		struct text words[2];
-	} v[RECENT_EVENTS];
-};
-
-void recent_note(struct conn *c, const struct event *ev)
-{
-	struct recent_event *e;
-
-	if (ev->remedy == EVENT_REMEDY_NONE || ev->remedy == EVENT_REMEDY_LISTEN)
-		return;
-	if (!c->recent)
-		c->recent = calloc(1, sizeof(*c->recent));
-	if (!c->recent)
-		return; /* `allow EVENT` will say that it does not know it */
-	e = &c->recent->v[c->recent->next++ % RECENT_EVENTS];
-	e->seq = ev->seq;
-	e->looks = event_looks(ev);
-	e->nwords = event_allow_words(ev, e->words);
-	if (e->words[0].failed || e->words[1].failed)
-		e->nwords = 0;
-	c->recent->latest = ev->boot_ns;
-}
-
-void recent_free(struct conn *c)
-{
-	if (!c->recent)
-		return;
-	for (uint32_t i = 0; i < RECENT_EVENTS; i++) {
-		text_free(&c->recent->v[i].words[0]);
-		text_free(&c->recent->v[i].words[1]);
-	}
-	free(c->recent);
-	c->recent = NULL;
-}
-
-/* seq 0: the newest. */
-static const struct recent_event *recent_find(const struct conn *c, uint64_t seq)
-{
-	const struct recent *r = c->recent;
-
-	if (r && !seq)
-		return &r->v[(r->next - 1) % RECENT_EVENTS];
-	for (uint32_t i = 0; r && i < RECENT_EVENTS; i++)
-		if (r->v[i].seq == seq)
-			return &r->v[i];
-	return NULL;
-}
-
-static struct conn *latest(struct conn *c)
-{
-	struct conn *best = NULL;
-	struct sandbox *b = NULL;
-
-	while ((b = sandboxes_next(c->s->sandboxes, b))) {
-		struct conn *o = sandbox_owner(b);
-
-		if (o && o->recent && server_may_see(c, b) &&
-		    (!best || o->recent->latest > best->recent->latest))
-			best = o;
-	}
-	return best;
-}
 
 /* ---- allow and deny ----------------------------------------------------------------- */
 
@@ -225,63 +151,85 @@ void server_add_files(const struct conn *c, const struct conn *of, json_t *all)
 		(void)json_array_clear(all);
 }
 
+/* ---- events ------------------------------------------------------------------------------- */
+
+/* An event, and the rules that would have let it pass. */
+struct denied {
+	struct event_parsed e;
+	struct text words[2];
+	size_t nwords;
+};
+
+static void clear_denied(struct denied *e)
+{
+	event_parsed_free(&e->e);
+	text_free(&e->words[0]);
+	text_free(&e->words[1]);
+}
+
+/* From its line, which root alone wrote; what a rule may say is decided as ever. */
+static int parse_denied(const char *line, size_t len, const char *ref, struct denied *e,
+			struct diag *d)
+{
+	if (event_from_json(line, len, &e->e))
+		return diag_set(d, -EIO, "event %s cannot be read", ref);
+	e->nwords = event_run_words(e->e.allow_run, e->words);
+	return e->nwords ? 0 : diag_set(d, -EPERM, "no rule can allow event %s", ref);
+}
+
+/* "last" is whatever came last, maybe after the operator looked: not for what attacks do. */
+static int check_looks(const struct denied *e, struct diag *d)
+{
+	enum event_looks looks = event_looks(&e->e.ev);
+
+	if (looks == EVENT_LOOKS_MISSING)
+		return 0;
+	return diag_set(d, -EPERM,
+			"the last one, '%s' in sandbox %" PRIu64 ", looks like an attack: %s. To "
+			"allow it all the same: egressctl allow %" PRIu64 ".%" PRIu64,
+			e->words[0].p, e->e.ev.sandbox, event_looks_words(looks), e->e.ev.sandbox,
+			e->e.ev.seq);
+}
+
+/*
+ * Which sandbox an event is of, and what would have let it pass. -ENODATA: the sandbox
+ * is live, and the event is not remembered any more.
+ */
+static struct conn *from_event(struct conn *c, struct allow_request *r, struct denied *e,
+			       struct diag *d)
+{
+	bool last = str_eq(r->event, REF_LAST);
+	struct sandbox *b = NULL;
+	const char *line;
+	size_t len = 0;
+	int err = 0;
+
+	line = last ? server_last_allowable(c, &len, &b) : server_event(c, r->event, &len, &b, d);
+	if (last && !line)
+		(void)diag_set(d, -ENOENT, "nothing that a rule could allow was denied in your "
+					   "live sandboxes");
+	/* with rules, all that an event says is where */
+	if (!b || !sandbox_owner(b) || (!line && !(r->nrules && d->err == -ENODATA)))
+		return NULL;
+	diag_clear(d);
+	if (r->nrules)
+		return sandbox_owner(b);
+	err = parse_denied(line, len, r->event, e, d);
+	if (!err && last)
+		err = check_looks(e, d);
+	if (err)
+		return NULL;
+	r->nrules = e->nwords;
+	for (size_t i = 0; i < e->nwords; i++)
+		r->rule[i] = e->words[i].p;
+	return sandbox_owner(b);
+}
+
 /* ---- the answer --------------------------------------------------------------------------- */
 
 static int exit_of(const struct diag *d)
 {
 	return d->err == -EINVAL ? 2 : d->err == -ENOMEM ? 125 : 1;
-}
-
-/* Which sandbox an event is of, and what would have let it pass. */
-static struct conn *from_event(struct conn *c, struct allow_request *r, struct diag *d)
-{
-	const struct recent_event *e;
-	uint64_t sandbox, seq;
-	struct conn *of;
-
-	if (ref_parse_event(r->event, &sandbox, &seq)) {
-		(void)diag_set(d, -EINVAL,
-			       "'%s' is not an event: expected SANDBOX.SEQ, as in 7.12, "
-					   "or last", r->event);
-		return NULL;
-	}
-	if (sandbox) {
-		json_t *id = json_integer((json_int_t)sandbox);
-		struct sandbox *b = server_find(c, id, d);
-
-		json_decref(id);
-		of = b ? sandbox_owner(b) : NULL;
-	} else {
-		of = latest(c);
-		if (!of)
-			(void)diag_set(d, -ENOENT, "nothing that a rule could allow was denied in "
-						   "your live sandboxes");
-	}
-	if (!of)
-		return NULL;
-	e = recent_find(of, seq);
-	if (!e || !e->nwords) {
-		(void)diag_set(d, -ENOENT, "event %s is not among the last %u that a rule could "
-					   "allow: see egressctl log, and say what to allow",
-			       r->event, RECENT_EVENTS);
-		return NULL;
-	}
-	if (r->nrules)
-		return of;
-	/* "last" is whatever came last, maybe after the operator looked: not for what attacks do */
-	if (!sandbox && e->looks != EVENT_LOOKS_MISSING) {
-		(void)diag_set(d, -EPERM,
-			       "the last one, '%s' in sandbox %" PRIu64 ", looks like an "
-			       "attack: %s. To allow it all the same: egressctl allow "
-			       "%" PRIu64 ".%" PRIu64,
-			       e->words[0].p, sandbox_id(of->box), event_looks_words(e->looks),
-			       sandbox_id(of->box), e->seq);
-		return NULL;
-	}
-	r->nrules = e->nwords;
-	for (size_t i = 0; i < e->nwords; i++)
-		r->rule[i] = e->words[i].p;
-	return of;
 }
 
 /* Every live sandbox under a policy of that name, or none. */
@@ -321,6 +269,7 @@ static void allow_by_policy(struct conn *c, const struct allow_request *r)
 
 void serve_allow(struct conn *c, json_t *request, int *fds, size_t nfds)
 {
+	struct denied e = {};
 	struct allow_request r;
 	struct conn *of = NULL;
 	json_t *done, *files;
@@ -339,7 +288,8 @@ void serve_allow(struct conn *c, json_t *request, int *fds, size_t nfds)
 		return;
 	}
 	if (r.event) {
-		of = from_event(c, &r, &d);
+		server_events_drain(c->s); /* what happened before the question counts */
+		of = from_event(c, &r, &e, &d);
 	} else {
 		struct sandbox *b = server_find(c, r.sandbox, &d);
 
@@ -351,11 +301,14 @@ void serve_allow(struct conn *c, json_t *request, int *fds, size_t nfds)
 		if (r.save)
 			server_add_files(c, of, files);
 		conn_reply(c, json_pack("{s:O, s:O}", "grants", done, "files", files));
+	} else if (d.err == -ENODATA) {
+		conn_reply(c, json_pack("{s:b}", "logged", 1)); /* the client looks there */
 	} else {
 		conn_error_diag(c, exit_of(&d), &d);
 	}
 	json_decref(done);
 	json_decref(files);
+	clear_denied(&e);
 }
 
 /* ---- revoke and grants -------------------------------------------------------------- */

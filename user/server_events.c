@@ -98,7 +98,6 @@ static void on_event(void *ctx, const struct event *ev)
 		return;
 	b = sandboxes_find(s->sandboxes, ev->sandbox);
 	if (b && sandbox_owner(b)) {
-		recent_note(sandbox_owner(b), ev);
 		tell_sandbox(sandbox_owner(b), ev);
 		conn_names_refused(sandbox_owner(b), ev);
 		tell_launcher(sandbox_owner(b), ev);

@@ -31,8 +31,15 @@ static const struct denials *denials_of(const struct sandbox *b)
 	return owner ? owner->denials : NULL;
 }
 
-/* The newest one of all sandboxes that the peer may see. */
-static const char *newest_event(struct conn *c, size_t *len, struct sandbox **of)
+static const char *find_newest(const struct denials *d, size_t *len)
+{
+	return denials_find(d, 0, len);
+}
+
+/* The newest of all sandboxes that the peer may see, of those that `find` gives. */
+static const char *newest_event(struct conn *c,
+				const char *(*find)(const struct denials *d, size_t *len),
+				size_t *len, struct sandbox **of)
 {
 	struct sandbox *b = NULL;
 	const char *best = NULL;
@@ -40,7 +47,7 @@ static const char *newest_event(struct conn *c, size_t *len, struct sandbox **of
 	while ((b = sandboxes_next(c->s->sandboxes, b))) {
 		const struct denials *d = server_may_see(c, b) ? denials_of(b) : NULL;
 		size_t n = 0;
-		const char *line = d ? denials_find(d, 0, &n) : NULL;
+		const char *line = d ? find(d, &n) : NULL;
 
 		/* written from left to right, a time is in order as text */
 		if (!line || n < STAMP_AT + STAMP_LEN ||
@@ -51,6 +58,11 @@ static const char *newest_event(struct conn *c, size_t *len, struct sandbox **of
 		*of = b;
 	}
 	return best;
+}
+
+const char *server_last_allowable(struct conn *c, size_t *len, struct sandbox **of)
+{
+	return newest_event(c, denials_last_allowable, len, of);
 }
 
 const char *server_event(struct conn *c, const char *ref, size_t *len, struct sandbox **of,
@@ -67,7 +79,7 @@ const char *server_event(struct conn *c, const char *ref, size_t *len, struct sa
 		return NULL;
 	}
 	if (!sandbox) {
-		line = newest_event(c, len, of);
+		line = newest_event(c, find_newest, len, of);
 		if (!line)
 			(void)diag_set(d, -ENOENT,
 				       "nothing was refused in a live sandbox of yours");

@@ -30,7 +30,6 @@ struct metrics_http;
 struct server_counts;
 struct events;
 struct names;
-struct recent;
 struct proof;
 struct publisher;
 struct rooted;
@@ -86,7 +85,6 @@ struct conn {
 	uint64_t deadline; /* of limits: time, CLOCK_MONOTONIC us; 0: none */
 	struct sandbox *box;
 	struct grants *grants; /* NULL: none ever */
-	struct recent *recent; /* NULL: nothing that a rule could allow was denied */
 	struct box_trace *trace; /* what it touched; NULL: it is not traced */
 	struct names *names; /* its resolver; NULL: egress is not judged */
 	struct dns_client *proof_resolver; /* of "prove" */
@@ -211,9 +209,6 @@ int grants_adopt(struct conn *c, struct diag *d);
 void grants_take(struct conn *c, struct conn *from); /* with from's sandbox */
 
 /* server_allow.c */
-/* A violation that a rule could allow: `allow EVENT` may name it. */
-void recent_note(struct conn *c, const struct event *ev);
-void recent_free(struct conn *c);
 void serve_allow(struct conn *c, json_t *request, int *fds, size_t nfds);
 void serve_revoke(struct conn *c, json_t *request, int *fds, size_t nfds);
 void serve_grants(struct conn *c, json_t *request, int *fds, size_t nfds);
@@ -350,6 +345,11 @@ struct sandbox *server_find(struct conn *c, const json_t *ref, struct diag *d);
  */
 const char *server_event(struct conn *c, const char *ref, size_t *len, struct sandbox **of,
 			 struct diag *d);
+/*
+ * The newest one that a rule could allow, of all live sandboxes that the peer may see,
+ * as it is remembered by now; NULL: none.
+ */
+const char *server_last_allowable(struct conn *c, size_t *len, struct sandbox **of);
 void serve_explain(struct conn *c, json_t *request, int *fds, size_t nfds);
 /* server_prove.c */
 void serve_prove(struct conn *c, json_t *request, int *fds, size_t nfds);

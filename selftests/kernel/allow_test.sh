@@ -150,6 +150,17 @@ by_event() {
 	gets EACCES "for reading only" get $w/secret w
 	ctl revoke "$id"
 	gets EACCES "until it is revoked" get $w/secret
+	gets EPERM "an address" bare $far 8083
+	kill -STOP "$service"
+	gets EPERM "another, while egressd looks elsewhere" bare $far 8082
+	"$egressctl" allow last >$w/out 2>$w/err </dev/null &
+	local asks=$!
+	kill -CONT "$service"
+	wait $asks
+	status=$?
+	is 0 && grep -q "allowed connect $far:8082" $w/out
+	result $? "allow last is about what was last when it was typed"
+	ctl revoke "$id"
 }
 
 # The number of the newest grant.
@@ -232,6 +243,7 @@ without_egressd() {
 	gets ok "what is granted for longer" tcp k $far 8083
 	gets ok "by name, too" tls other other.example.test 443 other.example.test
 	stop_service KILL
+	rm -f /run/egressctl/denials/"$id"-*
 	gets EACCES "egressd is dead, and the file is closed" until EACCES get $w/secret
 	gets EPERM "no connection" bare $far 8082
 	gets EPERM "no datagram" sendto $far 8082
@@ -250,6 +262,8 @@ without_egressd() {
 	gets ok "by name, too" say other
 	gets EPERM "what was denied is" bare $near 8081
 	does 0 "all are revoked" "3 revoked" revoke "$id"
+	does 0 "an event that only the log has" "allowed open $w/secret r" allow "$event"
+	does 0 "can be allowed all the same" "1 revoked" revoke "$id"
 	gets ECONNABORTED "the flow ends" say k
 	gets ECONNABORTED "by name, too" say other
 	gets ok "and what was denied is allowed" bare $near 8081
