@@ -18,6 +18,7 @@
 #include "diag.h"
 #include "eventlog.h"
 #include "runs.h"
+#include "sandbox.h"
 #include "state.h"
 #include "util.h"
 
@@ -167,6 +168,8 @@ static int remove_logs(const char *dir, struct diag *d)
 	if (!access(path, F_OK))
 		return diag_set(d, -EIO, "cannot remove %s", path);
 	eventlog_remove(dir);
+	(void)snprintf(path, sizeof(path), "%s/%s", dir, SANDBOX_NUMBERS);
+	(void)unlink(path); /* ENOENT; what is left keeps the directory */
 	(void)snprintf(path, sizeof(path), "%s/%s", dir, EVENTLOG_FILE);
 	if (!access(path, F_OK))
 		return diag_set(d, -EIO, "cannot remove %s", path);

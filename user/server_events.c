@@ -182,6 +182,7 @@ int server_events_start(struct server *s, struct diag *d)
 			return diag_set(d, err, "cannot open the event log in %s: %s", dir,
 					strerror(-err));
 	}
+	sandboxes_keep_numbers(s->sandboxes, dir);
 	if (s->config->journal && journal_new(s->loop, NULL, &s->journal))
 		return diag_set(d, -ENOMEM, "out of memory");
 	err = events_new(agent_map_fd(s->a, AGENT_MAP_EVENTS), &ops, &s->events);
