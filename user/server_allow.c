@@ -13,6 +13,7 @@
 #include "config.h"
 #include "event_looks.h"
 #include "event_text.h"
+#include "grant_rule.h"
 #include "publish.h"
 #include "ref.h"
 #include "sandbox.h"
@@ -350,13 +351,17 @@ void serve_revoke(struct conn *c, json_t *request, int *fds, size_t nfds)
 			(void)diag_set(&d, -ENOENT, "no grant g%lld in your live sandboxes: see "
 						    "egressctl grants", (long long)grant);
 	}
-	/* users may take back what they were given, but not what root took from them */
-	if (of && c->peer.uid && grants_denied_by_root(of, (uint64_t)grant)) {
-		(void)diag_set(&d, -EPERM, "root denied this: only root takes it back");
-		of = NULL;
+	if (!of) {
+		conn_error_diag(c, exit_of(&d), &d);
+		return;
 	}
-	n = of ? grants_revoke(of, (uint64_t)grant, &ended, &d) : -ENOENT;
+	/* users may take back what they were given, but not what root took from them */
+	if (c->peer.uid && grants_denied_by_root(of, (uint64_t)grant))
+		n = diag_set(&d, -EPERM, "root denied this: only root takes it back");
+	else
+		n = grants_revoke(of, (uint64_t)grant, &ended, &d);
 	if (n < 0) {
+		log_change(c, of, "a revocation was refused", "", d.msg);
 		conn_error_diag(c, exit_of(&d), &d);
 		return;
 	}
@@ -400,64 +405,87 @@ void serve_grants(struct conn *c, json_t *request, int *fds, size_t nfds)
 
 /* ---- switch ------------------------------------------------------------------------- */
 
-/* What a policy would add, nobody can compare with what the host lets users grant. */
-static bool may_switch(const struct conn *c)
+static int check_switch(const struct conn *c, const struct conn *of, struct diag *d)
 {
-	const struct config *k = c->s->config;
+	int err = c->peer.uid ? grant_switch_check(c->s->config, d) : 0;
 
-	return !c->peer.uid || (k->grant_who == CONFIG_OWNER && !k->grant_within && k->grant_paths);
+	if (!err && c->peer.uid && grants_closed_by_root(of))
+		err = diag_set(d, -EPERM, "root denied paths in this sandbox: only root switches "
+					  "its policy while that holds");
+	return err;
+}
+
+struct switch_request {
+	json_t *sandbox, *policies, *texts;
+	const char *name; /* what it is called from then on */
+	int drop;
+};
+
+static int parse_switch(struct conn *c, json_t *request, struct switch_request *r)
+{
+	const char *op;
+
+	*r = (struct switch_request){};
+	if (!json_unpack_ex(request, NULL, JSON_STRICT, "{s:s, s:o, s:o, s:o, s?b}", "op", &op,
+			    "sandbox", &r->sandbox, "policies", &r->policies, "texts", &r->texts,
+			    "drop", &r->drop))
+		r->name = json_string_value(json_array_get(r->policies, 0));
+	if (r->name && json_is_array(r->texts))
+		return 0;
+	conn_error(c, 2, "bad request: a sandbox and a policy were expected");
+	return -EINVAL;
+}
+
+/* 1: done; 0: texts are missing; or a negative errno. */
+static int switch_to(struct conn *of, const struct switch_request *r, int *ended, json_t **need,
+		     struct diag *d)
+{
+	const struct version *v = NULL;
+	int err;
+
+	err = server_policy_like(of->s, grants_base(of), r->policies, r->texts, &v, need, d);
+	if (err <= 0)
+		return err;
+	err = grants_switch(of, v, r->drop, ended, d);
+	if (!err) {
+		of->freeze = v->compiled->run.freeze;
+		(void)sandbox_set_policy(of->box, r->name); /* without memory: the old label */
+		server_save(of);
+	}
+	publisher_unref(of->s->publisher, v);
+	return err ? err : 1;
 }
 
 void serve_switch(struct conn *c, json_t *request, int *fds, size_t nfds)
 {
-	json_t *sandbox, *policies, *texts, *need = NULL;
-	const struct version *v = NULL;
+	struct switch_request r;
 	struct conn *of = NULL;
+	json_t *need = NULL;
 	struct sandbox *b;
 	struct diag d = {};
-	int drop = 0, err = -ENOENT, ended = 0;
-	const char *op, *name;
+	int err, ended = 0;
 
 	(void)fds;
 	(void)nfds;
-	if (json_unpack_ex(request, NULL, JSON_STRICT, "{s:s, s:o, s:o, s:o, s?b}", "op", &op,
-			   "sandbox", &sandbox, "policies", &policies, "texts", &texts, "drop",
-			   &drop) || !json_is_array(policies) || !json_is_array(texts)) {
-		conn_error(c, 2, "bad request: a sandbox and a policy were expected");
+	if (parse_switch(c, request, &r))
 		return;
-	}
-	b = server_find(c, sandbox, &d);
+	b = server_find(c, r.sandbox, &d);
 	of = b ? sandbox_owner(b) : NULL;
-	if (of && !may_switch(c)) {
-		(void)diag_set(&d, -EPERM,
-			       "only root may switch policies on this host (%s: grants)",
-			       c->s->config->file ? c->s->config->file : CONFIG_FILE);
-		of = NULL;
-	}
-	if (of && c->peer.uid && grants_closed_by_root(of)) {
-		(void)diag_set(&d, -EPERM, "root denied paths in this sandbox: only root switches "
-					   "its policy while that holds");
-		of = NULL;
-	}
-	if (of)
-		err = server_policy_like(c->s, grants_base(of), policies, texts, &v, &need, &d);
-	if (of && !err) {
-		conn_reply(c, json_pack("{s:o}", "need", need));
-		return;
-	}
-	name = json_string_value(json_array_get(policies, 0));
-	if (err > 0) {
-		err = grants_switch(of, v, drop, &ended, &d);
-		publisher_unref(c->s->publisher, v);
-	}
-	if (err < 0) {
+	if (!of) {
 		conn_error_diag(c, exit_of(&d), &d);
 		return;
 	}
-	of->freeze = v->compiled->run.freeze;
-	(void)sandbox_set_policy(of->box, name); /* without memory it keeps its old label */
-	server_save(of);
-	log_change(c, of, "switched to", name, "");
-	conn_reply(c, json_pack("{s:I, s:i}", "sandbox", (json_int_t)sandbox_id(of->box),
-				"connections", ended));
+	err = check_switch(c, of, &d);
+	if (!err)
+		err = switch_to(of, &r, &ended, &need, &d);
+	if (err < 0) {
+		log_change(c, of, "a switch was refused", r.name, d.msg);
+		conn_error_diag(c, exit_of(&d), &d);
+	} else if (!err) {
+		conn_reply(c, json_pack("{s:o}", "need", need));
+	} else {
+		log_change(c, of, "switched to", r.name, "");
+		conn_reply(c, json_pack("{s:I, s:i}", "sandbox", (json_int_t)sandbox_id(of->box),
+					"connections", ended));
+	}
 }
