@@ -23,6 +23,7 @@
 
 #define DEFAULT_MS 600000 /* of `allow`: ten minutes, so that what nobody takes back ends */
 #define POLICY_PREFIX "policy="
+#define SANDBOX_PREFIX "sandbox=" /* of `revoke`: whatever it is called */
 
 static const char allow_usage[] =
 	"usage: egressctl allow WHAT [RULE] [--for TIME] [--note TEXT] [--save] [--json]\n"
@@ -324,14 +325,20 @@ static int parse_grant(const char *s, uint64_t *number)
 
 static int revoke_one(const char *what)
 {
+	bool named = str_starts(what, SANDBOX_PREFIX);
 	json_t *request, *answer = NULL;
 	uint64_t grant;
 	int status;
 
-	if (!parse_grant(what, &grant))
+	/*
+	 * One that is over is no sandbox: whoever called theirs like it would have all of
+	 * that taken back, denials by root among it.
+	 */
+	if (!named && !parse_grant(what, &grant))
 		request = json_pack("{s:s, s:I}", "op", "revoke", "grant", (json_int_t)grant);
 	else
-		request = json_pack("{s:s, s:o}", "op", "revoke", "sandbox", ref_sandbox(what));
+		request = json_pack("{s:s, s:o}", "op", "revoke", "sandbox",
+				    ref_sandbox(what + (named ? strlen(SANDBOX_PREFIX) : 0)));
 	if (!request)
 		return bad("revoke", "", what, "a grant (g12) or a sandbox");
 	status = client_call(request, &answer);

@@ -372,6 +372,20 @@ limits() {
 	gets ok "a flow by name from before" tls good good.example.test 443 good.example.test
 }
 
+# A sandbox may be called like a grant.
+called_g1() {
+	(cd $w/work && exec "$egressctl" run -p $w/policy.yaml --name g4000000 -- sleep 1000) \
+		</dev/null >/dev/null 2>&1 &
+	local run=$! end=$((SECONDS + 120))
+	until "$egressctl" allow g4000000 connect $far:8083 >$w/out 2>&1 || [ $SECONDS -ge $end ]; do
+		:
+	done
+	does 1 "revoke g4000000 is about a grant" "no grant g4000000" revoke g4000000
+	does 0 "sandbox=g4000000 about the sandbox" "1 revoked" revoke sandbox=g4000000
+	"$egressctl" kill g4000000
+	wait $run
+}
+
 # No update is lost when several change the same sandbox.
 together() {
 	local i pids=()
@@ -566,6 +580,7 @@ switching
 mistakes
 limits
 together
+called_g1
 saving
 users
 without_egressd
