@@ -11,17 +11,19 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "allow_save.h"
 #include "client.h"
 #include "commands.h"
 #include "diag.h"
+#include "event_text.h"
 #include "launch.h"
-#include "policy_edit.h"
 #include "policy_int.h"
 #include "ref.h"
 #include "util.h"
 
 #define DEFAULT_MS 600000 /* of `allow`: ten minutes, so that what nobody takes back ends */
 #define POLICY_PREFIX "policy="
+#define SANDBOX_PREFIX "sandbox=" /* of `revoke`: whatever it is called */
 
 static const char allow_usage[] =
 	"usage: egressctl allow WHAT [RULE] [--for TIME] [--note TEXT] [--save] [--json]\n"
@@ -181,51 +183,72 @@ static void print_grants(const json_t *list, bool json)
 		print_grant(g);
 }
 
-/* ---- --save ------------------------------------------------------------------------- */
+/* ---- allow and deny ----------------------------------------------------------------- */
 
-/* Each rule once, whatever number of sandboxes it was granted in. */
-static int save_rules(const json_t *grants, const char *policy, const char *note)
+static int save(const json_t *grants, const json_t *answer, const struct options *o)
 {
-	_cleanup_free_ char *path = NULL;
-	const json_t *g, *before;
 	struct diag d = {};
-	size_t i, k;
-	int err;
 
-	err = policy_edit_find(policy, &path, &d);
-	json_array_foreach(grants, i, g) {
-		const char *rule = client_text(g, "rule");
-		bool done = false;
-
-		for (k = 0; k < i; k++) {
-			before = json_array_get(grants, k);
-			done |= str_eq(client_text(before, "rule"), rule);
-		}
-		if (err < 0)
-			break;
-		if (done)
-			continue;
-		err = policy_save(path, rule, note, &d);
-		if (err >= 0)
-			fprintf(stderr, "%s: %s\n", path,
-				err ? "has that rule already" : "the rule is saved");
-	}
-	if (err >= 0)
+	if (save_grants(grants, json_object_get(answer, "files"), o->note, &d) >= 0)
 		return 0;
 	diag_print(stderr, "egressctl: granted, but not saved", &d);
 	return 1;
 }
 
-/* ---- allow and deny ----------------------------------------------------------------- */
+/* The rules that would have let an event pass, from its line in the log. */
+static json_t *logged_rules(const char *event)
+{
+	json_t *request = json_pack("{s:s, s:s}", "op", "explain", "ref", event), *answer = NULL;
+	const json_t *line;
+	struct event_parsed e;
+	struct text words[2] = {};
+	json_t *rules = NULL;
+	size_t n;
+	int status = client_call(request, &answer);
 
-static int send_allow(const json_t *request, const struct options *o, const char *policy)
+	line = json_object_get(answer, "line");
+	if (!status && json_is_string(line) &&
+	    !event_from_json(json_string_value(line), json_string_length(line), &e)) {
+		n = event_run_words(e.allow_run, words);
+		rules = n ? json_pack("[s, s*]", words[0].p, n > 1 ? words[1].p : NULL) : NULL;
+		event_parsed_free(&e);
+	}
+	if (!status && !rules)
+		(void)client_fail("no rule can allow that event");
+	text_free(&words[0]);
+	text_free(&words[1]);
+	json_decref(request);
+	json_decref(answer);
+	return rules;
+}
+
+/*
+ * egressd remembers the newest events of a sandbox. For an older one the rules are asked
+ * for in the log, and count as if they had been typed.
+ */
+static int call_allow(json_t *request, json_t **answer)
+{
+	int status = client_call(request, answer);
+	json_t *rules;
+
+	if (status || !json_object_get(*answer, "logged"))
+		return status;
+	json_decref(*answer);
+	*answer = NULL;
+	rules = logged_rules(client_text(request, "event"));
+	if (!rules || json_object_set_new(request, "rules", rules))
+		return 1;
+	return client_call(request, answer);
+}
+
+static int send_allow(json_t *request, const struct options *o)
 {
 	json_t *answer = NULL;
 	const json_t *list, *failed, *f;
 	int status;
 	size_t i;
 
-	status = client_call(request, &answer);
+	status = call_allow(request, &answer);
 	if (status)
 		return status;
 	list = json_object_get(answer, "grants");
@@ -236,8 +259,7 @@ static int send_allow(const json_t *request, const struct options *o, const char
 			client_text(f, "error"));
 	status = (int)client_number(answer, "exit");
 	if (o->save && json_array_size(list)) {
-		int err = save_rules(list, policy ? policy : client_text(answer, "policy"),
-				     o->note);
+		int err = save(list, answer, o);
 
 		status = status ? status : err;
 	}
@@ -269,12 +291,12 @@ static int change(int argc, char **argv, struct options *o, const char *usage)
 	request = json_pack("{s:s, s:I}", "op", argv[0], "ms", (json_int_t)o->ms);
 	bad_text = !request || add_target(request, what, rule) ||
 		   (rule && json_object_set_new(request, "rules", json_pack("[s]", rule))) ||
+		   (o->save && json_object_set_new(request, "save", json_true())) ||
 		   (o->note && json_object_set_new(request, "note", json_string(o->note)));
 	if (bad_text)
 		status = bad(argv[0], "", what, "a sandbox, an event or a rule in UTF-8");
 	else
-		status = send_allow(request, o, str_starts(what, POLICY_PREFIX) ?
-							what + strlen(POLICY_PREFIX) : NULL);
+		status = send_allow(request, o);
 	json_decref(request);
 	return status;
 }
@@ -303,14 +325,20 @@ static int parse_grant(const char *s, uint64_t *number)
 
 static int revoke_one(const char *what)
 {
+	bool named = str_starts(what, SANDBOX_PREFIX);
 	json_t *request, *answer = NULL;
 	uint64_t grant;
 	int status;
 
-	if (!parse_grant(what, &grant))
+	/*
+	 * One that is over is no sandbox: whoever called theirs like it would have all of
+	 * that taken back, denials by root among it.
+	 */
+	if (!named && !parse_grant(what, &grant))
 		request = json_pack("{s:s, s:I}", "op", "revoke", "grant", (json_int_t)grant);
 	else
-		request = json_pack("{s:s, s:o}", "op", "revoke", "sandbox", ref_sandbox(what));
+		request = json_pack("{s:s, s:o}", "op", "revoke", "sandbox",
+				    ref_sandbox(what + (named ? strlen(SANDBOX_PREFIX) : 0)));
 	if (!request)
 		return bad("revoke", "", what, "a grant (g12) or a sandbox");
 	status = client_call(request, &answer);

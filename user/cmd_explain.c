@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "allow_save.h"
 #include "commands.h"
 #include "control.h"
 #include "denials.h"
@@ -115,6 +116,20 @@ static int explain_stdin(bool json)
 	return status;
 }
 
+/* Is there a file that `allow --save` would write to, for this operator? */
+static enum explain_for whom_of(const json_t *answer)
+{
+	const json_t *files = json_array_get(json_object_get(answer, "files"), 0);
+	struct save_target t = {};
+
+	if (!json_is_true(json_object_get(answer, "live")))
+		return EXPLAIN_ENDED;
+	if (!files || save_target_find(files, &t, NULL))
+		return EXPLAIN_UNSAVED;
+	save_target_clear(&t);
+	return EXPLAIN_LIVE;
+}
+
 static int explain_asked(const char *ref, bool json)
 {
 	json_t *request, *answer = NULL;
@@ -140,9 +155,7 @@ static int explain_asked(const char *ref, bool json)
 	}
 	event = json_object_get(answer, "line");
 	status = print_line(json_string_value(event) ? json_string_value(event) : "",
-			    json_string_length(event),
-			    json_is_true(json_object_get(answer, "live")) ? EXPLAIN_LIVE :
-									    EXPLAIN_ENDED, json);
+			    json_string_length(event), whom_of(answer), json);
 	json_decref(answer);
 	return status;
 }

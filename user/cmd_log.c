@@ -317,19 +317,18 @@ static int log_remote(const struct log_options *o, struct printer *p)
 
 static int log_file(const struct log_options *o, struct printer *p)
 {
-	struct config c = {};
+	_cleanup_free_ char *where = NULL;
+	const char *dir = o->dir;
 	struct diag d = {};
-	const char *dir;
 	int err;
 
-	/* where egressd writes; with a file that is not good it would not have started */
-	if (!o->dir && config_load(CONFIG_FILE, &c, &d) && d.err)
+	if (!dir)
+		dir = where = config_log_dir(CONFIG_FILE, &d);
+	if (d.err)
 		diag_print(stderr, "egressctl log", &d);
-	dir = o->dir ? o->dir : c.log_dir ? c.log_dir : EVENTLOG_DIR;
-	err = eventlog_read(dir, &o->filter, o->follow, print_line, p);
+	err = dir ? eventlog_read(dir, &o->filter, o->follow, print_line, p) : -ENOMEM;
 	if (err && err != -EPIPE) /* a reader that went away, as `head` does, is no error */
-		fprintf(stderr, "egressctl log: %s: %s\n", dir, strerror(-err));
-	config_clear(&c);
+		fprintf(stderr, "egressctl log: %s: %s\n", dir ? dir : "", strerror(-err));
 	return err && err != -EPIPE ? LAUNCH_FAILED : 0;
 }
 

@@ -7,10 +7,10 @@
 #include <unistd.h>
 
 #include "commands.h"
+#include "config.h"
 #include "control.h"
 #include "diag.h"
 #include "event_text.h"
-#include "eventlog.h"
 #include "launch.h"
 #include "learn_file.h"
 #include "ref.h"
@@ -128,7 +128,6 @@ static void print_denials(const struct denials *c)
 /* Not traced: what the event log has of it. */
 static int report_untraced(int control, uint64_t sandbox, bool json)
 {
-	struct eventlog_filter f = { .sandbox = sandbox, .owner = -1 };
 	struct denials c = { .json = json, .sandbox = sandbox };
 	json_t *request;
 	struct diag d = {};
@@ -137,13 +136,10 @@ static int report_untraced(int control, uint64_t sandbox, bool json)
 	fprintf(stderr, "egressctl report: sandbox %llu was not traced: hosts, paths and programs "
 			"are not known (run with --trace); what was refused is in the log\n",
 		(unsigned long long)sandbox);
-	if (geteuid() == 0) {
-		err = eventlog_read(EVENTLOG_DIR, &f, false, count_line, &c);
-	} else {
-		request = json_pack("{s:s, s:I}", "op", "log", "sandbox", (json_int_t)sandbox);
-		err = control_call(control, request, NULL, 0, count_event, &c, NULL, NULL, &d);
-		json_decref(request);
-	}
+	/* egressd, which said so, knows where its log is */
+	request = json_pack("{s:s, s:I}", "op", "log", "sandbox", (json_int_t)sandbox);
+	err = control_call(control, request, NULL, 0, count_event, &c, NULL, NULL, &d);
+	json_decref(request);
 	if (c.n)
 		qsort(c.v, c.n, sizeof(*c.v), by_count);
 	if (!err)
@@ -184,11 +180,12 @@ static int print_trace(const struct trace *t, bool json)
 /* Without egressd root looks itself: runs without a service leave their trace as well. */
 static int find_ended(json_t *ref, struct trace *t, struct diag *d)
 {
-	int fd = runs_open(EVENTLOG_DIR, -1, ref), err;
+	_cleanup_free_ char *dir = config_log_dir(CONFIG_FILE, d);
+	int fd = dir ? runs_open(dir, -1, ref) : -ENOMEM, err;
 
 	if (fd < 0)
 		return diag_set(d, fd, "egressd is not running, and there is no such run in %s/%s",
-				EVENTLOG_DIR, RUNS_DIR);
+				dir ? dir : "", RUNS_DIR);
 	err = trace_read(fd, t);
 	close(fd);
 	return err ? diag_set(d, err, "the record cannot be read: %s", strerror(-err)) : 0;

@@ -14,8 +14,11 @@
 #include "bpf_sweep.h"
 #include "cgroup.h"
 #include "commands.h"
+#include "config.h"
 #include "diag.h"
 #include "eventlog.h"
+#include "runs.h"
+#include "sandbox.h"
 #include "state.h"
 #include "util.h"
 
@@ -153,6 +156,42 @@ static int find_host(struct host_paths *h, struct diag *d)
 	return 0;
 }
 
+/* By its settings a log may lie among other things, which stay. */
+static int remove_logs(const char *dir, struct diag *d)
+{
+	char path[PATH_MAX];
+
+	if (access(dir, F_OK))
+		return 0;
+	(void)snprintf(path, sizeof(path), "%s/%s", dir, RUNS_DIR);
+	sweep_tree(path);
+	if (!access(path, F_OK))
+		return diag_set(d, -EIO, "cannot remove %s", path);
+	eventlog_remove(dir);
+	(void)snprintf(path, sizeof(path), "%s/%s", dir, SANDBOX_NUMBERS);
+	(void)unlink(path); /* ENOENT; what is left keeps the directory */
+	(void)snprintf(path, sizeof(path), "%s/%s", dir, EVENTLOG_FILE);
+	if (!access(path, F_OK))
+		return diag_set(d, -EIO, "cannot remove %s", path);
+	printf("removed %s%s\n", rmdir(dir) ? "the logs in " : "", dir);
+	return 0;
+}
+
+static int see_to_logs(bool remove, struct diag *d)
+{
+	_cleanup_free_ char *dir = config_log_dir(CONFIG_FILE, remove ? d : NULL);
+
+	if (!dir)
+		return diag_set(d, -ENOMEM, "out of memory");
+	if (remove && d->err)
+		return d->err; /* where they are is not known */
+	if (remove)
+		return remove_logs(dir, d);
+	if (!access(dir, F_OK))
+		printf("kept %s (--logs removes it)\n", dir);
+	return 0;
+}
+
 static int uninstall(const struct host_paths *h, bool logs, struct diag *d)
 {
 	_cleanup_close_ int lock = take_lock(d);
@@ -166,11 +205,7 @@ static int uninstall(const struct host_paths *h, bool logs, struct diag *d)
 		err = each_agent(h, remove_agent, d);
 	if (!err)
 		err = remove_dir(STATE_DIR, d);
-	if (!err && logs)
-		err = remove_dir(EVENTLOG_DIR, d);
-	if (!err && !logs && !access(EVENTLOG_DIR, F_OK))
-		printf("kept %s (--logs removes it)\n", EVENTLOG_DIR);
-	return err;
+	return err ? err : see_to_logs(logs, d);
 }
 
 int cmd_uninstall(int argc, char **argv)

@@ -13,6 +13,7 @@
 
 #include "canary.h"
 #include "config.h"
+#include "eventlog.h"
 #include "policy_parse.h"
 
 #include <linux/types.h>
@@ -540,4 +541,15 @@ int config_load(const char *path, struct config *c, struct diag *d)
 		return fd;
 	err = policy_read_fd(fd, path, &text, &len, d);
 	return err ? err : config_parse(path, text, len, c, d);
+}
+
+char *config_log_dir(const char *path, struct diag *d)
+{
+	struct config c = {};
+	char *dir;
+
+	(void)config_load(path, &c, d);
+	dir = strdup(c.log_dir ? c.log_dir : EVENTLOG_DIR);
+	config_clear(&c);
+	return dir;
 }

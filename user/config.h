@@ -89,6 +89,13 @@ int config_parse(const char *file, const char *text, size_t len, struct config *
 void config_clear(struct config *c);
 
 /*
+ * The log's directory by the settings, for those who look without egressd: malloc()ed, or
+ * NULL. A file that is not good, which egressd would not have started with, is told in
+ * `d` and the default returned.
+ */
+char *config_log_dir(const char *path, struct diag *d);
+
+/*
  * "127.0.0.1:9477" or "[::1]:9477". -EINVAL without a message. *local: no other host
  * reaches it.
  */

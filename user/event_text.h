@@ -50,6 +50,11 @@ int event_allow_command(const struct event *ev, struct text *t);
 int event_allow_run(const struct event *ev, struct text *t);
 /* The rules themselves in the words of allow.h, not quoted: how many; free both texts. */
 size_t event_allow_words(const struct event *ev, struct text words[2]);
+/*
+ * The same from the text of event_allow_run(), as it was logged; 0: it is something else
+ * (or NULL), or there is no memory.
+ */
+size_t event_run_words(const char *run, struct text words[2]);
 
 /*
  * The way back, for those who get events as JSON (the launcher from the service,

@@ -303,3 +303,17 @@ int grant_rule_check(const struct config *config, const struct grant_rule *r, ui
 					   "grants: within)", r->rule, file);
 	return 0;
 }
+
+int grant_switch_check(const struct config *config, struct diag *d)
+{
+	const char *why = config->grant_who == CONFIG_NOBODY ? "who" :
+			  config->grant_within		       ? "within" :
+			  !config->grant_paths		       ? "paths" :
+			  config->grant_max_ms && config->grant_max_ms < CONFIG_GRANT_MS ? "for" :
+											   NULL;
+
+	if (!why)
+		return 0;
+	return diag_set(d, -EPERM, "only root may switch policies on this host (%s: grants: %s)",
+			config->file ? config->file : CONFIG_FILE, why);
+}

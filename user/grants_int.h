@@ -53,6 +53,7 @@ struct grants {
 	} families[FAMILIES];
 	uint32_t next_family;
 	sd_event_source *timer;
+	bool untidy; /* some are over, and the version without them is not in force yet */
 };
 
 void grants_drop_at(struct grants *g, uint32_t i);

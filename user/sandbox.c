@@ -57,6 +57,7 @@ struct sandboxes {
 	struct agent *a;
 	struct publisher *p;
 	uint32_t next_slot;
+	int numbers; /* directory; -1: none */
 	struct sandbox *by_slot[EG_MAX_SANDBOXES];
 	struct sandbox *by_id[ID_BUCKETS];
 };
@@ -79,8 +80,32 @@ int sandboxes_new(struct agent *a, struct publisher *p, struct sandboxes **out, 
 		return diag_set(d, -ENOMEM, "out of memory");
 	s->a = a;
 	s->p = p;
+	s->numbers = -1;
 	*out = s;
 	return 0;
+}
+
+void sandboxes_keep_numbers(struct sandboxes *s, const char *dir)
+{
+	if (s->numbers >= 0)
+		close(s->numbers);
+	s->numbers = dir ? open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+}
+
+/* In /run, where all agents of this boot count, and beside the log, for the next boot. */
+static int new_id(struct sandboxes *s, uint64_t *id, struct diag *d)
+{
+	uint64_t floor = s->numbers < 0 ? 0 : state_kept(s->numbers, SANDBOX_NUMBERS);
+	int err;
+
+	/* beyond what there is: they were used up, or something else wrote there */
+	err = state_counter(SANDBOX_NUMBERS, floor < UINT32_MAX ? floor : 0, id, d);
+	if (!err && *id > UINT32_MAX)
+		return diag_set(d, -EOVERFLOW, "all sandbox numbers of this boot are used up");
+	/* with a full disk nothing is logged of it either */
+	if (!err && s->numbers >= 0)
+		(void)state_keep(s->numbers, SANDBOX_NUMBERS, *id);
+	return err;
 }
 
 static void free_sandbox(struct sandbox *b)
@@ -118,6 +143,7 @@ void sandboxes_free(struct sandboxes *s)
 		return;
 	for (i = 0; i < EG_MAX_SANDBOXES; i++)
 		free_sandbox(s->by_slot[i]);
+	sandboxes_keep_numbers(s, NULL);
 	free(s);
 }
 
@@ -359,9 +385,7 @@ int sandbox_new(struct sandboxes *s, const struct sandbox_spec *spec, struct san
 		return diag_set(d, -ENOMEM, "out of memory");
 	b->slot = slot;
 	b->started = wall_clock();
-	err = state_counter("last-sandbox", 0, &b->id, d);
-	if (!err && b->id > UINT32_MAX)
-		err = diag_set(d, -EOVERFLOW, "all sandbox numbers of this boot are used up");
+	err = new_id(s, &b->id, d);
 	if (!err)
 		err = make_cgroup(b, spec, d);
 	if (!err)

@@ -4,9 +4,9 @@
  * that were marked.
  *
  * Life: new (directory and slot, no task) -> enter (one blocked child) ->
- * kill -> remove. Ids are never reused in one boot; a slot is used again only
- * after its sandbox is dead and its cgroup gone, and the id in it tells old
- * marks from new ones.
+ * kill -> remove. Ids are never reused in one boot, and not in the next ones either
+ * where sandboxes_keep_numbers() can see to it; a slot is used again only after its
+ * sandbox is dead and its cgroup gone, and the id in it tells old marks from new ones.
  */
 #ifndef SANDBOX_H
 #define SANDBOX_H
@@ -52,6 +52,12 @@ struct sandbox_spec {
 
 int sandboxes_new(struct agent *a, struct publisher *p, struct sandboxes **out, struct diag *d);
 void sandboxes_free(struct sandboxes *s);
+/*
+ * Ids go on from boot to boot in `dir`, which has what is kept about ended sandboxes: an id
+ * that is in a log there means one sandbox. NULL, or no such directory: within a boot.
+ */
+void sandboxes_keep_numbers(struct sandboxes *s, const char *dir);
+#define SANDBOX_NUMBERS "last-sandbox" /* the file in it */
 
 /* -ENOSPC: all slots are taken. -EOPNOTSUPP: a limit the host cannot set. */
 int sandbox_new(struct sandboxes *s, const struct sandbox_spec *spec, struct sandbox **out,

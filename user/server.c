@@ -168,7 +168,6 @@ void conn_free(struct conn *c)
 	s->nconns--;
 	conn_names_end(c);
 	grants_free(c, false);
-	recent_free(c);
 	rule_counts_free(c->counts);
 	conn_denials_end(c, c->box); /* a sandbox that goes on without us keeps it */
 	conn_prove_end(c);

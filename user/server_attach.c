@@ -189,6 +189,7 @@ static void undo(struct conn *box)
 	sandbox_open_cgroup(box->box);
 	(void)attach_clear(box->s->a, box->box, &ignored); /* marks that are left are refused */
 	conn_names_end(box);
+	grants_free(box, true);
 	sandbox_release(steal_ptr(box->box));
 	conn_free(box);
 }
@@ -402,6 +403,7 @@ void serve_detach(struct conn *c, json_t *request, int *fds, size_t nfds)
 	server_events_drain(c->s);
 	events_end(c->s->events, sandbox_counters(b));
 	conn_names_end(box);
+	grants_free(box, true);
 	sandbox_release(steal_ptr(box->box));
 	server_forget(c->s, id);
 	conn_free(box);

@@ -90,7 +90,6 @@ static void on_event(void *ctx, const struct event *ev)
 		return;
 	b = sandboxes_find(s->sandboxes, ev->sandbox);
 	if (b && sandbox_owner(b)) {
-		recent_note(sandbox_owner(b), ev);
 		tell_sandbox(sandbox_owner(b), ev);
 		conn_names_refused(sandbox_owner(b), ev);
 		tell_launcher(sandbox_owner(b), ev);
@@ -175,6 +174,7 @@ int server_events_start(struct server *s, struct diag *d)
 			return diag_set(d, err, "cannot open the event log in %s: %s", dir,
 					strerror(-err));
 	}
+	sandboxes_keep_numbers(s->sandboxes, dir);
 	if (s->config->journal && journal_new(s->loop, NULL, &s->journal))
 		return diag_set(d, -ENOMEM, "out of memory");
 	err = events_new(agent_map_fd(s->a, AGENT_MAP_EVENTS), &ops, &s->events);

@@ -30,7 +30,6 @@ struct metrics_http;
 struct server_counts;
 struct events;
 struct names;
-struct recent;
 struct publisher;
 struct rooted;
 struct rule_counts;
@@ -90,7 +89,6 @@ struct conn {
 	uint64_t deadline; /* of limits: time, CLOCK_MONOTONIC us; 0: none */
 	struct sandbox *box;
 	struct grants *grants; /* NULL: none ever */
-	struct recent *recent; /* NULL: nothing that a rule could allow was denied */
 	struct box_trace *trace; /* what it touched; NULL: it is not traced */
 	struct names *names; /* its resolver; NULL: egress is not judged */
 	struct dns_client *proof_resolver; /* of "prove" */
@@ -221,13 +219,15 @@ int grants_adopt(struct conn *c, struct diag *d);
 void grants_take(struct conn *c, struct conn *from); /* with from's sandbox */
 
 /* server_allow.c */
-/* A violation that a rule could allow: `allow EVENT` may name it. */
-void recent_note(struct conn *c, const struct event *ev);
-void recent_free(struct conn *c);
 void serve_allow(struct conn *c, json_t *request, int *fds, size_t nfds);
 void serve_revoke(struct conn *c, json_t *request, int *fds, size_t nfds);
 void serve_grants(struct conn *c, json_t *request, int *fds, size_t nfds);
 void serve_switch(struct conn *c, json_t *request, int *fds, size_t nfds);
+/*
+ * For an answer about sandboxes: into `all` where the policy of one lies, once for those
+ * that share it; nothing when the peer may not save, or an answer has no room for it.
+ */
+void server_add_files(const struct conn *c, const struct conn *of, json_t *all);
 /* server_trace.c: what traced sandboxes touch */
 int server_traces_start(struct server *s, struct diag *d);
 void server_traces_stop(struct server *s);
@@ -283,6 +283,12 @@ int server_publish_grants(struct server *s, const struct version *base, json_t *
  */
 int server_policy_like(struct server *s, const struct version *v, json_t *policies, json_t *texts,
 		       const struct version **out, json_t **need, struct diag *d);
+
+/*
+ * Where the policies of a sandbox under `v` lie, by their senders' word: as of
+ * policy_send_files(), texts included. NULL: no memory.
+ */
+json_t *server_policy_files(struct server *s, const struct version *v);
 
 /* Compile again what a version was compiled from (publisher_compile_fn). */
 struct compiled *server_compile_key(void *ctx, const char *key, size_t key_len);
@@ -352,6 +358,11 @@ struct sandbox *server_find(struct conn *c, const json_t *ref, struct diag *d);
  */
 const char *server_event(struct conn *c, const char *ref, size_t *len, struct sandbox **of,
 			 struct diag *d);
+/*
+ * The newest one that a rule could allow, of all live sandboxes that the peer may see,
+ * as it is remembered by now; NULL: none.
+ */
+const char *server_last_allowable(struct conn *c, size_t *len, struct sandbox **of);
 void serve_explain(struct conn *c, json_t *request, int *fds, size_t nfds);
 /* server_canary.c */
 /* With a first round, which is waited for; what it found refuses sandboxes and no start. */

@@ -12,6 +12,7 @@
 #include "bpf_load.h"
 #include "compile.h"
 #include "policy.h"
+#include "policy_send.h"
 #include "publish.h"
 #include "rooted.h"
 #include "server_int.h"
@@ -378,6 +379,19 @@ bool server_is_granted(struct server *s, const struct version *v)
 
 	json_decref(j);
 	return granted;
+}
+
+json_t *server_policy_files(struct server *s, const struct version *v)
+{
+	json_t *key, *files;
+	const char *old;
+	size_t len;
+
+	old = publisher_key(s->publisher, v, &len);
+	key = json_loadb(old, len, 0, NULL);
+	files = key ? policy_send_files(key) : NULL;
+	json_decref(key);
+	return files;
 }
 
 int server_publish_grants(struct server *s, const struct version *base, json_t *grants,

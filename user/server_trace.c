@@ -178,6 +178,7 @@ void conn_trace_free(struct conn *c)
 
 void conn_trace_end(struct conn *c)
 {
+	const char *dir = server_log_dir(c->s, c->s->config);
 	struct trace *t;
 	int err;
 
@@ -187,7 +188,7 @@ void conn_trace_end(struct conn *c)
 	if (t->buckets) { /* else it never began */
 		complete(c, true);
 		t->ended_ns = wall_clock();
-		err = c->s->o.log_dir ? runs_save(c->s->o.log_dir, t) : 0;
+		err = dir ? runs_save(dir, t) : 0;
 		if (err)
 			fprintf(stderr, "egressd: cannot keep the trace of sandbox %llu: %s\n",
 				(unsigned long long)t->sandbox, strerror(-err));
@@ -252,10 +253,11 @@ static void send_live(struct conn *c, struct conn *owner)
 
 static void send_ended(struct conn *c, const json_t *ref, const struct diag *d)
 {
+	const char *dir = server_log_dir(c->s, c->s->config);
 	int64_t uid = c->peer.uid ? (int64_t)c->peer.uid : -1;
 	_cleanup_close_ int fd = -1;
 
-	fd = c->s->o.log_dir ? runs_open(c->s->o.log_dir, uid, ref) : -ENOENT;
+	fd = dir ? runs_open(dir, uid, ref) : -ENOENT;
 	if (fd >= 0)
 		conn_reply_file(c, fd);
 	else if (json_is_integer(ref) && fd == -ENOENT)

@@ -201,6 +201,15 @@ check "with what is left to do" json 'all(a["lasts"] != "10m" for a in o["allow"
 (cd $w/work && as_tester "$egressctl" run -p $w/policy.yaml -- /bin/sh -c \
 	"cat $w/secret; env -i EGRESSCTL_DENIALS=\$EGRESSCTL_DENIALS $w/bin/egressctl why --json 1") >$w/out 2>$w/err
 check "why, as a user of the service" json 'o["tried"] == "open '$w/secret' for r" and o["parents"][0]["comm"] == "sh"'
+newest=$(python3 -c 'import json, sys
+print(max(json.loads(line)["sandbox"] for line in open(sys.argv[1])))' /var/log/egressctl/events.jsonl)
+stop_service
+rm -rf /run/egressctl # all that a boot takes away
+start_service
+(cd $w/work && as_tester "$egressctl" run -p $w/policy.yaml -- /bin/cat $w/secret) >$w/out 2>$w/err
+check "after a boot numbers go on" err "sandbox $((newest + 1))\$"
+see root explain "$id.1"
+check "and an older event is what it was" out "^$id.1 .*"
 stop_service
 kill "$(cat $hosts/dnsmasq.pid)"
 finish

@@ -225,6 +225,7 @@ static int make_dir(void **state)
 	FILE *f;
 
 	(void)state;
+	strcpy(dir, "/tmp/config_test.XXXXXX");
 	if (!mkdtemp(dir))
 		return -1;
 	(void)snprintf(file, sizeof(file), "%s/egressd.yaml", dir);
@@ -260,6 +261,38 @@ static int load(const char *path, const char *said)
 	return err;
 }
 
+static void check_log_dir(const char *path, const char *want, int err)
+{
+	struct diag d = {};
+	char *got = config_log_dir(path, &d);
+
+	assert_string_equal(got, want);
+	assert_int_equal(d.err, err);
+	free(got);
+}
+
+/* For those who look for the log without egressd. */
+static void where_the_log_is(void **state)
+{
+	FILE *f = fopen(file, "w");
+
+	(void)state;
+	assert_non_null(f);
+	fputs(V1 "log: {dir: /srv/log}\n", f);
+	fclose(f);
+	check_log_dir(file, "/srv/log", 0);
+	check_log_dir(other, EVENTLOG_DIR, 0);
+	f = fopen(file, "w");
+	assert_non_null(f);
+	fputs(V1 "log: {dir: here}\n", f);
+	fclose(f);
+	check_log_dir(file, EVENTLOG_DIR, -EINVAL);
+	f = fopen(file, "w");
+	assert_non_null(f);
+	fputs(V1 "stop: keep\n", f);
+	fclose(f);
+}
+
 static void who_may_write_it(void **state)
 {
 	(void)state;
@@ -291,6 +324,7 @@ int main(void)
 		cmocka_unit_test(what_is_not_said_is_the_default),
 		cmocka_unit_test(bad_input),
 		cmocka_unit_test(the_example),
+		cmocka_unit_test_setup_teardown(where_the_log_is, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(who_may_write_it, make_dir, remove_dir),
 	};
 
