@@ -17,6 +17,7 @@
 #include "launch.h"
 #include "policy_edit.h"
 #include "policy_int.h"
+#include "print.h"
 #include "ref.h"
 #include "util.h"
 
@@ -173,8 +174,7 @@ static void print_grants(const json_t *list, bool json)
 	size_t i;
 
 	if (json) {
-		(void)json_dumpf(list, stdout, JSON_INDENT(2));
-		putchar('\n');
+		(void)print_json(stdout, list, JSON_INDENT(2));
 		return;
 	}
 	json_array_foreach(list, i, g)

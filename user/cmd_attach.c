@@ -14,6 +14,7 @@
 #include "control.h"
 #include "diag.h"
 #include "policy_send.h"
+#include "print.h"
 #include "util.h"
 
 #define FAILED 125
@@ -260,11 +261,14 @@ static void print_answer(const struct what *w, const json_t *answer)
 	size_t i;
 
 	if (w->json) {
-		(void)json_dumpf(answer, stdout, JSON_INDENT(2));
-		putchar('\n');
+		(void)print_json(stdout, answer, JSON_INDENT(2));
 		return;
 	}
-	json_array_foreach(notices, i, n) fprintf(stderr, "egressctl: %s\n", json_string_value(n));
+	json_array_foreach(notices, i, n) {
+		fputs("egressctl: ", stderr);
+		print_safe(stderr, json_string_value(n));
+		fputc('\n', stderr);
+	}
 	printf("sandbox %lld: %lld task%s, %lld socket%s\n", number(answer, "sandbox"),
 	       number(answer, "tasks"), number(answer, "tasks") == 1 ? "" : "s",
 	       number(answer, "sockets"), number(answer, "sockets") == 1 ? "" : "s");
@@ -342,8 +346,7 @@ int cmd_detach(int argc, char **argv)
 	}
 	status = ask(request, -1, &answer);
 	if (!status && w.json) {
-		(void)json_dumpf(answer, stdout, JSON_INDENT(2));
-		putchar('\n');
+		(void)print_json(stdout, answer, JSON_INDENT(2));
 	}
 	json_decref(answer);
 	json_decref(request);

@@ -5,6 +5,7 @@
 
 #include "cmd_policy.h"
 #include "commands.h"
+#include "print.h"
 
 const char cmd_check_help[] =
 	"Usage: egressctl check [--json] [-C DIR] FILE...\n"
@@ -67,13 +68,11 @@ static void print_error_json(const char *file, const struct diag *d)
 			      d->file[0] ? d->file : file, "line", (int)d->line, "column",
 			      (int)d->col, "error", d->msg);
 
-	if (j)
-		(void)json_dumpf(j, stdout, JSON_COMPACT);
-	(void)putchar('\n');
+	(void)print_json(stdout, j, JSON_COMPACT);
 	json_decref(j);
 }
 
-static void print_json(const char *file, const struct policy *p, const struct compiled *c)
+static void json_policy(const char *file, const struct policy *p, const struct compiled *c)
 {
 	json_t *notices = json_array();
 	json_t *j;
@@ -87,18 +86,18 @@ static void print_json(const char *file, const struct policy *p, const struct co
 		      "unix_sockets", (int)p->unixes.n, "automaton_slots", (int)c->nslots,
 		      "classes", (int)c->head.nclasses, "prefixes", (int)c->nprefixes, "notices",
 		      notices);
-	if (j)
-		(void)json_dumpf(j, stdout, JSON_COMPACT);
-	(void)putchar('\n');
+	(void)print_json(stdout, j, JSON_COMPACT);
 	json_decref(j);
 }
 
 static void print_text(const char *file, const struct policy *p, const struct compiled *c)
 {
+	/* notices are of diag_set(), which escapes */
 	for (uint32_t i = 0; i < c->nnotices; i++)
 		(void)fprintf(stderr, "%s\n", c->notices[i]);
-	(void)printf("%s: ok, %zu path rules, %zu destinations (%u by name), %zu unix sockets, "
-		     "%s mode\n", file, p->files.n, p->allow.n + p->deny.n, c->nnames,
+	print_safe(stdout, file);
+	(void)printf(": ok, %zu path rules, %zu destinations (%u by name), %zu unix sockets, "
+		     "%s mode\n", p->files.n, p->allow.n + p->deny.n, c->nnames,
 		     p->unixes.n, p->audit.v ? "audit" : "enforce");
 }
 
@@ -116,7 +115,7 @@ static int check_one(const char *file, const char *workdir, bool json)
 		return 2;
 	}
 	if (json)
-		print_json(file, p, c);
+		json_policy(file, p, c);
 	else
 		print_text(file, p, c);
 	compiled_free(c);

@@ -9,6 +9,7 @@
 
 #include "commands.h"
 #include "doctor.h"
+#include "print.h"
 #include "util.h"
 
 static const char *const levels[] = {
@@ -50,14 +51,19 @@ static void print_text(const struct findings *found)
 	for (size_t i = 0; i < found->n; i++) {
 		const struct finding *f = &found->v[i];
 
-		printf("%-8s %-16s %s\n", levels[f->level], f->check, f->text);
-		if (*f->remedy)
-			printf("%26s-> %s\n", "", f->remedy);
+		printf("%-8s %-16s ", levels[f->level], f->check);
+		print_safe(stdout, f->text);
+		putchar('\n');
+		if (!*f->remedy)
+			continue;
+		printf("%26s-> ", "");
+		print_safe(stdout, f->remedy);
+		putchar('\n');
 	}
 	printf("\n%s\n", last[found->lost]);
 }
 
-static int print_json(const struct doctor_facts *f, const struct findings *found)
+static int json_findings(const struct doctor_facts *f, const struct findings *found)
 {
 	json_t *list = json_array(), *hooks = json_array(), *all;
 	int err;
@@ -79,8 +85,7 @@ static int print_json(const struct doctor_facts *f, const struct findings *found
 	}
 	all = json_pack("{s:s, s:i, s:o, s:o}", "enforcement", enforcement(found), "status",
 			doctor_status(found), "findings", list, "hooks", hooks);
-	err = all ? json_dumpf(all, stdout, JSON_INDENT(2)) : -1;
-	putchar('\n');
+	err = print_json(stdout, all, JSON_INDENT(2));
 	json_decref(all);
 	return err;
 }
@@ -118,7 +123,7 @@ int cmd_doctor(int argc, char **argv)
 		status = doctor_status(found);
 		if (!json)
 			print_text(found);
-		else if (print_json(f, found))
+		else if (json_findings(f, found))
 			status = 125;
 	}
 	free(f);

@@ -19,6 +19,7 @@
 #include "event_text.h"
 #include "explain.h"
 #include "launch.h"
+#include "print.h"
 #include "ref.h"
 #include "util.h"
 
@@ -65,18 +66,15 @@ static int print_event(const struct event_parsed *e, enum explain_for whom, bool
 	if (json) {
 		json_t *j = explain_json(e, whom);
 
-		err = j ? json_dumpf(j, stdout, JSON_COMPACT) : -ENOMEM;
+		err = print_json(stdout, j, JSON_COMPACT);
 		json_decref(j);
 	} else {
 		err = explain_text(e, whom, &t);
 		if (!err)
-			fputs(t.p, stdout);
+			puts(t.p);
 	}
 	text_free(&t);
-	if (err)
-		return out_of_memory();
-	putchar('\n');
-	return 0;
+	return err ? out_of_memory() : 0;
 }
 
 /* Exit status 2: it is no event. */

@@ -18,6 +18,7 @@
 #include "launch.h"
 #include "learn.h"
 #include "learn_file.h"
+#include "print.h"
 #include "trace.h"
 #include "trace_client.h"
 #include "util.h"
@@ -65,10 +66,15 @@ static void say_questions(const struct learned *l)
 	if (!l->nquestions)
 		return;
 	fprintf(stderr, "egressctl learn: not allowed, for you to decide:\n");
-	for (size_t i = 0; i < l->nquestions && i < QUESTIONS_SHOWN; i++)
-		fprintf(stderr, "    %s  # %s\n",
-			l->questions[i].rule ? l->questions[i].rule : "(no rule can)",
-			l->questions[i].why);
+	for (size_t i = 0; i < l->nquestions && i < QUESTIONS_SHOWN; i++) {
+		const struct learn_question *q = &l->questions[i];
+
+		fputs("    ", stderr);
+		print_safe(stderr, q->rule ? q->rule : "(no rule can)");
+		fputs("  # ", stderr);
+		print_safe(stderr, q->why);
+		fputc('\n', stderr);
+	}
 	if (l->nquestions > QUESTIONS_SHOWN)
 		fprintf(stderr, "    and %zu more\n", l->nquestions - QUESTIONS_SHOWN);
 }

@@ -22,6 +22,7 @@
 #include "event_text.h"
 #include "eventlog.h"
 #include "launch.h"
+#include "print.h"
 #include "ref.h"
 #include "util.h"
 
@@ -202,6 +203,7 @@ static int find_sandbox(struct log_options *o)
 
 struct printer {
 	bool json;
+	bool theirs; /* who wrote the log is not known */
 	bool flush; /* somebody may be watching, and nothing says when no more comes */
 	struct text text;
 };
@@ -217,13 +219,21 @@ static void print_time(uint64_t ns)
 	fputs(buf, stdout);
 }
 
+static void print_dumped(struct printer *p, const char *line, size_t len)
+{
+	text_reset(&p->text);
+	text_add_dumped(&p->text, line, len);
+	if (!p->text.failed)
+		fwrite(p->text.p, 1, p->text.len, stdout);
+}
+
 static void print_person(struct printer *p, const char *line, size_t len)
 {
 	struct event_parsed e;
 
 	/* the log's own records, and those of a later version, are shown as they are */
 	if (event_from_json(line, len, &e)) {
-		fwrite(line, 1, len, stdout);
+		print_dumped(p, line, len);
 		return;
 	}
 	if (!event_to_line(&e.ev, &p->text)) {
@@ -232,10 +242,10 @@ static void print_person(struct printer *p, const char *line, size_t len)
 			printf(" %s", p->text.p);
 		else
 			printf(" [%" PRIu64 "] %s", e.ev.sandbox, p->text.p);
-		if (e.allow_command)
-			printf("\n    allow: %s", e.allow_command);
-		else if (e.allow_rule)
-			printf("\n    allow: %s", e.allow_rule);
+		if (e.allow_command || e.allow_rule) {
+			printf("\n    allow: ");
+			print_safe(stdout, e.allow_command ? e.allow_command : e.allow_rule);
+		}
 	}
 	event_parsed_free(&e);
 }
@@ -245,7 +255,9 @@ static int print_line(void *ctx, const char *line, size_t len)
 {
 	struct printer *p = ctx;
 
-	if (line && p->json)
+	if (line && p->json && p->theirs)
+		print_dumped(p, line, len);
+	else if (line && p->json)
 		fwrite(line, 1, len, stdout);
 	else if (line)
 		print_person(p, line, len);
@@ -345,6 +357,7 @@ int cmd_log(int argc, char **argv)
 	if (ret)
 		return ret < 0 ? 0 : ret;
 	p.json = o.json;
+	p.theirs = o.dir;
 	remote = !o.dir && geteuid() != 0;
 	p.flush = o.follow && remote;
 	ret = remote ? log_remote(&o, &p) : log_file(&o, &p);

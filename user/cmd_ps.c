@@ -10,6 +10,7 @@
 #include "client.h"
 #include "commands.h"
 #include "diag.h"
+#include "print.h"
 #include "ref.h"
 #include "util.h"
 
@@ -104,8 +105,7 @@ int cmd_ps(int argc, char **argv)
 	}
 	status = list_all(&answer);
 	if (!status && json) {
-		(void)json_dumpf(json_object_get(answer, "sandboxes"), stdout, JSON_INDENT(2));
-		putchar('\n');
+		(void)print_json(stdout, json_object_get(answer, "sandboxes"), JSON_INDENT(2));
 	} else if (!status) {
 		print_list(json_object_get(answer, "sandboxes"));
 	}

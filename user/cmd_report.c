@@ -13,6 +13,7 @@
 #include "eventlog.h"
 #include "launch.h"
 #include "learn_file.h"
+#include "print.h"
 #include "ref.h"
 #include "report.h"
 #include "runs.h"
@@ -120,8 +121,7 @@ static void print_denials(const struct denials *c)
 							    "count", (json_int_t)c->v[i].count));
 	list = json_pack("{s:I, s:b, s:b, s:o}", "sandbox", (json_int_t)c->sandbox, "traced", 0,
 			 "complete", 0, "denials", list);
-	(void)json_dumpf(list, stdout, JSON_INDENT(2));
-	putchar('\n');
+	(void)print_json(stdout, list, JSON_INDENT(2));
 	json_decref(list);
 }
 

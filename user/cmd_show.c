@@ -9,6 +9,7 @@
 #include "client.h"
 #include "commands.h"
 #include "event_text.h"
+#include "print.h"
 #include "ref.h"
 #include "util.h"
 
@@ -20,19 +21,6 @@ static const char usage[] =
 	"\n"
 	"  SANDBOX     its number or name, or last (default: your newest one)\n";
 
-/*
- * Text from the service: names that somebody chose were escaped there, or are here.
- * What the service wrote as one word stays as it is.
- */
-static void put_safe(const char *s)
-{
-	struct text t = { 0 };
-
-	text_add_safe(&t, s);
-	fputs(t.failed || !t.p ? "" : t.p, stdout);
-	text_free(&t);
-}
-
 static void row(const char *key)
 {
 	printf("  %-12s", key);
@@ -43,7 +31,7 @@ static void row_text(const json_t *o, const char *title, const char *key)
 	if (!client_text(o, key)[0])
 		return;
 	row(title);
-	put_safe(client_text(o, key));
+	print_safe(stdout, client_text(o, key));
 	putchar('\n');
 }
 
@@ -75,12 +63,12 @@ static void print_head(const json_t *o)
 	if (localtime_r(&started, &tm))
 		(void)strftime(stamp, sizeof(stamp), "%F %T", &tm);
 	printf("sandbox %lld ", client_number(o, "sandbox"));
-	put_safe(client_text(o, "name"));
+	print_safe(stdout, client_text(o, "name"));
 	printf("\n");
 	row_text(o, "policy", "policy");
 	json_array_foreach(files, i, f) {
 		row(i ? "" : "files");
-		put_safe(json_string_value(f));
+		print_safe(stdout, json_string_value(f));
 		putchar('\n');
 	}
 	row_text(o, "mode", "mode");
@@ -116,13 +104,13 @@ static void print_grants(const json_t *list)
 	json_array_foreach(list, i, g) {
 		printf("  g%-5lld %s ", client_number(g, "grant"),
 		       json_is_true(json_object_get(g, "deny")) ? "deny " : "allow");
-		put_safe(client_text(g, "rule"));
+		print_safe(stdout, client_text(g, "rule"));
 		printf(", ");
 		print_left(g);
 		printf(", by user %lld", client_number(g, "by"));
 		if (client_text(g, "note")[0]) {
 			printf(": ");
-			put_safe(client_text(g, "note"));
+			print_safe(stdout, client_text(g, "note"));
 		}
 		putchar('\n');
 	}
@@ -138,7 +126,7 @@ static void print_processes(const json_t *list)
 		int depth = (int)MIN(client_number(p, "depth"), 40ll);
 
 		printf("  %8lld %*s", client_number(p, "pid"), 2 * depth, "");
-		put_safe(client_text(p, "command"));
+		print_safe(stdout, client_text(p, "command"));
 		putchar('\n');
 	}
 }
@@ -148,7 +136,7 @@ static void print_end(const json_t *f, const char *addr, const char *port)
 	const char *a = client_text(f, addr);
 
 	printf(strchr(a, ':') ? "[" : "");
-	put_safe(a);
+	print_safe(stdout, a);
 	printf(strchr(a, ':') ? "]:%lld" : ":%lld", client_number(f, port));
 }
 
@@ -166,7 +154,7 @@ static void print_flows(const json_t *list)
 		print_bytes(json_object_get(f, "received"));
 		printf("  ");
 		if (client_text(f, "name")[0]) {
-			put_safe(client_text(f, "name"));
+			print_safe(stdout, client_text(f, "name"));
 			putchar(' ');
 		}
 		if (client_number(f, "port"))
@@ -186,10 +174,10 @@ static void print_denials(const json_t *list)
 	json_array_foreach(list, i, r) {
 		printf("  %8lld  ", client_number(r, "count"));
 		if (client_text(r, "rule")[0]) {
-			put_safe(client_text(r, "rule"));
+			print_safe(stdout, client_text(r, "rule"));
 			printf(" ");
 		}
-		put_safe(client_text(r, "text"));
+		print_safe(stdout, client_text(r, "text"));
 		putchar('\n');
 	}
 }
@@ -222,8 +210,7 @@ int cmd_show(int argc, char **argv)
 	status = client_call(request, &answer);
 	json_decref(request);
 	if (!status && json) {
-		(void)json_dumpf(answer, stdout, JSON_INDENT(2));
-		putchar('\n');
+		(void)print_json(stdout, answer, JSON_INDENT(2));
 	} else if (!status) {
 		print_head(answer);
 		print_grants(json_object_get(answer, "grants"));

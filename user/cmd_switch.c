@@ -8,6 +8,7 @@
 #include "commands.h"
 #include "diag.h"
 #include "policy_send.h"
+#include "print.h"
 #include "ref.h"
 
 static const char usage[] =
@@ -62,8 +63,7 @@ int cmd_switch(int argc, char **argv)
 	status = client_call_policies(request, &answer);
 	json_decref(request);
 	if (!status && json) {
-		(void)json_dumpf(answer, stdout, JSON_INDENT(2));
-		putchar('\n');
+		(void)print_json(stdout, answer, JSON_INDENT(2));
 	} else if (!status) {
 		char safe[256];
 

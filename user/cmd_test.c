@@ -8,6 +8,7 @@
 #include "cmd_policy.h"
 #include "commands.h"
 #include "policy_int.h"
+#include "print.h"
 #include "verdict.h"
 
 const char cmd_test_help[] =
@@ -38,7 +39,10 @@ struct answer {
 
 static int bad_usage(const char *why, const char *what)
 {
-	(void)fprintf(stderr, "egressctl test: %s \"%s\"\n", why, what);
+	char quoted[256];
+
+	diag_escape(quoted, sizeof(quoted), what, strlen(what));
+	(void)fprintf(stderr, "egressctl test: %s \"%s\"\n", why, quoted);
 	return 2;
 }
 
@@ -193,16 +197,18 @@ static void print_answer(const struct compiled *c, const struct answer *a)
 {
 	char rule[4096];
 
-	if (a->rule)
-		(void)printf("%s by %s\n", a->allowed ? "allowed" : "denied",
-			     verdict_rule_text(c, a->rule, rule, sizeof(rule)));
-	else
+	if (a->rule) {
+		(void)printf("%s by ", a->allowed ? "allowed" : "denied");
+		print_safe(stdout, verdict_rule_text(c, a->rule, rule, sizeof(rule)));
+		(void)putchar('\n');
+	} else {
 		(void)printf("%s: no rule (%s)\n", a->allowed ? "allowed" : "denied", a->what);
+	}
 	if (a->note)
 		(void)fprintf(stderr, "egressctl test: note: %s\n", a->note);
 }
 
-static void print_json(const struct compiled *c, const struct answer *a)
+static void json_answer(const struct compiled *c, const struct answer *a)
 {
 	const struct rule_ref *r = a->rule ? &c->rules[a->rule - 1] : NULL;
 	json_t *j = json_pack("{s:b, s:s?, s:i, s:s?, s:s?}", "allowed", a->allowed, "file",
@@ -217,9 +223,7 @@ static void print_json(const struct compiled *c, const struct answer *a)
 		(void)json_object_set_new(j, "private", json_boolean(a->flags & EG_CL_PRIVATE));
 		(void)json_object_set_new(j, "proxy", json_boolean(a->flags & EG_CL_PROXY));
 	}
-	if (j)
-		(void)json_dumpf(j, stdout, JSON_COMPACT);
-	(void)putchar('\n');
+	(void)print_json(stdout, j, JSON_COMPACT);
 	json_decref(j);
 }
 
@@ -252,7 +256,7 @@ static int ask(const char *workdir, bool json, int argc, char **argv)
 	status = questions[q].ask(c, argc - 2, argv + 2, &a);
 	if (!status) {
 		if (json)
-			print_json(c, &a);
+			json_answer(c, &a);
 		else
 			print_answer(c, &a);
 		status = a.allowed ? 0 : 1;
