@@ -9,6 +9,7 @@
 
 #include "commands.h"
 #include "doctor.h"
+#include "options.h"
 #include "print.h"
 #include "util.h"
 
@@ -90,29 +91,32 @@ static int json_findings(const struct doctor_facts *f, const struct findings *fo
 	return err;
 }
 
-static int usage(FILE *f, int status)
-{
-	fputs("Usage: egressctl doctor [--json]\n\n"
-	      "What this host lacks for enforcement, and what to do about it. Every hook is tried\n"
-	      "with an access that must be refused: by egressd if it is running, else, as root,\n"
-	      "by an agent that is loaded for the moment.\n\n"
-	      "  --json    findings, and each hook with what was tried and what came of it\n\n"
-	      "Exit status: 0 full enforcement is available; 1 only a part of it; 125 none.\n",
-	      f);
-	return status;
-}
+static const struct option_row rows[] = {
+	{ "--json", NULL, "findings, and each hook with what was tried and what came of it",
+	  .kind = OPTION_FLAG },
+	{}
+};
+
+static const struct command_line line = {
+	.name = "egressctl doctor",
+	.args = "[--json]",
+	.about = "What this host lacks for enforcement, and what to do about it. Every hook is\n"
+		 "tried with an access that must be refused: by egressd if it is running, else,\n"
+		 "as root, by an agent that is loaded for the moment.\n",
+	.options = rows,
+	.end = "Exit status: 0 full enforcement is available; 1 only a part of it; 125 none.\n",
+};
 
 int cmd_doctor(int argc, char **argv)
 {
-	bool json = argc == 2 && str_eq(argv[1], "--json");
 	struct doctor_facts *f;
 	struct findings *found;
-	int status = 125;
+	bool json = false;
+	int status;
 
-	if (argc == 2 && (str_eq(argv[1], "--help") || str_eq(argv[1], "-h")))
-		return usage(stdout, 0);
-	if (argc > 1 && !json)
-		return usage(stderr, 2);
+	if (options_done(&line, &json, &argc, &argv, &status))
+		return status;
+	status = 125;
 	f = calloc(1, sizeof(*f));
 	found = calloc(1, sizeof(*found));
 	if (!f || !found) {

@@ -9,17 +9,25 @@
 #include "client.h"
 #include "commands.h"
 #include "event_text.h"
+#include "options.h"
 #include "print.h"
 #include "ref.h"
 #include "util.h"
 
-static const char usage[] =
-	"usage: egressctl show [--json] [SANDBOX]\n"
-	"\n"
-	"A live sandbox: its policy, grants and the time they have left, processes,\n"
-	"connections with their names and bytes, counters, and denials by rule.\n"
-	"\n"
-	"  SANDBOX     its number or name, or last (default: your newest one)\n";
+static const struct option_row rows[] = {
+	{ "--json", NULL, "print it as JSON", .kind = OPTION_FLAG },
+	{}
+};
+
+static const struct command_line line = {
+	.name = "egressctl show",
+	.args = "[--json] [SANDBOX]",
+	.about = "A live sandbox: its policy, grants and the time they have left, processes,\n"
+		 "connections with their names and bytes, counters, and denials by rule.\n"
+		 "SANDBOX is its number or name, or last (default: your newest one).\n",
+	.options = rows,
+	.max = 1,
+};
 
 static void row(const char *key)
 {
@@ -185,28 +193,15 @@ static void print_denials(const json_t *list)
 int cmd_show(int argc, char **argv)
 {
 	json_t *request, *answer = NULL;
-	const char *sandbox = NULL;
 	bool json = false;
 	int status;
 
-	for (int i = 1; i < argc; i++) {
-		if (str_eq(argv[i], "--json")) {
-			json = true;
-		} else if (argv[i][0] != '-' && !sandbox) {
-			sandbox = argv[i];
-		} else {
-			bool help = str_eq(argv[i], "--help");
-
-			fputs(usage, help ? stdout : stderr);
-			return help ? 0 : 2;
-		}
-	}
+	if (options_done(&line, &json, &argc, &argv, &status))
+		return status;
 	request = json_pack("{s:s, s:o}", "op", "show", "sandbox",
-			    ref_sandbox(sandbox ? sandbox : REF_LAST));
-	if (!request) {
-		fputs("egressctl show: which sandbox? expected a number or a name\n", stderr);
-		return 2;
-	}
+			    ref_sandbox(argc ? argv[0] : REF_LAST));
+	if (!request)
+		return options_bad(&line, "which sandbox? expected a number or a name");
 	status = client_call(request, &answer);
 	json_decref(request);
 	if (!status && json) {

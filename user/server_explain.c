@@ -118,7 +118,8 @@ static int take_line(void *ctx, const char *line, size_t len)
 	return s->seq ? 1 : 0;
 }
 
-static void __attribute__((noreturn)) search_child(struct conn *c, const char *ref, bool live)
+static void __attribute__((noreturn)) search_child(struct conn *c, const char *ref, bool live,
+						   const struct diag *d)
 {
 	struct eventlog_filter f = { .owner = c->peer.uid ? (int64_t)c->peer.uid : -1 };
 	struct search s = { 0 };
@@ -130,11 +131,15 @@ static void __attribute__((noreturn)) search_child(struct conn *c, const char *r
 	(void)eventlog_read(server_log_dir(c->s, c->s->config), &f, false, take_line, &s);
 	if (s.line)
 		answer = json_pack("{s:s%, s:b}", "line", s.line, s.len, "live", live);
-	else
+	else if (str_eq(ref, REF_LAST))
+		answer = json_pack("{s:s, s:i}", "error", "no event of yours is in the log", "exit",
+				   1);
+	else if (live)
 		answer = json_pack("{s:s++, s:i}", "error", "no event ", ref,
-				   str_eq(ref, REF_LAST) ? " of yours is in the log" :
-							   " of yours, live or in the log", "exit",
-							   1);
+				   " of yours, live or in the log", "exit", 1);
+	else
+		answer = json_pack("{s:s+++, s:i}", "error", "no event ", ref,
+				   " of yours is in the log, and there is ", d->msg, "exit", 1);
 	(void)control_send(c->fd, answer, NULL, 0);
 	_exit(0);
 }
@@ -162,5 +167,5 @@ void serve_explain(struct conn *c, json_t *request, int *fds, size_t nfds)
 	else if (!server_log_dir(c->s, c->s->config) || c->box || c->logger)
 		conn_error_diag(c, 1, &d);
 	else if (conn_fork(c) == 0)
-		search_child(c, ref, of != NULL);
+		search_child(c, ref, of != NULL, &d);
 }

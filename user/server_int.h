@@ -289,7 +289,7 @@ void server_left_stop(struct server *s);
 /* End those with commands of their own: egressd does not keep them. */
 void server_left_kill_all(struct server *s);
 /* By number or name. False: there is none that the peer may see. */
-bool server_left_kill(struct conn *c, const json_t *ref);
+bool server_left_kill(struct conn *c, const json_t *ref, uint64_t *id);
 void server_left_list(struct conn *c, json_t *list); /* lines for ps */
 
 /* server_config.c: what a config means for this server */

@@ -145,7 +145,16 @@ check "by verdict" nothing
 see tester log --until 2020-01-01T00:00:00Z build
 check "by time" nothing
 see other log "$id"
-check "of others there is nothing" nothing
+check "of others no more than of none" both 1 "nothing of sandbox $id is in the log, and there is no sandbox '$id': none of yours is live"
+see tester log 99999
+check "an unknown one is told, with the nearest" both 1 "nothing of sandbox 99999 .* '99999'; the nearest is $id (build)"
+see root log 99999
+check "root, too" both 1 "nothing of sandbox 99999 .* '99999'; the nearest is $id (build)"
+see root report 99999
+check "in place of an empty report" both 1 "nothing of sandbox 99999 .* '99999'; the nearest is $id (build)"
+check "of which nothing is printed" [ ! -s $w/out ]
+see root explain 99999.1
+check "its events, too" both 1 "no event 99999.1 .* the nearest is $id (build)"
 see root log $id
 check "for people: four, escaped" [ "$(grep -c '^20' $w/out)" -eq 4 ]
 check "whatever the files are called" no_escape
@@ -169,8 +178,8 @@ check "no such event: the newest is told" both 1 "the newest of that sandbox is 
 see root explain nonsense
 check "no event at all" both 2 'expected SANDBOX.SEQ'
 
-see tester kill --mine
-check "kill --mine" is 0
+see tester kill --mine --json
+check "kill --mine" json "o == [{'sandbox': $id}]"
 wait_launcher
 check "ends it" is 137
 see tester explain --json "$(event missing.test)"
