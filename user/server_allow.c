@@ -234,6 +234,14 @@ static struct conn *from_event(struct conn *c, struct allow_request *r, struct d
 	return of;
 }
 
+static void no_policy(struct conn *c, const char *policy)
+{
+	struct diag d = {};
+
+	(void)server_no_policy(c, policy, &d);
+	conn_error_diag(c, 1, &d);
+}
+
 /* Every live sandbox under a policy of that name, or none. */
 static void allow_by_policy(struct conn *c, const struct allow_request *r)
 {
@@ -260,7 +268,7 @@ static void allow_by_policy(struct conn *c, const struct allow_request *r)
 		conn_reply(c, json_pack("{s:O, s:O, s:i}", "grants", done, "failed", failed, "exit",
 					status));
 	else
-		conn_error(c, 1, "none of your live sandboxes is under the policy '%s'", r->policy);
+		no_policy(c, r->policy);
 	json_decref(done);
 	json_decref(failed);
 }
@@ -332,8 +340,7 @@ void serve_revoke(struct conn *c, json_t *request, int *fds, size_t nfds)
 	} else {
 		of = by_grant(c, (uint64_t)grant);
 		if (!of)
-			(void)diag_set(&d, -ENOENT, "no grant g%lld in your live sandboxes: see "
-						    "egressctl grants", (long long)grant);
+			(void)server_no_grant(c, (uint64_t)grant, &d);
 	}
 	/* users may take back what they were given, but not what root took from them */
 	if (of && c->peer.uid && grants_denied_by_root(of, (uint64_t)grant)) {

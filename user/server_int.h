@@ -329,6 +329,9 @@ struct sandbox *server_newest(struct conn *c);
  * Nothing tells a peer of a sandbox that it may not see.
  */
 struct sandbox *server_find(struct conn *c, const json_t *ref, struct diag *d);
+/* -ENOENT with a message: no visible sandbox has that policy, or grant; what is nearest. */
+int server_no_policy(struct conn *c, const char *policy, struct diag *d);
+int server_no_grant(struct conn *c, uint64_t grant, struct diag *d);
 
 /* server_explain.c */
 /*
