@@ -142,15 +142,26 @@ static void add_object(struct journal *j, const struct event *ev)
 	}
 }
 
+/* What the author of a policy chose, more than a word. */
+static void add_safe(struct journal *j, const char *key, const char *s)
+{
+	text_reset(&j->part);
+	text_add_safe(&j->part, s ? s : "");
+	add_field(&j->entry, key, j->part.p ? j->part.p : "", j->part.len);
+	j->entry.failed = j->entry.failed || j->part.failed;
+}
+
 static void add_rule(struct journal *j, const struct event *ev)
 {
+	struct text name = { 0 };
+
 	if (!ev->by)
 		return;
-	text_reset(&j->part);
-	event_add_rule_name(&j->part, ev->by);
-	add_field(&j->entry, "EGRESSCTL_RULE", j->part.p, j->part.len);
-	j->entry.failed = j->entry.failed || j->part.failed;
-	add_string(j, "EGRESSCTL_RULE_TEXT", ev->by->text);
+	event_add_rule_name(&name, ev->by);
+	add_safe(j, "EGRESSCTL_RULE", name.p);
+	add_safe(j, "EGRESSCTL_RULE_TEXT", ev->by->text);
+	j->entry.failed = j->entry.failed || name.failed;
+	text_free(&name);
 }
 
 static int make_entry(struct journal *j, const struct event *ev)

@@ -237,6 +237,14 @@ static int exit_of(const struct diag *d)
 	return d->err == -EINVAL ? 2 : d->err == -ENOMEM ? 125 : 1;
 }
 
+static void no_policy(struct conn *c, const char *policy)
+{
+	struct diag d = {};
+
+	(void)server_no_policy(c, policy, &d);
+	conn_error_diag(c, 1, &d);
+}
+
 /* Every live sandbox under a policy of that name, or none. */
 static void allow_by_policy(struct conn *c, const struct allow_request *r)
 {
@@ -266,7 +274,7 @@ static void allow_by_policy(struct conn *c, const struct allow_request *r)
 		conn_reply(c, json_pack("{s:O, s:O, s:O, s:i}", "grants", done, "failed", failed,
 					"files", files, "exit", status));
 	else
-		conn_error(c, 1, "none of your live sandboxes is under the policy '%s'", r->policy);
+		no_policy(c, r->policy);
 	json_decref(done);
 	json_decref(failed);
 	json_decref(files);
@@ -352,8 +360,7 @@ void serve_revoke(struct conn *c, json_t *request, int *fds, size_t nfds)
 	} else {
 		of = by_grant(c, (uint64_t)grant);
 		if (!of)
-			(void)diag_set(&d, -ENOENT, "no grant g%lld in your live sandboxes: see "
-						    "egressctl grants", (long long)grant);
+			(void)server_no_grant(c, (uint64_t)grant, &d);
 	}
 	if (!of) {
 		conn_error_diag(c, exit_of(&d), &d);

@@ -132,7 +132,7 @@ static int take_line(void *ctx, const char *line, size_t len)
 
 /* Takes `files`, which is empty when the sandbox is gone. */
 static void __attribute__((noreturn)) search_child(struct conn *c, const char *ref, bool live,
-						   json_t *files)
+						   json_t *files, const struct diag *d)
 {
 	struct eventlog_filter f = { .owner = c->peer.uid ? (int64_t)c->peer.uid : -1 };
 	struct search s = { 0 };
@@ -145,11 +145,15 @@ static void __attribute__((noreturn)) search_child(struct conn *c, const char *r
 	if (s.line)
 		answer = json_pack("{s:s%, s:b, s:o}", "line", s.line, s.len, "live", live,
 				   "files", files);
-	else
+	else if (str_eq(ref, REF_LAST))
+		answer = json_pack("{s:s, s:i}", "error", "no event of yours is in the log", "exit",
+				   1);
+	else if (live)
 		answer = json_pack("{s:s++, s:i}", "error", "no event ", ref,
-				   str_eq(ref, REF_LAST) ? " of yours is in the log" :
-							   " of yours, live or in the log", "exit",
-							   1);
+				   " of yours, live or in the log", "exit", 1);
+	else
+		answer = json_pack("{s:s+++, s:i}", "error", "no event ", ref,
+				   " of yours is in the log, and there is ", d->msg, "exit", 1);
 	(void)conn_send_slowly(c, answer);
 	_exit(0);
 }
@@ -182,6 +186,6 @@ void serve_explain(struct conn *c, json_t *request, int *fds, size_t nfds)
 	else if (!server_log_dir(c->s, c->s->config) || c->box || c->logger)
 		conn_error_diag(c, 1, &d);
 	else if (conn_fork(c) == 0)
-		search_child(c, ref, of != NULL, files);
+		search_child(c, ref, of != NULL, files, &d);
 	json_decref(files);
 }

@@ -308,7 +308,7 @@ void server_left_stop(struct server *s);
 /* End those with commands of their own: egressd does not keep them. */
 void server_left_kill_all(struct server *s);
 /* By number or name. False: there is none that the peer may see. */
-bool server_left_kill(struct conn *c, const json_t *ref);
+bool server_left_kill(struct conn *c, const json_t *ref, uint64_t *id);
 void server_left_list(struct conn *c, json_t *list); /* lines for ps */
 
 /* server_config.c: what a config means for this server */
@@ -348,6 +348,9 @@ struct sandbox *server_newest(struct conn *c);
  * Nothing tells a peer of a sandbox that it may not see.
  */
 struct sandbox *server_find(struct conn *c, const json_t *ref, struct diag *d);
+/* -ENOENT with a message: no visible sandbox has that policy, or grant; what is nearest. */
+int server_no_policy(struct conn *c, const char *policy, struct diag *d);
+int server_no_grant(struct conn *c, uint64_t grant, struct diag *d);
 
 /* server_explain.c */
 /*

@@ -25,12 +25,13 @@ void serve_kill(struct conn *c, json_t *request, int *fds, size_t nfds)
 	struct diag d = {};
 	struct conn *owner;
 	struct sandbox *b;
+	uint64_t id;
 
 	(void)fds;
 	(void)nfds;
 	b = server_find(c, json_object_get(request, "sandbox"), &d);
-	if (!b && server_left_kill(c, json_object_get(request, "sandbox"))) {
-		conn_reply(c, json_pack("{s:b}", "ok", 1));
+	if (!b && server_left_kill(c, json_object_get(request, "sandbox"), &id)) {
+		conn_reply(c, json_pack("{s:I}", "sandbox", (json_int_t)id));
 		return;
 	}
 	if (!b) {
@@ -40,8 +41,9 @@ void serve_kill(struct conn *c, json_t *request, int *fds, size_t nfds)
 	owner = sandbox_owner(b);
 	if (owner && !owner->note)
 		owner->note = "killed by egressctl kill";
+	id = sandbox_id(b);
 	sandbox_kill(b);
-	conn_reply(c, json_pack("{s:b}", "ok", 1));
+	conn_reply(c, json_pack("{s:I}", "sandbox", (json_int_t)id));
 }
 
 void serve_status(struct conn *c, json_t *request, int *fds, size_t nfds)

@@ -336,9 +336,16 @@ mistakes() {
 		allow $((id + 90)) connect $far:8082
 	does 1 "an unknown name" "'actr'; the nearest is $id \(actor\)" switch actr $w/policy.yaml
 	does 1 "an unknown event" "not among the last" allow "$id.999999"
-	does 1 "an unknown grant" "no grant g999" revoke g999
+	local grant
+	ctl allow "$id" connect $far:8083
+	grant=$(sed -n 's/^\(g[0-9]*\) .*/\1/p' $w/out)
+	does 1 "an unknown grant" "no grant g999 .*; the nearest is g[0-9]+:" revoke g999
+	does 0 "a known one, as JSON" '"revoked": 1' revoke --json "$grant"
 	does 1 "an unknown policy" "under the policy 'nobody'" allow policy=nobody connect $far:1
+	does 1 "one that is nearly known" "under the policy '$w/polcy.yaml'; the nearest is $w/policy.yaml" \
+		allow policy=$w/polcy.yaml connect $far:1
 	does 2 "a verb nobody knows" "expected" allow "$id" dance $far
+	does 2 "one that is nearly known" "the nearest is connect" allow "$id" conect $far:1
 	does 2 "a destination without a port" "port" allow "$id" connect $far
 	does 2 "a path without a permission" "PERM" allow "$id" open $w/secret
 	does 2 "a path that the kernel never sees" "empty name" allow "$id" open /a//b r

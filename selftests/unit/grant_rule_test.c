@@ -90,6 +90,10 @@ static void refused(void **state)
 	} rows[] = {
 		{ "", "expected 'open PATH PERM'", false },
 		{ "dance /a", "expected 'open PATH PERM'", false },
+		{ "conect x.example:1", "'conect x.example:1'; the nearest is connect: expected",
+		  false },
+		{ "privlege sudo", "; the nearest is privilege", false },
+		{ "opne /a", "from a running sandbox; the nearest is open: expected", true },
 		{ "open /a", "PERM of the letters", false },
 		{ "open /a q", "PERM of the letters", false },
 		{ "open  r", "expected a path", false },

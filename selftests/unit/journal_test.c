@@ -121,8 +121,8 @@ static unsigned int field(const char *p, size_t len, const char *key, char *valu
 
 static void fields(void **state)
 {
-	struct rule_ref by = { .file = (char *)"/p/secrets.yaml", .line = 3,
-			       .text = (char *)"a\nMESSAGE_ID=forged: none" };
+	struct rule_ref by = { .file = (char *)"/p/\xc2\x9b.yaml", .line = 3,
+			       .text = (char *)"a\nMESSAGE_ID=forged\xc2\x9b: none" };
 	struct event ev = event("/home/me/.env");
 	char value[4096];
 	size_t len;
@@ -141,9 +141,8 @@ static void fields(void **state)
 	assert_field(p, len, "EGRESSCTL_PATH", "/home/me/.env");
 	assert_field(p, len, "EGRESSCTL_PID", "42");
 	assert_field(p, len, "EGRESSCTL_OWNER_UID", "1000");
-	assert_field(p, len, "EGRESSCTL_RULE", "secrets.yaml:3");
-	/* a text with a newline is one value */
-	assert_field(p, len, "EGRESSCTL_RULE_TEXT", by.text);
+	assert_field(p, len, "EGRESSCTL_RULE", "\\xc2\\x9b.yaml:3");
+	assert_field(p, len, "EGRESSCTL_RULE_TEXT", "a\\x0aMESSAGE_ID=forged\\xc2\\x9b: none");
 	assert_int_equal(field(p, len, "EGRESSCTL_ADDRESS", value, sizeof(value)), 0);
 	assert_null(receive(&len));
 }
