@@ -4,7 +4,8 @@
 # All at once, on a kernel with full preemption, and no verdict is wrong: threads that interrupt
 # each other within decisions (work/stress.c says what they try), while directories above are
 # moved, policies are exchanged, grants come and go, other sandboxes begin, end, and have no
-# memory. Here for as long as a run of all tests can bear; `make stress` sets EGRESSCTL_STRESS_SECONDS.
+# memory. Here for as long as a run of all tests can bear; `make stress` sets
+# EGRESSCTL_STRESS_SECONDS.
 # shellcheck source=selftests/kernel/attach_lib.sh
 . "$(dirname "$(readlink -f "$0")")/attach_lib.sh"
 
@@ -29,8 +30,8 @@ stress_prepare() {
 	done <$w/names
 	chmod -R a+rwX $s
 	{
-		sed "s|^  allow: .*|  allow: [\"$there:7000\", \"$there:7000/udp\"]\n  unix: [$s/open.sock]|" \
-			$w/policy.yaml
+		sed "s|^  allow: .*|  allow: [\"$there:7000\", \"$there:7000/udp\"]|" $w/policy.yaml |
+			sed "s|^  listen: .*|&\n  unix: [$s/open.sock]|"
 		echo "  $s/open: rwxc"
 		echo "  $s/shut: none"
 		echo "  $s/long: rwxc"
@@ -39,7 +40,8 @@ stress_prepare() {
 		sed -n 's/^f \(.*\/long\/.*\/shut.*\)/  \1: none/p' $w/names
 	} >$w/stress.yaml
 	# whatever it has besides, the verdicts are the same
-	sed "s|$w/bin: rx|&\n  /srv/no-such: r|; s|7000/udp\"|&, \"$there:7010-7030\"|" $w/stress.yaml >$w/other.yaml
+	sed "s|$w/bin: rx|&\n  /srv/no-such: r|; s|7000/udp\"|&, \"$there:7010-7030\"|" \
+		$w/stress.yaml >$w/other.yaml
 }
 
 # begin_part NAME COMMAND…: goes on until it is told to end; says in $w/NAME.said
@@ -125,7 +127,8 @@ start_service || { echo "Bail out! egressd does not start"; exit 1; }
 begin_part move $stress move $s
 begin_part free $stress free 8 $s $there
 begin_part hot "$egressctl" run -p $w/stress.yaml --name hot -- $stress try 64 $s $there
-begin_part warm setpriv --reuid=$uid --regid=$uid --init-groups --reset-env -- "$egressctl" run -p $w/stress.yaml -- $stress try 16 $s $there
+begin_part warm setpriv --reuid=$uid --regid=$uid --init-groups --reset-env -- \
+	"$egressctl" run -p $w/stress.yaml -- $stress try 16 $s $there
 while_they_try
 end_tries hot "64 threads of root: no verdict is wrong"
 grep -q ' [1-9][0-9]* threads in real time' $w/hot.said
