@@ -207,6 +207,7 @@ unit-progs := $(UNIT:%=$(O)/selftests/unit/%)
 fuzz-progs := $(FUZZ:%=$(O)/selftests/fuzz/fuzz_%)
 ktest-progs := $(KTEST:%=$(O)/selftests/%)
 LIFECYCLE_ROUNDS ?= 1000
+STRESS_SECONDS ?= 600
 IDENTITY_ROUNDS ?= 100000
 bench-prog := $(if $(wildcard selftests/bench/*.c),$(O)/selftests/bench/bench)
 dns-bench := $(O)/selftests/bench/dns_bench
@@ -381,9 +382,15 @@ floods: $(tests-vm)
 		--timeout 14400 -- selftests/kernel/floods_test.sh &&) :
 
 lifecycle: $(tests-vm)
-	$(Q)for k in $(KERNELS); do tools/vm --kernel $$k --timeout 36000 -- \
-		env EGRESSCTL_BUILD=$(abspath $(O)) $(abspath selftests/kernel/lifecycle.sh) \
-		$(LIFECYCLE_ROUNDS) || exit 1; done
+	$(Q)export EGRESSCTL_BUILD=$(abspath $(O)); $(foreach k,$(KERNELS),tools/vm --kernel $k \
+		--single-thread --append mitigations=off --timeout 360000 -- \
+		selftests/kernel/lifecycle.sh $(LIFECYCLE_ROUNDS) &&) :
+
+# As selftests/kernel/stress_test.sh in every run, for longer.
+stress: $(tests-vm)
+	$(Q)export EGRESSCTL_BUILD=$(abspath $(O)) EGRESSCTL_STRESS_SECONDS=$(STRESS_SECONDS); \
+		$(foreach k,$(KERNELS),tools/vm --kernel $k --append preempt=full \
+		--append mitigations=off --timeout 7200 -- selftests/kernel/stress_test.sh &&) :
 
 identity: $(tests-vm)
 	$(Q)for k in $(KERNELS); do EGRESSCTL_ROUNDS=$(IDENTITY_ROUNDS) tools/vm --kernel $$k \
@@ -422,6 +429,7 @@ help:
 	@echo 'make bench-operate allow, log, ps, attach and revoked flows in full size (as root)'
 	@echo 'make floods        10 million violations, a million queries, and what else drowns (hours)'
 	@echo 'make lifecycle     kills, upgrades and republishes under a probe  (LIFECYCLE_ROUNDS=$(LIFECYCLE_ROUNDS))'
+	@echo 'make stress        looks for a wrong verdict under full preemption  (STRESS_SECONDS=$(STRESS_SECONDS) each)'
 	@echo 'make identity      sandboxes come and go, nothing stays  (IDENTITY_ROUNDS=$(IDENTITY_ROUNDS))'
 	@echo 'make demo          a real build under a policy, with an attack inside'
 	@echo 'make install       DESTDIR=$(DESTDIR) PREFIX=$(PREFIX)'
@@ -434,6 +442,6 @@ help:
 FORCE:
 
 .PHONY: all bpf install tests check unit fuzz faults native vmtest bench bench-dns bench-allow \
-	bench-operate floods lifecycle identity demo vmlinux vmlinux-check lint clean help FORCE
+	bench-operate floods lifecycle stress identity demo vmlinux vmlinux-check lint clean help FORCE
 
 -include $(shell find $(O) -name '*.d' 2>/dev/null)
