@@ -297,6 +297,11 @@ $(attack-prog): $(patsubst %.c,$(O)/main/%.o,$(sort $(wildcard selftests/attacks
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(cflags-main) -static -o $@ $^
 
+$(O)/selftests/attacks/landlocked: $(O)/main/selftests/attacks/landlock/landlocked.o
+	$(call say,LINK,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(cflags-main) -static -o $@ $^
+
 tests: all $(O)/selftests/egressd_next $(unit-progs) $(fuzz-progs) $(faults-progs) $(ktest-progs) \
 	$(work-progs) $(attack-prog) $(bench-prog) $(dns-bench)
 
@@ -325,6 +330,12 @@ attacks: $(tests-vm)
 	$(Q)export EGRESSCTL_BUILD=$(abspath $(O)) EGRESSCTL_POLICY_DIR=$(CURDIR)/policies; \
 		$(foreach k,$(KERNELS),tools/vm --kernel $k --append mitigations=off \
 			--timeout 3600 -- selftests/attacks/suite.py --table &&) :
+
+# The same under other sandboxes, after tools/deps --compare.
+compare: all $(attack-prog) $(O)/selftests/attacks/landlocked
+	$(Q)EGRESSCTL_BUILD=$(abspath $(O)) tools/vm --kernel 6.12 --init systemd --memory 3G \
+		--timeout 14400 -- selftests/attacks/compare.py >$(O)/comparison.md
+	$(Q)mv $(O)/comparison.md docs/comparison.md
 
 bench: $(bench-prog)
 	$(Q)tools/vm --kernel 6.12 --count-instructions --timeout 1200 -- $(abspath $<)
@@ -389,6 +400,7 @@ help:
 	@echo 'make native        a real npm install with --egress-only, on this kernel (as root)'
 	@echo 'make vmtest        kernel tests in VMs           (KERNELS="$(KERNELS)" KTEST="kernel/files_test ...")'
 	@echo 'make attacks       every attack: control, verdict, errno, event  (KERNELS="$(KERNELS)")'
+	@echo 'make compare       the same under other sandboxes, as docs/comparison.md'
 	@echo 'make bench         instruction counts on Linux 6.12, beside their targets'
 	@echo 'make bench-dns     times of the resolver on this machine, beside their targets'
 	@echo 'make bench-allow   how long allow and revoke take on this machine (as root)'
@@ -406,7 +418,7 @@ help:
 
 FORCE:
 
-.PHONY: all bpf install tests check unit fuzz faults native vmtest attacks bench bench-dns bench-allow \
+.PHONY: all bpf install tests check unit fuzz faults native vmtest attacks compare bench bench-dns bench-allow \
 	bench-operate floods lifecycle identity demo vmlinux vmlinux-check lint clean help FORCE
 
 -include $(shell find $(O) -name '*.d' 2>/dev/null)

@@ -24,6 +24,10 @@ static const uint8_t srh[] = { 0, 4, 4, 1, 1, 0, 0, 0,
 			       0xfd, 0x20, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2,
 			       0xfd, 0x20, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2 };
 
+/* Mobile IPv6: the care-of address is in front. */
+static const uint8_t type2[] = { 0, 2, 2, 1, 0, 0, 0, 0,
+				 0xfd, 0x20, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2 };
+
 struct option {
 	const struct dest *to;
 	int level, name;
@@ -103,7 +107,7 @@ static int pktinfo(const void *six)
 	return with_message(&o);
 }
 
-/* Sent from an address that is evil's, or nobody's. */
+/* Sent from an address that is evil's. */
 static int from_foreign(const void *arg)
 {
 	struct dest from = { EVIL4, 4001 };
@@ -186,6 +190,8 @@ static int repair(const void *unused)
 {
 	struct sockaddr_storage ss;
 	socklen_t len = to_sockaddr(&evil, &ss);
+	struct tcp_repair_window window = { .snd_wnd = 65535, .max_window = 65535,
+					    .rcv_wnd = 65535 };
 	int fd = open_socket(AF_INET, SOCK_STREAM, 0), on = 1, off = -1;
 
 	(void)unused;
@@ -193,6 +199,7 @@ static int repair(const void *unused)
 		return fd;
 	if (setsockopt(fd, IPPROTO_TCP, TCP_REPAIR, &on, sizeof(on)) ||
 	    connect(fd, (void *)&ss, len) ||
+	    setsockopt(fd, IPPROTO_TCP, TCP_REPAIR_WINDOW, &window, sizeof(window)) ||
 	    setsockopt(fd, IPPROTO_TCP, TCP_REPAIR, &off, sizeof(off)))
 		return -errno;
 	return send_nonce(fd, NULL);
@@ -218,10 +225,10 @@ const struct attack attacks_header[] = {
 
 	ROW("A21:option", with_option, OPTION(&ok6, IPPROTO_IPV6, IPV6_RTHDR_, srh), BY_BOTH,
 	    "evil", "sockopt/headers"),
-	ROW("A21:message", with_message, OPTION(&ok6, IPPROTO_IPV6, IPV6_RTHDR_, srh), BY_ROOT,
+	ROW("A21:message", with_message, OPTION(&ok6, IPPROTO_IPV6, IPV6_RTHDR_, type2), BY_ROOT,
 	    "evil", "capable/guard packet/headers"),
 	{ .name = "A21:message-raw", .run = with_message,
-	  .arg = OPTION(&ok6, IPPROTO_IPV6, IPV6_RTHDR_, srh), .by = BY_ROOT, .judge = "evil",
+	  .arg = OPTION(&ok6, IPPROTO_IPV6, IPV6_RTHDR_, type2), .by = BY_ROOT, .judge = "evil",
 	  .err = "EPERM", .event = "packet/headers", .policy = "kinds" },
 
 	ROW("A22:bind-to-device", device_option, INT(SO_BINDTODEVICE), BY_BOTH, "evil",
@@ -235,8 +242,6 @@ const struct attack attacks_header[] = {
 	ROW("A22:mark", mark, NULL, BY_ROOT, "evil", "capable/guard"),
 	ROW("A22:transparent", from_foreign, INT(19 /* IP_TRANSPARENT */), BY_ROOT, "evil",
 	    "capable/guard"),
-	ROW("A22:freebind", from_foreign, INT(15 /* IP_FREEBIND */), BY_BOTH, "evil",
-	    "send/rule packet/rule"),
 
 	RAW("A25:first-fragment", raw_packet, HAND(IPPROTO_UDP, 0x2000), "packet/headers"),
 	RAW("A25:later-fragment", raw_packet, HAND(IPPROTO_UDP, 0x2001), "packet/headers"),

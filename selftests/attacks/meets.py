@@ -69,9 +69,9 @@ class Outside:
 
     @staticmethod
     def make_helper():
-        """What the kernel starts as root to resolve a name writes down for whom."""
+        """What the kernel starts as root to resolve a name says that it was started."""
         with open("/sbin/request-key", "w") as f:
-            f.write("#!/bin/sh\ncat /proc/keys >>/tmp/upcalls\n")
+            f.write("#!/bin/sh\necho \"$@\" >>/tmp/upcalls\n")
         os.chmod("/sbin/request-key", 0o755)
 
     # ---- descriptors, to whoever asks
@@ -121,9 +121,16 @@ class Outside:
     def pass_tcp():
         return socket.socket(socket.AF_INET, socket.SOCK_STREAM)
 
-    @staticmethod
-    def pass_tcp_connected():
-        return socket.create_connection(("10.203.2.2", PORT))
+    def before_connected(self, t):
+        """So that what evil sees of it is not taken for the attack."""
+        self.connected = socket.create_connection(("10.203.2.2", PORT))
+        self.rig.flush()
+        self.rig.reset([t.nonce, t.hex])
+
+    before_A30_tcp_connected = before_A30_uring = before_connected
+
+    def pass_tcp_connected(self):
+        return self.connected
 
     @staticmethod
     def pass_udp():

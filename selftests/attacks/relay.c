@@ -150,9 +150,7 @@ static int by_exchange(const void *unused)
 static int by_parent(const void *unused)
 {
 	(void)unused;
-	if (mkdir(WORK "/sub", 0777) && errno != EEXIST)
-		return -errno;
-	return symlink("../../run/docker.sock", ALLOWED) ? -errno : connect_to(&aliased);
+	return symlink("../run/docker.sock", ALLOWED) ? -errno : connect_to(&aliased);
 }
 
 /* ---- two that talk behind the rules' back -------------------------------------------------- */
@@ -339,7 +337,7 @@ const struct attack attacks_relay[] = {
 	{ .name = "C18:control", .run = connect_to,
 	  .arg = AT("/run/egressctl/control.sock", SOCK_SEQPACKET), .judge = "claim",
 	  .err = "EPERM", .event = "unix/rule unix/guard" },
-	{ .name = "C18:nested", .run = egressctl_inside, .judge = "claim", .err = "EIO EPERM",
-	  .event = "unix/rule unix/guard" },
+	/* it knows that it is inside, and does not even ask */
+	{ .name = "C18:nested", .run = egressctl_inside, .judge = "claim", .err = "EIO EPERM" },
 	{},
 };

@@ -26,7 +26,7 @@ METADATA = ["169.254.169.254", "168.63.129.16", "100.100.100.200"]
 # metadata, and evil's IPv4 address inside of IPv6 ones
 EVIL6 = ["fd00:ec2::254", "64:ff9b::acb:202", "64:ff9b:1::acb:202", "2002:acb:202::1",
          "2001:0:acb:202::1", "::10.203.2.2"]
-PATIENCE = 120          # seconds; ends what hangs, decides nothing
+PATIENCE = 300          # seconds; ends what hangs, decides nothing
 MARKER = b"attacks-marker"
 ETH_P_ALL, PACKET_OUTGOING, SOL_PACKET = 3, 4, 263
 CLONE_NEWNET = 0x40000000
@@ -88,7 +88,11 @@ class Host:
         if any(n in data or n.lower() in data.lower() for n in nonces):
             self.nonces += 1
         six = protocol == 0x86dd
-        if len(data) < (60 if six else 40) or data[6 if six else 9] != socket.IPPROTO_TCP:
+        if len(data) < 40:
+            return
+        kind = data[6 if six else 9]
+        self.syns += kind == socket.IPPROTO_SCTP
+        if kind != socket.IPPROTO_TCP:
             return
         tcp = data[40 if six else (data[0] & 15) * 4:]
         if len(tcp) < 14:
@@ -123,6 +127,8 @@ class Rig:
         ip("ok", "addr add 10.203.1.3/32 dev lo")
         ip(None, *[f"route add {a} via 10.203.2.2" for a in METADATA],
            *[f"route add {a}/128 via fd20:2::2 dev evil" for a in EVIL6],
+           # another way to everything, for those who choose a device
+           "route add fd20::/16 via fd20:2::2 dev evil",
            "route add 224.0.0.0/4 dev evil", "addr add fe80::1:1/64 dev evil nodad")
         self.listen(self.host, socket.SOCK_STREAM, "::", RELAY, None)
         self.listen(self.host, socket.SOCK_DGRAM, "::", RELAY, None)
@@ -133,7 +139,9 @@ class Rig:
         ip(None, f"netns add {name}", f"link add {name} type veth peer name eth0 netns {name}",
            f"addr add {v4}.1/24 brd {v4}.255 dev {name}", f"addr add {v6}:1/64 dev {name} nodad",
            f"link set {name} up")
-        ip(name, "link set lo up", f"addr add {v4}.2/24 brd {v4}.255 dev eth0",
+        # .9: for markers alone, which rules about .2 do not lead elsewhere
+        ip(name, "link set lo up", f"addr add {v4}.9/32 dev lo",
+           f"addr add {v4}.2/24 brd {v4}.255 dev eth0",
            f"addr add {v6}:2/64 dev eth0 nodad", "link set eth0 up",
            f"route add default via {v4}.1", f"route add default via {v6}:1")
         with inside(name):
@@ -260,7 +268,7 @@ class Rig:
             for cpu in cpus:
                 os.sched_setaffinity(0, {cpu})
                 for name, (v4, _) in HOSTS.items():
-                    s.sendto(MARKER, (f"{v4}.2", DISCARD))
+                    s.sendto(MARKER, (f"{v4}.9", DISCARD))
                     self.sent[name] += 1
         os.sched_setaffinity(0, cpus)
         for name, host in self.hosts.items():

@@ -18,6 +18,7 @@ import fnmatch
 import json
 import os
 import secrets
+import shutil
 import socket
 import subprocess
 import time
@@ -28,7 +29,7 @@ sys.path.insert(0, HERE)
 from boxes import POLICIES, Box, Log
 from judges import JUDGES, Try
 from meets import Outside
-from rig import Rig
+from rig import PATIENCE, Rig
 from world import D, World
 
 Row = collections.namedtuple("Row", "name by judge err event policy id entry")
@@ -67,6 +68,7 @@ class Suite:
     # ---- set-up
 
     def begin(self, policies, whos):
+        shutil.rmtree("/var/log/egressctl", ignore_errors=True) # numbers of sandboxes begin again
         self.rig.up()
         self.world.make_place()
         self.world.reset("tree")
@@ -100,15 +102,20 @@ class Suite:
         return b
 
     def start_service(self):
-        path = "/tmp/attacks.notify"
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ready:
+        path, log = "/tmp/attacks.notify", "/tmp/attacks.egressd.log"
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ready, open(log, "wb") as out:
             ready.bind(path)
-            ready.settimeout(300)
-            with open("/tmp/attacks.egressd.log", "wb") as log:
-                self.service = subprocess.Popen([f"{self.build}/egressd"], stdout=log, stderr=log,
-                                                env=dict(os.environ, NOTIFY_SOCKET=path))
-            if not ready.recv(4096).startswith(b"READY=1"):
-                sys.exit("Bail out! egressd does not start")
+            ready.settimeout(2 * PATIENCE)
+            self.service = subprocess.Popen([f"{self.build}/egressd"], stdout=out, stderr=out,
+                                            env=dict(os.environ, NOTIFY_SOCKET=path))
+            while self.service.poll() is None:
+                try:
+                    if ready.recv(4096).startswith(b"READY=1"):
+                        return
+                except TimeoutError:
+                    break
+        with open(log, errors="replace") as f:
+            sys.exit(f"Bail out! egressd does not start: {f.read()[-4000:]}")
 
     # ---- one attempt
 
@@ -144,14 +151,19 @@ class Suite:
             verdict = "REACHED"
         elif not out.done:
             verdict = "NO CONTROL"
-        elif t.how != "refused" or t.err not in row.err.split():
+        elif self.answer(t) not in row.err.split():
             verdict = "OTHER ERRNO"
         elif row.event and not event:
             verdict, event = "OTHER EVENT", other
         else:
             verdict = "refused"
-        return Outcome(row, who, control, verdict, t.err if t.how == "refused" else t.how,
+        return Outcome(row, who, control, verdict, self.answer(t),
                        event or other or "-", " ".join(filter(None, (out.why, t.why))))
+
+    @staticmethod
+    def answer(t):
+        """DROPPED: the program believes that it was done, and nobody has seen anything."""
+        return {"refused": t.err, "done": "DROPPED"}.get(t.how, t.how)
 
     @staticmethod
     def event(row, t):

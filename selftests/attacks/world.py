@@ -155,7 +155,7 @@ class World:
         shell(f"""
             mkdir -p {D}
             modprobe -aq loop ext4 overlay {MODULES} || true
-            sysctl -qw kernel.yama.ptrace_scope=0
+            sysctl -qw kernel.yama.ptrace_scope=0 fs.protected_hardlinks=0 fs.protected_regular=0
             test ! -e /proc/sys/dev/tty/legacy_tiocsti || sysctl -qw dev.tty.legacy_tiocsti=1
             truncate -s 96M /tmp/attacks.img
             mkfs.ext4 -q -F /tmp/attacks.img
