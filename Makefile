@@ -212,8 +212,9 @@ IDENTITY_ROUNDS ?= 100000
 bench-prog := $(if $(wildcard selftests/bench/*.c),$(O)/selftests/bench/bench)
 dns-bench := $(O)/selftests/bench/dns_bench
 suite := $(if $(suite-names),$(O)/selftests/kernel/suite)
+attack-prog := $(if $(wildcard selftests/attacks/*.c),$(O)/selftests/attacks/attack)
 tests-vm = $(if $(ktest-progs)$(VM_SCRIPTS),$(MAINS:%=$(O)/%) $(O)/selftests/egressd_next \
-	$(ktest-progs) $(suite) $(work-progs))
+	$(ktest-progs) $(suite) $(work-progs) $(attack-prog))
 run = FUZZ_SECONDS=$(FUZZ_SECONDS) $(PYTHON) selftests/run --output $(O) $(RUN_FLAGS)
 
 # Libraries come last, whatever a program needs beside them.
@@ -332,8 +333,19 @@ $(work-progs): $(O)/selftests/work/%: $(O)/main/selftests/kernel/work/%.o
 # nothing may run in it before main()
 $(O)/selftests/work/first: ldflags-work := -static
 
+# Static: it runs under any sandbox, whatever that shows of the system.
+$(attack-prog): $(patsubst %.c,$(O)/main/%.o,$(sort $(wildcard selftests/attacks/*.c)))
+	$(call say,LINK,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(cflags-main) -static -o $@ $^
+
+$(O)/selftests/attacks/landlocked: $(O)/main/selftests/attacks/landlock/landlocked.o
+	$(call say,LINK,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(cflags-main) -static -o $@ $^
+
 tests: all $(O)/selftests/egressd_next $(unit-progs) $(fuzz-progs) $(faults-progs) $(ktest-progs) \
-	$(suite) $(work-progs) $(bench-prog) $(dns-bench)
+	$(suite) $(work-progs) $(attack-prog) $(bench-prog) $(dns-bench)
 
 check: tests
 	$(Q)$(run) $(KERNELS:%=--kernel %) $(HOST_SCRIPTS) $(unit-progs) $(fuzz-progs) \
@@ -354,6 +366,18 @@ native: all
 
 vmtest: $(tests-vm)
 	$(Q)$(run) $(KERNELS:%=--kernel %) $(ktest-progs) $(VM_SCRIPTS)
+
+# Every attack of selftests/attacks, a line each, on each kernel in turn.
+attacks: $(tests-vm)
+	$(Q)export EGRESSCTL_BUILD=$(abspath $(O)) EGRESSCTL_POLICY_DIR=$(CURDIR)/policies; \
+		$(foreach k,$(KERNELS),tools/vm --kernel $k --append mitigations=off \
+			--timeout 3600 -- selftests/attacks/suite.py --table &&) :
+
+# The same under other sandboxes, after tools/deps --compare.
+compare: all $(attack-prog) $(O)/selftests/attacks/landlocked
+	$(Q)EGRESSCTL_BUILD=$(abspath $(O)) tools/vm --kernel 6.12 --init systemd --memory 3G \
+		--timeout 14400 -- selftests/attacks/compare.py >$(O)/comparison.md
+	$(Q)mv $(O)/comparison.md docs/comparison.md
 
 bench: $(bench-prog)
 	$(Q)tools/vm --kernel 6.12 --count-instructions --timeout 1200 -- $(abspath $<)
@@ -423,6 +447,8 @@ help:
 	@echo 'make faults        the parsers with each allocation failing in turn'
 	@echo 'make native        a real npm install with --egress-only, on this kernel (as root)'
 	@echo 'make vmtest        kernel tests in VMs           (KERNELS="$(KERNELS)" KTEST="kernel/files_test ...")'
+	@echo 'make attacks       every attack: control, verdict, errno, event  (KERNELS="$(KERNELS)")'
+	@echo 'make compare       the same under other sandboxes, as docs/comparison.md'
 	@echo 'make bench         instruction counts on Linux 6.12, beside their targets'
 	@echo 'make bench-dns     times of the resolver on this machine, beside their targets'
 	@echo 'make bench-allow   how long allow and revoke take on this machine (as root)'
@@ -441,7 +467,8 @@ help:
 
 FORCE:
 
-.PHONY: all bpf install tests check unit fuzz faults native vmtest bench bench-dns bench-allow \
-	bench-operate floods lifecycle stress identity demo vmlinux vmlinux-check lint clean help FORCE
+.PHONY: all bpf install tests check unit fuzz faults native vmtest attacks compare bench bench-dns \
+	bench-allow bench-operate floods lifecycle stress identity demo vmlinux vmlinux-check lint \
+	clean help FORCE
 
 -include $(shell find $(O) -name '*.d' 2>/dev/null)
