@@ -35,6 +35,7 @@ struct learner {
 	const char *extends[2];
 	size_t nextends;
 	struct launch l;
+	size_t left_out; /* rules that the file could not have */
 	int status; /* to exit with when the command did well */
 };
 
@@ -177,7 +178,10 @@ static int learn_from(struct learner *r, const struct trace *t, struct diag *d)
 
 		err = learn(r, &in, &l, &out, d);
 	}
-	if (!err)
+	if (!err && r->merge)
+		err = learn_file_merge_write(r->output, &l, r->l.drop, r->l.uid, r->l.gid,
+					     &r->left_out, d);
+	else if (!err)
 		err = learn_file_write(r->output, &out, r->l.drop, r->l.uid, r->l.gid, d);
 	if (!err)
 		say_done(r, &l, t);
@@ -210,7 +214,7 @@ static void after(void *ctx, int control, uint64_t sandbox, int status)
 	if (err)
 		diag_print(stderr, "egressctl learn", &d);
 	else
-		r->status = trace_incomplete(&t) ? 1 : 0;
+		r->status = trace_incomplete(&t) || r->left_out ? 1 : 0;
 	if (status)
 		fprintf(stderr, "egressctl learn: the command did not end well: what it would have "
 				"done is not known\n");

@@ -8,6 +8,11 @@
  *	unix NAME		egress: {unix: [NAME]}
  *	socket KIND		egress: {sockets: [KIND]}
  *	privilege NAME		privileges: [NAME]
+ *
+ * and, beyond those words, what `learn` finds out:
+ *
+ *	connect {host: …, …}	egress: {allow: [{host: …, …}]}
+ *	loopback own|PORT	egress: {loopback: [own|PORT]}
  */
 #ifndef EGRESSCTL_POLICY_EDIT_H
 #define EGRESSCTL_POLICY_EDIT_H
