@@ -72,7 +72,9 @@ void fake_end(void)
 
 void fake_agent_reset(void)
 {
-	memset(the_agent.sandboxes, 0, EG_MAX_SANDBOXES * sizeof(*the_agent.sandboxes));
+	for (uint32_t i = 0; i < EG_MAX_SANDBOXES; i++)
+		if (the_agent.sandboxes[i].id || the_agent.sandboxes[i].state != EG_S_FREE)
+			the_agent.sandboxes[i] = (struct eg_sandbox){};
 	memset(&the_agent.holding, 0, sizeof(the_agent.holding));
 	the_agent.anchors = false;
 }

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Maps: rows in the order in which they came, looked for one after the other. */
+/*
+ * Maps: rows in the order in which they came, looked for one after the other. Those of an
+ * array are zero until they are stored.
+ */
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
@@ -141,19 +144,6 @@ static int real_key(const struct spec *s, const void *given, int *pid, const voi
 	return *pid < 0 ? -1 : 0;
 }
 
-static int fill_array(const struct spec *s, struct table *t)
-{
-	uint8_t *rows = calloc(s->max, row_size(s));
-
-	if (!rows)
-		return -1;
-	t->rows = rows;
-	t->n = s->max;
-	for (uint32_t i = 0; i < s->max; i++)
-		memcpy(row_at(s, t, i), &i, sizeof(i));
-	return 0;
-}
-
 /* NULL with errno. */
 static struct table *table_of(int fd, const struct spec **s)
 {
@@ -164,10 +154,6 @@ static struct table *table_of(int fd, const struct spec **s)
 		return NULL;
 	}
 	*s = &specs[which];
-	if ((*s)->kind == ARRAY && !tables[which].rows && fill_array(*s, &tables[which])) {
-		errno = ENOMEM;
-		return NULL;
-	}
 	return &tables[which];
 }
 
@@ -177,9 +163,17 @@ static int minus(int err)
 	return -err;
 }
 
+static bool beyond_array(const struct spec *s, const void *key)
+{
+	uint32_t at;
+
+	memcpy(&at, key, sizeof(at));
+	return s->kind == ARRAY && at >= s->max;
+}
+
 static int add(const struct spec *s, struct table *t, const void *key, const void *value)
 {
-	if (t->n == s->max)
+	if (t->n == s->max || beyond_array(s, key))
 		return minus(E2BIG);
 	if (array_reserve_raw(&t->rows, &t->cap, t->n, row_size(s)))
 		return minus(ENOMEM);
@@ -205,7 +199,7 @@ int bpf_map_update_elem(int fd, const void *given, const void *value, __u64 flag
 		return minus(ENOENT);
 	if (row)
 		memcpy(row + value_at(s), value, s->value);
-	return row ? 0 : s->kind == ARRAY ? minus(E2BIG) : add(s, t, key, value);
+	return row ? 0 : add(s, t, key, value);
 }
 
 int bpf_map_lookup_elem(int fd, const void *given, void *value)
@@ -219,9 +213,12 @@ int bpf_map_lookup_elem(int fd, const void *given, void *value)
 	if (!t || fake_fails(FAKE_LOOKUP) || real_key(s, given, &pid, &key))
 		return -errno;
 	row = find(s, t, key);
-	if (!row)
+	if (!row && (s->kind != ARRAY || beyond_array(s, key)))
 		return minus(ENOENT);
-	memcpy(value, row + value_at(s), s->value);
+	if (row)
+		memcpy(value, row + value_at(s), s->value);
+	else
+		memset(value, 0, s->value);
 	return 0;
 }
 
