@@ -207,8 +207,12 @@ static int compile_texts(const struct run_policy *rp, const struct policy_vars *
 	if (!err)
 		err = policy_compile(p, vars, c, d);
 	policy_free(p);
-	if (err)
+	if (!err && rp->root)
+		err = rooted_check(rp->root, d);
+	if (err) {
+		compiled_free(steal_ptr(*c));
 		return err;
+	}
 	if (rp->root) {
 		(*c)->rooted = true;
 		(*c)->root = rp->root->fd < 0 ? -1 : fcntl(rp->root->fd, F_DUPFD_CLOEXEC, 3);
@@ -307,7 +311,7 @@ static int compile_key(const json_t *j, json_t *need, struct compiled **out, str
 	if (root && !rooted_parse(root, &r)) {
 		rp.root = &r;
 		v.readlink = rooted_readlink;
-		v.readlink_ctx = &r.fd;
+		v.readlink_ctx = &r;
 	}
 	snprintf(uid, sizeof(uid), "%u",
 		 (unsigned int)json_integer_value(json_object_get(j, "uid")));
