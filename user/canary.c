@@ -4,6 +4,7 @@
 
 #include "canary.h"
 #include "diag.h"
+#include "util.h"
 
 #define NAMED 4u /* hooks that a line names; more are counted */
 
@@ -14,9 +15,11 @@ static enum canary_layer layer_of(size_t row)
 	return prove_rows[row].cgroup ? CANARY_CGROUP : CANARY_LSM;
 }
 
-void canary_round(struct canary *c, const struct prove_result *results, uint64_t begun_us)
+void canary_round(struct canary *c, const struct prove_result *results, uint64_t begun_us,
+		  uint64_t ended_us)
 {
-	c->complete = true;
+	c->begun_us = begun_us;
+	c->ended_us = ended_us;
 	c->failure[0] = '\0';
 	for (size_t i = 0; i < prove_nrows; i++) {
 		struct canary_hook *h = &c->hooks[i];
@@ -62,21 +65,25 @@ static struct layer look(const struct canary *c, enum canary_layer which)
 	return l;
 }
 
-static bool is_stale(uint64_t proved_us, uint64_t now_us)
+/* Until when a proof of a round that began then counts. */
+static uint64_t fresh_until(const struct canary *c, uint64_t proved_us)
 {
-	return !proved_us || (now_us > proved_us && now_us - proved_us >= CANARY_FRESH_US);
+	uint64_t until = proved_us ? proved_us + CANARY_FRESH_US : 0;
+
+	return proved_us && proved_us == c->begun_us ? MAX(until, c->ended_us + CANARY_GRACE_US) :
+						       until;
 }
 
 enum canary_state canary_state(const struct canary *c, uint64_t now_us)
 {
-	enum canary_state state = c->complete ? CANARY_PROVED : CANARY_UNPROVED;
+	enum canary_state state = c->ended_us ? CANARY_PROVED : CANARY_UNPROVED;
 
 	for (int k = 0; k < CANARY_LAYERS; k++) {
 		const struct layer l = look(c, k);
 
 		if (l.silent)
 			return CANARY_SILENT;
-		if (l.hooks && is_stale(l.proved_us, now_us))
+		if (l.hooks && now_us >= fresh_until(c, l.proved_us))
 			state = CANARY_UNPROVED;
 	}
 	return state;
@@ -84,17 +91,18 @@ enum canary_state canary_state(const struct canary *c, uint64_t now_us)
 
 uint64_t canary_deadline(const struct canary *c)
 {
-	uint64_t first = 0;
+	uint64_t first = 0, until;
 
 	for (int k = 0; k < CANARY_LAYERS; k++) {
 		const struct layer l = look(c, k);
 
 		if (l.hooks && !l.proved_us)
 			return 0;
-		if (l.hooks && (!first || l.proved_us < first))
-			first = l.proved_us;
+		until = fresh_until(c, l.proved_us);
+		if (l.hooks && (!first || until < first))
+			first = until;
 	}
-	return first ? first + CANARY_FRESH_US : 0;
+	return first;
 }
 
 bool canary_is_lost(const struct canary *c, size_t row, uint64_t now_us)
@@ -102,7 +110,7 @@ bool canary_is_lost(const struct canary *c, size_t row, uint64_t now_us)
 	const struct canary_hook *h = &c->hooks[row];
 
 	return !h->silent && h->last == PROVE_UNTRIED && h->proved_us &&
-	       is_stale(h->proved_us, now_us);
+	       now_us >= fresh_until(c, h->proved_us);
 }
 
 /* ---- words ------------------------------------------------------------------------------ */
@@ -155,7 +163,7 @@ static void say_unproved(const struct canary *c, struct canary_words *w)
 	if (*c->failure)
 		(void)snprintf(w->text, sizeof(w->text), "the hooks cannot be proved: %s",
 			       c->failure);
-	else if (!c->complete)
+	else if (!c->ended_us)
 		(void)snprintf(w->text, sizeof(w->text), "the hooks are not proved yet");
 	else
 		(void)snprintf(w->text, sizeof(w->text), "no hook of a layer can be tried");

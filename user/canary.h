@@ -24,6 +24,13 @@
  * proved it: half a second is left for telling.
  */
 #define CANARY_FRESH_US 9500000ull
+/* Between two rounds, however long they take: a slow host has other things to do, too. */
+#define CANARY_REST_US 1000000ull
+/*
+ * But for as long from the end of a round that itself took longer: on a host that is so
+ * slow, whoever waited for it is served, and the next one begins meanwhile.
+ */
+#define CANARY_GRACE_US (2 * CANARY_REST_US)
 
 enum canary_state {
 	/*
@@ -46,12 +53,13 @@ struct canary_hook {
 
 struct canary {
 	struct canary_hook hooks[PROVE_MAX_ROWS]; /* as prove_rows[] */
-	bool complete; /* was there ever a round that was? */
+	uint64_t begun_us, ended_us; /* of the last round that was completed; 0: none was */
 	char failure[512]; /* why the last round came to nothing; "": it did not */
 };
 
-/* All were tried in a round that began at `begun_us`, on any clock that only goes on. */
-void canary_round(struct canary *c, const struct prove_result *results, uint64_t begun_us);
+/* All were tried in a round, on any clock that only goes on. */
+void canary_round(struct canary *c, const struct prove_result *results, uint64_t begun_us,
+		  uint64_t ended_us);
 /* A round came to nothing. */
 void canary_failed(struct canary *c, const char *why);
 

@@ -527,8 +527,7 @@ int prover_step(struct prover *p, struct prove_result *results, struct diag *d)
 
 void prover_stop(struct prover *p)
 {
-	if (p->run.pid)
-		end(&p->run);
+	end(&p->run); /* what there is of one, if anything is */
 	if (p->box)
 		slot(p)->state = EG_S_DEAD;
 }

@@ -25,8 +25,6 @@
 #include "server_int.h"
 #include "util.h"
 
-/* Between two rounds, however long they take: a slow host has other things to do, too. */
-#define REST_US 1000000ull
 /* What lasts is said again: often enough to be seen in a journal, and no flood. */
 #define AGAIN_US 300000000ull
 /* The processes of a round that has ended are dying: look again. */
@@ -40,10 +38,12 @@ struct watch {
 	struct canary canary;
 	uint64_t begun_us; /* of the round that is on, or was the last */
 	bool on;
+	bool busy; /* it is to begin as soon as the processes of the last one are gone */
 	sd_event_source *answer, *tick, *late;
 	/* what was told */
 	enum canary_state told;
-	uint64_t told_us;
+	uint64_t told_us; /* 0: nothing is wrong, or that was not told */
+	uint64_t slow_us; /* when it was told that it takes long */
 	bool silent[PROVE_MAX_ROWS], lost[PROVE_MAX_ROWS];
 	/* counts */
 	uint64_t rounds[OUTCOMES];
@@ -171,8 +171,9 @@ static void become_proved(struct watch *w, enum canary_state was)
 {
 	if (was == CANARY_SILENT)
 		mark_again(w);
-	tell(w, LOG_NOTICE, JOURNAL_ID_PROVED, "every hook is proved again: sandboxes can be made",
-	     "");
+	if (w->told_us)
+		tell(w, LOG_NOTICE, JOURNAL_ID_PROVED,
+		     "every hook is proved again: sandboxes can be made", "");
 	/* cgroups that wait for a policy were told to wait on */
 	if (w->s->o.socket)
 		server_patterns(w->s);
@@ -185,14 +186,15 @@ static void assess(struct watch *w)
 	struct canary_words words;
 	enum canary_state state = canary_words(&w->canary, now, &words), was = w->told;
 	bool more = note_silent(w), changed = state != was || more;
+	bool slow = state == CANARY_UNPROVED && w->on;
 	char text[sizeof(words.text) + 64];
 
-	tell_lost(w, now);
 	w->told = state;
 	if (changed)
 		tell_service_manager(w, &words);
 	if (state == CANARY_PROVED) {
-		if (changed && w->told_us)
+		tell_lost(w, now); /* else it may be for want of those that are silent */
+		if (changed)
 			become_proved(w, was);
 		w->told_us = 0;
 		return;
@@ -201,9 +203,12 @@ static void assess(struct watch *w)
 		freeze_those_that_ask(w, words.text);
 	if (!changed && now - w->told_us < AGAIN_US)
 		return;
+	if (slow && w->slow_us && now - w->slow_us < AGAIN_US)
+		return;
+	w->slow_us = slow ? now : w->slow_us;
 	w->told_us = now;
 	(void)snprintf(text, sizeof(text), "no new sandboxes: %s", words.text);
-	tell(w, state == CANARY_SILENT ? LOG_ALERT : w->on ? LOG_WARNING : LOG_CRIT,
+	tell(w, state == CANARY_SILENT ? LOG_ALERT : slow ? LOG_WARNING : LOG_CRIT,
 	     state == CANARY_SILENT ? JOURNAL_ID_SILENT : JOURNAL_ID_UNPROVED, text, words.remedy);
 }
 
@@ -235,7 +240,7 @@ static void rest(struct watch *w)
 {
 	uint64_t next = w->begun_us + w->s->config->canary_ms * 1000ull;
 
-	set_timer(w->tick, MAX(next, now_us() + REST_US));
+	set_timer(w->tick, MAX(next, now_us() + CANARY_REST_US));
 	set_late(w);
 	server_sweep_waiting(w->s);
 }
@@ -252,7 +257,7 @@ struct held {
 /* Only while it may be that all is well: where a hook is silent there is an answer. */
 static bool is_to_wait(const struct server *s)
 {
-	return s->watch && s->watch->on &&
+	return s->watch && (s->watch->on || s->watch->busy) &&
 	       canary_state(&s->watch->canary, now_us()) == CANARY_UNPROVED;
 }
 
@@ -320,7 +325,7 @@ static void end_round(struct watch *w, int err, const struct diag *d)
 		count(w, ROUND_FAILED);
 		canary_failed(&w->canary, d->msg);
 	} else {
-		canary_round(&w->canary, w->last, w->begun_us);
+		canary_round(&w->canary, w->last, w->begun_us, now_us());
 		count(w, canary_state(&w->canary, now_us()) == CANARY_SILENT ? ROUND_SILENT :
 									     ROUND_PROVED);
 	}
@@ -349,7 +354,8 @@ static void begin_round(struct watch *w)
 	err = prepare(w, &d);
 	if (!err)
 		err = prover_start(w->prover, &d);
-	if (err == -EBUSY) {
+	w->busy = err == -EBUSY;
+	if (w->busy) {
 		canary_failed(&w->canary, d.msg); /* should it be late */
 		set_timer(w->tick, w->begun_us + BUSY_US);
 		return;
@@ -413,9 +419,16 @@ static int on_late(sd_event_source *src, uint64_t usec, void *ctx)
 		set_timer(w->late, end);
 		return 0;
 	}
-	if (w->on)
+	if (w->on) {
 		prover_stop(w->prover);
-	end_round(w, diag_set(&d, -ETIME, "what is tried does not come to an end"), &d);
+		end_round(w, diag_set(&d, -ETIME, "what is tried does not come to an end"), &d);
+	} else if (w->busy) {
+		w->busy = false; /* they do not go away: nobody waits any more */
+		end_round(w, diag_set(&d, -EBUSY, "%s", w->canary.failure), &d);
+	} else {
+		assess(w);
+		set_timer(w->late, 0);
+	}
 	return 0;
 }
 
@@ -494,7 +507,7 @@ uint64_t server_canary_ask(struct server *s)
 
 const struct prove_result *server_canary_results(const struct server *s)
 {
-	return s->watch && s->watch->canary.complete ? s->watch->last : NULL;
+	return s->watch && s->watch->canary.ended_us ? s->watch->last : NULL;
 }
 
 /* ---- metrics -------------------------------------------------------------------------------- */
