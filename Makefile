@@ -209,19 +209,32 @@ tests-vm = $(if $(ktest-progs)$(VM_SCRIPTS),$(MAINS:%=$(O)/%) $(O)/selftests/egr
 	$(ktest-progs) $(work-progs))
 run = FUZZ_SECONDS=$(FUZZ_SECONDS) $(PYTHON) selftests/run --output $(O) $(RUN_FLAGS)
 
+# Libraries come last, whatever a program needs beside them.
+objs-and-libs = $(filter %.o,$^) $(filter %.a,$^)
+
 $(unit-progs): $(O)/selftests/%: $(O)/san/selftests/%.o $(unit-help:%.c=$(O)/san/%.o) \
 		$(O)/san/libegress.a
 	$(call say,LINK,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(cflags-san) $(ldflags) -o $@ $^ $(ldlibs) -lcmocka
+	$(Q)$(CC) $(cflags-san) $(ldflags) $(ldflags-fake) -o $@ $(objs-and-libs) $(ldlibs) -lcmocka
 
 $(fuzz-progs): $(O)/selftests/%: $(O)/fuzz/selftests/%.o $(O)/fuzz/libegress.a
 	$(call say,LINK,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CLANG) $(cflags-fuzz) -fsanitize=fuzzer $(ldflags) -o $@ $^ $(ldlibs)
+	$(Q)$(CLANG) $(cflags-fuzz) -fsanitize=fuzzer $(ldflags) $(ldflags-fake) -o $@ \
+		$(objs-and-libs) $(ldlibs)
 
 $(O)/selftests/fuzz/fuzz_hello: $(O)/fuzz/selftests/unit/slow_hello.o
 $(O)/selftests/fuzz/fuzz_edit: $(O)/fuzz/selftests/unit/policy_same.o
+
+# The server over a kernel in memory: selftests/fake/fake.h says what is taken from there.
+fake-objs := $(patsubst %.c,%.o,$(sort $(wildcard selftests/fake/*.c)))
+fake-wraps := getsockopt chown fork syscall denials_open denials_sweep
+fake-units := $(addprefix $(O)/selftests/unit/,maps_test server_test)
+$(fake-units): $(addprefix $(O)/san/,$(fake-objs))
+$(O)/selftests/fuzz/fuzz_control: $(addprefix $(O)/fuzz/,$(fake-objs))
+$(fake-units) $(O)/selftests/fuzz/fuzz_control $(O)/selftests/faults/faults_control: \
+	ldflags-fake := $(fake-wraps:%=-Wl,--wrap=%)
 
 # The same targets with allocations that fail: selftests/faults/faults.c says how.
 # hello: it allocates nothing
@@ -229,17 +242,23 @@ faults-progs := $(patsubst %,$(O)/selftests/faults/faults_%,$(filter-out hello,$
 faults-fail := malloc calloc realloc strdup strndup vasprintf asprintf open_memstream
 
 # What the target itself allocates is there.
+to-real = $(OBJCOPY) $(foreach f,$(faults-fail),--redefine-sym $f=__real_$f) $< $@
 $(O)/san/selftests/faults/%.o: $(O)/san/selftests/fuzz/fuzz_%.o Makefile
 	@mkdir -p $(@D)
-	$(Q)$(OBJCOPY) $(foreach f,$(faults-fail),--redefine-sym $f=__real_$f) $< $@
+	$(Q)$(to-real)
+$(O)/san/selftests/faults/fake/%.o: $(O)/san/selftests/fake/%.o Makefile
+	@mkdir -p $(@D)
+	$(Q)$(to-real)
+$(O)/selftests/faults/faults_control: \
+	$(fake-objs:selftests/fake/%=$(O)/san/selftests/faults/fake/%)
 
 $(faults-progs): $(O)/selftests/faults/faults_%: $(O)/san/selftests/faults/%.o \
 		$(O)/san/selftests/faults/faults.o $(addprefix $(O)/san/selftests/unit/,\
 		slow_hello.o policy_same.o) $(O)/san/libegress.a
 	$(call say,LINK,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(cflags-san) $(ldflags) $(foreach f,$(faults-fail),-Wl,--wrap=$f) -o $@ $^ \
-		$(ldlibs)
+	$(Q)$(CC) $(cflags-san) $(ldflags) $(foreach f,$(faults-fail),-Wl,--wrap=$f) \
+		$(ldflags-fake) -o $@ $(objs-and-libs) $(ldlibs)
 
 # Kernel tests bring programs of their own: selftests/kernel/NAME.bpf.c is NAME.skel.h.
 $(O)/selftests/kernel/%.bpf.o: selftests/kernel/%.bpf.c $(O)/.flags-bpf
