@@ -90,7 +90,7 @@ static __always_inline int check_file(struct who *w, __u16 op, struct file *file
 {
 	struct inode *inode = file->f_inode;
 	__u32 mode = file->f_mode, flags = file->f_flags;
-	__u8 want = 0;
+	__u8 want = 0, why = 0;
 
 	if (flags & FMODE_EXEC_FLAG) {
 		want = EG_X;
@@ -105,8 +105,10 @@ static __always_inline int check_file(struct who *w, __u16 op, struct file *file
 		if (flags & O_TRUNC)
 			want |= EG_W;
 	}
-	if (((want & EG_W) || (inode->i_mode & S_IFMT) == S_IFBLK) && guarded_write(inode))
-		return refuse(w, op, want, EG_WHY_GUARD, &file->f_path, file->f_path.dentry);
+	if ((want & EG_W) || (inode->i_mode & S_IFMT) == S_IFBLK)
+		why = guarded_write(w, inode);
+	if (why)
+		return refuse(w, op, want, why, &file->f_path, file->f_path.dentry);
 	if (writes_code(w, file, want))
 		return refuse(w, op, want & EG_W, EG_WHY_GUARD, &file->f_path,
 			      file->f_path.dentry);
