@@ -14,7 +14,7 @@
 #define EGRESSCTL_H
 
 #ifndef EG_ABI /* tests make an egressd of the next one */
-#define EG_ABI 4u
+#define EG_ABI 5u
 #endif
 
 /* ---- limits ------------------------------------------------------------ */
@@ -140,6 +140,8 @@ struct eg_dfa { /* the one value of the array map `dfa`, mapped by user space */
 #define EG_PRIV_SYS_ADMIN (1u << 6) /* sys_admin */
 #define EG_PRIV_IPC (1u << 7) /* ipc: SysV objects of outsiders too */
 #define EG_PRIV_KEYS (1u << 8) /* keys: keys of outsiders too, and helpers that make some */
+#define EG_PRIV_SYS_NICE (1u << 9) /* sys_nice: real-time scheduling, better priorities */
+#define EG_PRIV_SYS_RESOURCE (1u << 10) /* sys_resource: beyond hard limits, reserves, quotas */
 
 /* eg_policy.sockets: kinds beyond TCP, UDP, unix and netlink:route */
 #define EG_SOCK_RAW (1u << 0)
