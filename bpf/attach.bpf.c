@@ -102,31 +102,6 @@ static __always_inline int begin(struct eg_task *t, struct task_struct *task, st
 	return 0;
 }
 
-SEC("lsm/bprm_creds_for_exec")
-int BPF_PROG(enter_exec, struct linux_binprm *bprm, int ret)
-{
-	struct task_struct *task = bpf_get_current_task_btf();
-	struct eg_task *t = NULL;
-	struct eg_id id;
-
-	if (ret)
-		return ret;
-	if (task->bpf_storage) {
-		t = bpf_task_storage_get(&tasks, task, NULL, 0);
-		if (!t && task_id_raw(task, &id))
-			return 0; /* in a sandbox, or refused everything */
-		if (!t && (id.flags & EG_T_ENTERING))
-			return -EAGAIN;
-		if (t && t->sandbox)
-			return 0;
-	}
-	if (!t || !(t->flags & EG_T_ENTERING))
-		return hold(task, bprm->file);
-	if (is_runtime(bprm->file, true) && is_outside(task))
-		return 0;
-	return begin(t, task, bprm->file);
-}
-
 /* The sandbox that takes whoever comes into this cgroup; the outermost counts. */
 static __always_inline struct eg_cgroup *find_taker(struct cgroup *cgrp)
 {
@@ -143,6 +118,58 @@ static __always_inline struct eg_cgroup *find_taker(struct cgroup *cgrp)
 			return c->flags & EG_CG_MARK ? c : NULL;
 	}
 	return NULL;
+}
+
+/*
+ * Who came into a sandbox's cgroup when there was no memory for its mark runs on until
+ * the agent sees to it. It begins no other program without one.
+ */
+static __always_inline int catch_up(struct task_struct *task)
+{
+	struct cgroup *cgrp = BPF_CORE_READ(task, cgroups, dfl_cgrp);
+	struct eg_cgroup *c = cgrp ? find_taker(cgrp) : NULL;
+	int put;
+
+	if (!c)
+		return 0;
+	put = put_mark(task, c->sandbox, c->slot, false);
+	if (put > 0)
+		tell(c->sandbox, 0, 0);
+	return put < 0 ? -EAGAIN : 0;
+}
+
+SEC("lsm/bprm_creds_for_exec")
+int BPF_PROG(enter_exec, struct linux_binprm *bprm, int ret)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct eg_task *t = NULL;
+	struct eg_id id;
+	int err;
+
+	if (ret)
+		return ret;
+	if (task->bpf_storage) {
+		t = bpf_task_storage_get(&tasks, task, NULL, 0);
+		if (!t && task_id_raw(task, &id))
+			return 0; /* in a sandbox, or refused everything */
+		if (!t && (id.flags & EG_T_ENTERING))
+			return -EAGAIN;
+		if (t && t->sandbox)
+			return 0;
+	}
+	if (!t || !(t->flags & EG_T_ENTERING)) {
+		err = catch_up(task);
+		if (err)
+			return err;
+		t = task->bpf_storage ? bpf_task_storage_get(&tasks, task, NULL, 0) : NULL;
+		if (t && t->sandbox)
+			return 0;
+	}
+	if (!t || !(t->flags & EG_T_ENTERING))
+		return hold(task, bprm->file);
+	if (is_runtime(bprm->file, true) && is_outside(task))
+		return 0;
+	return begin(t, task, bprm->file);
 }
 
 /*
