@@ -251,6 +251,7 @@ static __always_inline int adopt_sock(struct bpf_sock *sk, struct eg_sock **es)
 		return -ENOMEM;
 	}
 	(*es)->slot = owner->slot;
+	(*es)->flags = EG_SK_ADOPTED;
 	(*es)->sandbox = owner->sandbox;
 	return 1;
 }
