@@ -163,6 +163,44 @@ static int act_tiocsti(const void *unused)
 	return ioctl(slave, TIOCSTI, "x") ? -errno : 0;
 }
 
+static int act_pty(const void *name)
+{
+	int master, slave;
+
+	if (openpty(&master, &slave, (char *)name, NULL, NULL))
+		return -errno;
+	return 0;
+}
+
+static char *shared_name;
+
+/*
+ * The program that forgets owners was passed over: the next terminal with the number is
+ * its maker's all the same.
+ */
+static void stale_terminal(void)
+{
+	struct box *b = box_shared(policy_all());
+	int master, slave, r;
+	char name[64];
+
+	if (!case_begin("a terminal with the number of one of its own"))
+		return;
+	program_off("devpts_pty_kill");
+	r = box_run(b, AS_ROOT, act_pty, shared_name);
+	must(openpty(&master, &slave, name, NULL, NULL));
+	must(chmod(name, 0666));
+	program_on("devpts_pty_kill");
+	check(!r && str_eq(name, shared_name), "control: %s and then %s", shared_name, name);
+	box_events_drop(b);
+	r = box_run(b, AS_ROOT, act_open_write, name);
+	check(r == -EACCES, "%s", result_text(r));
+	one_event(b, EG_OP_OPEN, EG_WHY_FOREIGN, EACCES, name);
+	(void)close(master);
+	(void)close(slave);
+	case_end();
+}
+
 static void terminals(void)
 {
 	char name[64];
@@ -182,6 +220,10 @@ static void terminals(void)
 	foreign.arg = foreign.path = name;
 	attempt(&foreign);
 	attempt(&push);
+	shared_name = mmap(NULL, 64, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (shared_name == MAP_FAILED)
+		harness_die("no memory");
+	stale_terminal();
 	if (!case_begin("a terminal of its own"))
 		return;
 	box_events_drop(b);
