@@ -153,6 +153,8 @@ const struct prove_exempt prove_exempts[] = {
 			     "is anybody's next: there is no way to be given a certain number" },
 	{ "key_freed", "forgets the owner of a key that is gone; the kernel frees keys when it has "
 		       "time for it" },
+	{ "sock_graft", "stamps connections that waited to be accepted when their listener was "
+			"attached: no other has none" },
 	{ "sctp_sk_clone", "stamps what an SCTP listener accepts: a module that hosts do not load, "
 			   "and without the stamp the cgroup tells whose the socket is" },
 };

@@ -171,7 +171,7 @@ int attach_take(struct conn *c, bool seize, struct attach_found *f, struct diag 
 	int err = attach_tasks(c->s->a, c->box, seize, f, d);
 
 	if (!err)
-		err = attach_sockets(c->s->a, c->box, f, d);
+		err = attach_sockets(c->s->a, c->box, seize, f, d);
 	if (!err && f->elsewhere &&
 	    (sandbox_version(c->box)->compiled->head.privileges & EG_PRIV_MOUNTS))
 		err = diag_set(d, -EPERM,
@@ -271,6 +271,10 @@ static void answer(struct conn *c, const struct sandbox *b, const struct attach_
 
 	for (i = 0; i < k->nnotices; i++)
 		(void)json_array_append_new(notices, json_string(k->notices[i]));
+	if (f->rings && (k->head.flags & EG_P_EGRESS))
+		(void)json_array_append_new(
+			notices, json_string("it has an io_uring: a socket of another cgroup "
+					     "that only the io_uring knows is not judged"));
 	conn_reply(c, json_pack("{s:I, s:s, s:I, s:I, s:I, s:I, s:I, s:o}", "sandbox",
 				(json_int_t)sandbox_id(b), "cgroup", sandbox_path(b), "tasks",
 				(json_int_t)f->tasks, "others", (json_int_t)f->others, "elsewhere",
