@@ -26,6 +26,7 @@ struct event;
 struct eventlog;
 struct dns_client_stats;
 struct journal;
+struct flows_seen;
 struct metrics_http;
 struct server_counts;
 struct events;
@@ -61,6 +62,7 @@ struct server {
 	uint32_t nruntimes;
 	uint32_t missed; /* eg_holding.missed that was seen to */
 	struct dns *dns;
+	struct flows_seen *seen; /* addresses that connections of our network are open to */
 	struct conn *told; /* whose `denials` have something new */
 	struct text text; /* scratch of the event sink */
 	struct text line;
@@ -155,20 +157,26 @@ bool conn_names_stats(const struct conn *c, struct dns_client_stats *out); /* fa
 void conn_names_take(struct conn *c, struct conn *from); /* with from's sandbox */
 /* The name that an address was resolved from last, or NULL; see dns_client_name_of(). */
 const char *conn_name_of(struct conn *c, const uint8_t addr[16]);
-/* A flow of it was refused for good: end it. */
-void conn_names_refused(struct conn *c, const struct event *ev);
+/* The network namespace it listens in; -1: ours. It stays open for as long as it does. */
+int conn_names_netns(const struct conn *c);
+/* Does a name open that port of the address, by what is bound now? */
+bool conn_names_open(const struct conn *c, const uint8_t addr[16], uint16_t port, uint8_t proto);
 /*
  * Let another version hold for c->box, names and all (sandbox.h). When it returns, no
  * packet leaves by what was taken away.
  */
 int conn_switch(struct conn *c, const struct version *v, enum sandbox_change what, struct diag *d);
-/* End the connections that no rule allows now. How many, or a negative errno. */
-int conn_end_flows(struct conn *c);
 /* Take the queries that the kernel caught. */
 int server_names_start(struct server *s, struct diag *d);
 void server_names_stop(struct server *s);
 /* Remove the bindings of sandboxes that are gone. */
 void server_names_sweep(struct server *s);
+
+/* server_flows.c */
+/* End the connections that no rule allows now. How many, or a negative errno. */
+int conn_end_flows(struct conn *c);
+/* A flow of it was refused for good: end it. */
+void conn_names_refused(struct conn *c, const struct event *ev);
 
 /* server_grants.c: rules that operators gave or took while it runs */
 struct grant_request {
