@@ -31,6 +31,7 @@
 
 #include "../bpf/egressctl.h"
 
+#define OWNER 65534 /* nobody */
 #define NAME "egressctl-proof" /* of the sandbox; of the policy in messages */
 
 struct run {
@@ -71,7 +72,7 @@ static char *policy_text(const char *dir, enum prove_stage stage)
 		     "  default: none\n"
 		     "  /dev/ptmx: rw\n"
 		     "  /dev/pts: rw\n"
-		     "  \"%s/%u/here\": r\n"
+		     "  \"%s/%u/here\": rx\n"
 		     "exec: strict\n"
 		     "egress: {loopback: none, listen: none}\n"
 		     "privileges: [sys_admin, io_uring off]\n",
@@ -134,8 +135,9 @@ static int make_dir(struct prover *p, struct diag *d)
 
 static int make_box(struct prover *p, struct sandboxes *s, struct diag *d)
 {
+	/* an ordinary user's: of root's nobody asks where rights come from */
 	const struct sandbox_spec spec = { .version = p->version[PROVE_DENY], .name = NAME,
-					   .policy = NAME, .hidden = true };
+					   .policy = NAME, .hidden = true, .uid = OWNER };
 	int err = sandbox_new(s, &spec, &p->box, d);
 
 	if (err)

@@ -40,6 +40,7 @@ struct moved {
 struct entering {
 	struct conn *box;
 	uid_t uid;
+	bool strict; /* no_new_privs is asked for */
 	pid_t root;
 	struct process *all;
 	size_t nall, all_cap;
@@ -115,6 +116,9 @@ static int check_member(const struct entering *e, pid_t pid, int pidfd, struct d
 	if (!is_dumpable(pid, uid))
 		return diag_set(d, -EPERM,
 				"process %d is protected from its own user (not dumpable)", pid);
+	/* what would gain rights is refused its exec, by a program that is not there then */
+	if (e->strict)
+		return task_check_privs(pidfd, d);
 	return 0;
 }
 
@@ -282,10 +286,15 @@ static void undo(struct entering *e)
 	conn_finish(box);
 }
 
+static bool is_strict(const struct conn *c)
+{
+	return agent_egress_only(c->s->a) && !conn_may_gain(c);
+}
+
 static int start(struct conn *c, const struct attach_request *r, const struct version *v,
 		 struct attach_found *f, struct diag *d)
 {
-	struct entering e = { .uid = c->peer.uid, .root = r->leader };
+	struct entering e = { .uid = c->peer.uid, .strict = is_strict(c), .root = r->leader };
 	const struct policy_runtime *run = &v->compiled->run;
 	struct sandbox_spec spec = {
 		.version = v,
@@ -294,6 +303,7 @@ static int start(struct conn *c, const struct attach_request *r, const struct ve
 		.policy = json_string_value(json_array_get(r->policy.policies, 0)),
 		.kind = SANDBOX_ENTERED,
 		.mnt_ns = r->mnt_ns,
+		.rights = conn_may_gain(c),
 		.limits = { .memory = run->memory,
 			    .pids = run->pids,
 			    .cpu_percent = run->cpu,
@@ -360,7 +370,7 @@ static int parse(struct conn *c, json_t *request, struct attach_request *r)
 static int check_root(struct conn *c, pid_t *pid, struct diag *d)
 {
 	struct conn owner = { .s = c->s };
-	struct entering e = { .box = &owner, .uid = c->peer.uid };
+	struct entering e = { .box = &owner, .uid = c->peer.uid, .strict = is_strict(c) };
 	int err;
 
 	*pid = pidfd_pid(c->child);

@@ -119,6 +119,11 @@ void conn_free(struct conn *c);
 
 /* server_run.c */
 void serve_run(struct conn *c, json_t *request, int *fds, size_t nfds);
+/*
+ * May set-uid programs gain rights in sandboxes that the peer asks for? Who chooses what a
+ * program sees must not have fewer than it: root, or whom egressd.yaml trusts.
+ */
+bool conn_may_gain(const struct conn *c);
 void serve_end(struct conn *c, json_t *request, int *fds, size_t nfds);
 /* Watch a sandbox's cgroup and time. */
 int conn_watch(struct conn *c, struct diag *d);

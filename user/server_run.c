@@ -305,7 +305,7 @@ int conn_start_time(struct conn *c, struct diag *d)
 static int start(struct conn *c, const struct run_request *r, const struct version *v,
 		 struct diag *d)
 {
-	struct sandbox_spec spec = { .version = v };
+	struct sandbox_spec spec = { .version = v, .rights = conn_may_gain(c) };
 	int err;
 
 	err = fill_spec(c, r, &spec, d);
@@ -331,6 +331,23 @@ static int start(struct conn *c, const struct run_request *r, const struct versi
 	}
 	server_save(c);
 	return 0;
+}
+
+bool conn_may_gain(const struct conn *c)
+{
+	return !c->peer.uid || c->s->config->new_privileges;
+}
+
+/* Before anything of the process is looked at, or done in its network, on behalf of the peer. */
+static int check_child(struct conn *c, struct diag *d)
+{
+	pid_t pid;
+	int err;
+
+	err = task_check(c->child, c->peer.uid, &pid, d);
+	if (err || conn_may_gain(c))
+		return err;
+	return task_check_privs(c->child, d);
 }
 
 void serve_run(struct conn *c, json_t *request, int *fds, size_t nfds)
@@ -359,6 +376,10 @@ void serve_run(struct conn *c, json_t *request, int *fds, size_t nfds)
 	if (c->uid && sandboxes_of_uid(c->s->sandboxes, c->uid) >= c->s->config->max_per_uid) {
 		conn_error(c, 125, "%u sandboxes of this user run already",
 			   c->s->config->max_per_uid);
+		return;
+	}
+	if (check_child(c, &d)) {
+		conn_error_diag(c, 125, &d);
 		return;
 	}
 	err = task_cwd(c->child, cwd, sizeof(cwd));

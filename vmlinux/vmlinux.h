@@ -1147,8 +1147,20 @@ struct cgroup {
 	struct cgroup *ancestors[0];
 };
 
+struct cgroup_root {
+	int hierarchy_id;
+};
+
+typedef struct {
+	u64 val;
+} kernel_cap_t;
+
 struct cred {
 	kuid_t uid;
+	kuid_t euid;
+	kgid_t egid;
+	kernel_cap_t cap_permitted;
+	struct user_namespace *user_ns;
 };
 
 struct css_set {
@@ -1261,6 +1273,7 @@ struct key_type {
 
 struct linux_binprm {
 	struct file *file;
+	struct cred *cred;
 };
 
 struct mm_struct {
@@ -1719,6 +1732,7 @@ struct unix_sock {
 
 struct user_namespace {
 	int level;
+	kuid_t owner;
 };
 
 typedef long unsigned int vm_flags_t;
@@ -1729,10 +1743,6 @@ struct vm_area_struct {
 	};
 	struct anon_vma *anon_vma;
 	struct file *vm_file;
-};
-
-struct cgroup_root {
-	int hierarchy_id;
 };
 
 #pragma clang attribute pop
