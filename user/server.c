@@ -86,8 +86,11 @@ static int peer_pidfd(int fd, pid_t pid)
 
 	if (!getsockopt(fd, SOL_SOCKET, SO_PEERPIDFD, &pidfd, &len))
 		return pidfd;
-	/* before 6.5: the number may have been used again, which only refuses more */
-	return pidfd_open(pid, 0);
+	/*
+	 * Only before 6.5: else the peer has ended, and its number may be somebody's who is in
+	 * no sandbox.
+	 */
+	return errno == ENOPROTOOPT ? pidfd_open(pid, 0) : -1;
 }
 
 /*
