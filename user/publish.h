@@ -53,7 +53,7 @@ const char *publisher_key(const struct publisher *p, const struct version *v, si
  * Wait until every program that started before now has ended: nothing is decided by a
  * version any more that no sandbox points at.
  */
-void publisher_wait(void);
+void publisher_wait(const struct publisher *p);
 
 /*
  * A version with this key that need not be compiled again; takes a reference.

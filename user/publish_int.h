@@ -8,6 +8,7 @@
 
 #include "diag.h"
 #include "publish.h"
+#include "rcu_wait.h"
 
 #include "../bpf/egressctl.h"
 
@@ -44,6 +45,7 @@ struct entry {
 
 struct publisher {
 	struct agent *a;
+	struct rcu_wait wait;
 	struct ranges slots, ports;
 	uint32_t prefixes_left, anchors_left;
 	uint64_t clock;

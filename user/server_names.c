@@ -400,7 +400,7 @@ int conn_switch(struct conn *c, const struct version *v, enum sandbox_change wha
 	if (n && other)
 		purge(n);
 	if (what == SANDBOX_TAKES)
-		publisher_wait();
+		publisher_wait(c->s->publisher);
 	return 0;
 }
 
