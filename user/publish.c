@@ -508,7 +508,9 @@ int publisher_put(struct publisher *p, struct compiled *c, const char *key, size
 	e = publish_new_entry(c, key, key_len);
 	if (!e)
 		return diag_set(d, -ENOMEM, "out of memory");
-	err = next_serial(&e->v.serial, d);
+	err = publish_afford(p, c, tail ? tail->room : PUBLISH_SHARE, d);
+	if (!err)
+		err = next_serial(&e->v.serial, d);
 	if (!err)
 		err = make_room(p, e, d);
 	if (err) {

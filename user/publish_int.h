@@ -54,6 +54,9 @@ struct publisher {
 
 /* Owns `c` in any case. NULL: out of memory. */
 struct entry *publish_new_entry(struct compiled *c, const char *key, size_t key_len);
+/* publish_budget.c: -EDQUOT, -ENOSPC with a message that names the table. */
+int publish_afford(const struct publisher *p, const struct compiled *c, enum publish_room room,
+		   struct diag *d);
 /* Gives its ranges back; its rows must be out of the maps. */
 void publish_free_entry(struct publisher *p, struct entry *e);
 

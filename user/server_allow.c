@@ -425,7 +425,8 @@ void serve_switch(struct conn *c, json_t *request, int *fds, size_t nfds)
 		of = NULL;
 	}
 	if (of)
-		err = server_policy_like(c->s, grants_base(of), policies, texts, &v, &need, &d);
+		err = server_policy_like(c->s, grants_base(of), c->peer.uid, policies, texts, &v,
+					 &need, &d);
 	if (of && !err) {
 		conn_reply(c, json_pack("{s:o}", "need", need));
 		return;

@@ -81,11 +81,13 @@ static bool drop_lapsed(struct grants *g)
 	return any;
 }
 
-static int apply(struct grants *g, enum sandbox_change what, int *ended, struct diag *d)
+static int apply(struct grants *g, enum sandbox_change what, enum publish_room room, int *ended,
+		 struct diag *d)
 {
 	const struct version *v;
 	int err;
 
+	g->room = room;
 	err = grants_publish(g, &v, d);
 	if (err)
 		return err;
@@ -111,7 +113,7 @@ static int on_lapse(sd_event_source *src, uint64_t usec, void *ctx)
 	(void)usec;
 	if (!drop_lapsed(g))
 		set_timer(g);
-	else if (apply(g, SANDBOX_TAKES, NULL, &d))
+	else if (apply(g, SANDBOX_TAKES, PUBLISH_ALL, NULL, &d))
 		fprintf(stderr, "egressd: sandbox %" PRIu64 ": %s\n", sandbox_id(g->c->box), d.msg);
 	return 0;
 }
@@ -233,6 +235,11 @@ static void put_back(struct grants *g, struct grant old[EG_MAX_GRANTS], uint32_t
 	g->n = n;
 }
 
+static enum publish_room room_for(const struct grant_request *q)
+{
+	return !q->by ? PUBLISH_ALL : q->deny ? PUBLISH_DENIES : PUBLISH_SHARE;
+}
+
 json_t *grants_add(struct conn *c, const struct grant_request *q, struct diag *d)
 {
 	struct grant old[EG_MAX_GRANTS] = {};
@@ -257,7 +264,8 @@ json_t *grants_add(struct conn *c, const struct grant_request *q, struct diag *d
 	if (g->n < nold + q->nrules)
 		fewer = true;
 	if (!err)
-		err = apply(g, lapsed || fewer ? SANDBOX_TAKES : SANDBOX_ADDS, NULL, d);
+		err = apply(g, lapsed || fewer ? SANDBOX_TAKES : SANDBOX_ADDS, room_for(q), NULL,
+			    d);
 	if (err) {
 		put_back(g, old, nold);
 		return NULL;
@@ -303,7 +311,7 @@ int grants_revoke(struct conn *c, uint64_t grant, int *ended, struct diag *d)
 			n++;
 		}
 	(void)drop_lapsed(g);
-	err = n ? apply(g, SANDBOX_TAKES, ended, d) : 0;
+	err = n ? apply(g, SANDBOX_TAKES, PUBLISH_ALL, ended, d) : 0;
 	if (err) {
 		put_back(g, old, nold);
 		return err;
@@ -353,7 +361,7 @@ int grants_switch(struct conn *c, const struct version *v, bool drop, int *ended
 	publisher_ref(c->s->publisher, v);
 	err = v == base ? 0 : renumber(g, d);
 	if (!err)
-		err = apply(g, SANDBOX_TAKES, ended, d);
+		err = apply(g, SANDBOX_TAKES, PUBLISH_SHARE, ended, d);
 	if (err) {
 		g->base = base;
 		publisher_unref(c->s->publisher, v);
@@ -447,5 +455,5 @@ int grants_adopt(struct conn *c, struct diag *d)
 	}
 	/* the versions may mean other objects by now, and some of them are over */
 	(void)drop_lapsed(g);
-	return apply(g, SANDBOX_TAKES, NULL, d);
+	return apply(g, SANDBOX_TAKES, PUBLISH_ALL, NULL, d);
 }

@@ -255,6 +255,7 @@ struct run_policy {
 	json_t *texts; /* [{name, from, path, text}] */
 	const char *cwd, *tmpdir;
 	uid_t uid;
+	uid_t payer; /* who asks: whose share of the tables it counts against */
 	const json_t *grants; /* NULL: none; see server_publish_grants() */
 	bool audit;
 	bool trace; /* what it touches is recorded */
@@ -281,8 +282,8 @@ int server_publish_grants(struct server *s, const struct version *base, json_t *
  * Another policy for a sandbox that is under `v`, for the same user, directories and
  * options: results as of server_policy().
  */
-int server_policy_like(struct server *s, const struct version *v, json_t *policies, json_t *texts,
-		       const struct version **out, json_t **need, struct diag *d);
+int server_policy_like(struct server *s, const struct version *v, uid_t by, json_t *policies,
+		       json_t *texts, const struct version **out, json_t **need, struct diag *d);
 
 /* Compile again what a version was compiled from (publisher_compile_fn). */
 struct compiled *server_compile_key(void *ctx, const char *key, size_t key_len);

@@ -117,6 +117,31 @@ static struct eg_binding_key key_of(const struct names *n, const uint8_t addr[16
 	return key;
 }
 
+/*
+ * All sandboxes share one table. A user's have a quarter of it together, and the last
+ * eighth is root's: whoever asks for more gives up own addresses that are not in use.
+ */
+static bool has_room(void *ctx)
+{
+	struct names *n = ctx;
+	uint32_t mine = 0, all = 0;
+	const struct conn *c;
+
+	if (!sandbox_uid(n->c->box))
+		return true;
+	for (c = n->c->s->conns; c; c = c->next) {
+		struct dns_client_stats st;
+
+		if (!c->box || !conn_names_stats(c, &st))
+			continue;
+		all += st.bindings;
+		if (sandbox_uid(c->box) == sandbox_uid(n->c->box))
+			mine += st.bindings;
+	}
+	return mine < EG_MAX_BINDINGS / PUBLISH_SHARES &&
+	       all < EG_MAX_BINDINGS - EG_MAX_BINDINGS / PUBLISH_KEPT_PART;
+}
+
 static int bind_address(void *ctx, const uint8_t addr[16], uint32_t classes, uint64_t expires_ns)
 {
 	struct names *n = ctx;
@@ -237,8 +262,8 @@ static int names_start(struct conn *c, const struct version *v, pid_t pid, struc
 {
 	static const struct dns_ops ops = {
 		.classes = name_classes, .address_ok = address_ok, .bind = bind_address,
-		.unbind = unbind_address, .last_used = last_used, .in_use = in_use,
-		.refused = refused, .asked = name_asked,
+		.unbind = unbind_address, .room = has_room, .last_used = last_used,
+		.in_use = in_use, .refused = refused, .asked = name_asked,
 	};
 	struct names *n;
 	int err;

@@ -389,6 +389,7 @@ void serve_run(struct conn *c, json_t *request, int *fds, size_t nfds)
 	}
 	r.policy.cwd = cwd;
 	r.policy.uid = c->uid;
+	r.policy.payer = c->peer.uid;
 	err = server_policy(c->s, &r.policy, &v, &need, &d);
 	if (!err) {
 		conn_reply(c, json_pack("{s:o}", "need", need));
