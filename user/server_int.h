@@ -68,7 +68,8 @@ struct server {
 	struct text line;
 	int listener;
 	struct ring_buffer *queries, *arrivals, *touched;
-	sd_event_source *arrived;
+	sd_event_source *arrived, *rested;
+	uint64_t rests_until; /* us, CLOCK_MONOTONIC: before that no arrival is looked at */
 	sd_event_source *accept, *ring, *asked, *sweep, *traces;
 	struct conn *conns;
 	uint32_t nconns;
