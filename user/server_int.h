@@ -13,6 +13,7 @@
 #include "diag.h"
 #include "event_text.h"
 #include "sandbox.h"
+#include "uid_time.h"
 
 #define SERVER_RUNTIMES 16 /* programs that are known to set containers and units up */
 
@@ -73,6 +74,7 @@ struct server {
 	sd_event_source *accept, *ring, *asked, *sweep, *traces;
 	struct conn *conns;
 	uint32_t nconns;
+	struct uid_times times; /* of this loop that users have had */
 	struct proof *proof; /* the last one; NULL: none yet */
 	struct lefts *left; /* NULL: none */
 };
