@@ -42,8 +42,8 @@ int rcu_wait_init(struct rcu_wait *w, bool maps, struct diag *d)
 		return 0;
 	rcu_wait_fini(w);
 	return diag_set(d, err,
-			"cannot wait for running programs, neither by membarrier() (nohz_full?) nor "
-			"by maps: %s", strerror(-err));
+			"cannot wait for running programs, neither by membarrier() (nohz_full?) "
+			"nor by maps: %s", strerror(-err));
 }
 
 void rcu_wait_fini(struct rcu_wait *w)

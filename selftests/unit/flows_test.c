@@ -83,7 +83,8 @@ static void test_owner(void **state)
 	(void)state;
 	assert_return_code(getsockname(p.out, (struct sockaddr *)&local, &len), errno);
 	assert_return_code(getpeername(p.out, (struct sockaddr *)&remote, &len), errno);
-	assert_int_equal(flows_abort(-1, &o, one, ntohs(remote.sin_port), ntohs(local.sin_port)), 0);
+	assert_int_equal(flows_abort(-1, &o, one, ntohs(remote.sin_port), ntohs(local.sin_port)),
+			 0);
 	assert_int_equal(send(p.out, "x", 1, MSG_NOSIGNAL), 1);
 	end(p);
 }

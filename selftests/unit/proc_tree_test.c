@@ -24,7 +24,8 @@ static void test_family(void **state)
 {
 	struct tree_process all[] = {
 		{ 1, 0, true }, { 9, 1, true }, { 5, 9, false },  { 7, 5, false }, { 3, 7, false },
-		{ 8, 1, true }, { 4, 6, false }, { 2, 4, false }, { 20, 21, true }, { 21, 20, true },
+		{ 8, 1, true }, { 4, 6, false }, { 2, 4, false },
+		{ 20, 21, true }, { 21, 20, true },
 	};
 	const pid_t roots[] = { 5, 6 };
 	static const struct {
