@@ -344,7 +344,7 @@ struct eg_sandbox { /* array map `sandboxes`, index = slot */
 	__u32 dns_waiting; /* queries in the ring; up by the kernel, down by the resolver */
 	__u32 ipc_objects; /* in `ipc_objects`; counted by the kernel */
 	__u32 nkeys; /* in `keys`; counted by the kernel */
-	__u32 pad2;
+	__u32 flags; /* EG_SB_* */
 	__u64 lapses; /* ns, CLOCK_BOOTTIME: no version in force ends before it; 0: none ends */
 	/* written by the kernel programs */
 	__u64 ev_seq; /* of the last event, lost ones included */
@@ -354,6 +354,9 @@ struct eg_sandbox { /* array map `sandboxes`, index = slot */
 	__u64 denied; /* violations, sent or not */
 	__u64 failed; /* internal failures, each of them a denial */
 };
+
+/* eg_sandbox.flags */
+#define EG_SB_RIGHTS (1u << 0) /* set-uid programs may gain their rights: an ordinary user's */
 
 #define EG_MAX_RUNTIMES 64u /* programs that set containers and units up */
 

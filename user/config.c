@@ -136,6 +136,11 @@ static int parse_size(struct pol *p, struct ynode *n, const struct pol_key *k)
 	return 0;
 }
 
+static int parse_new_privileges(struct pol *p, struct ynode *n, const struct pol_key *k)
+{
+	return take_bool(p, n, k, &of(p)->new_privileges);
+}
+
 static int parse_journal(struct pol *p, struct ynode *n, const struct pol_key *k)
 {
 	return take_bool(p, n, k, &of(p)->journal);
@@ -386,6 +391,7 @@ static const struct pol_key socket_keys[] = {
 
 static const struct pol_key sandboxes_keys[] = {
 	{ "per-user", "a number from 1 to 4096", parse_per_user, 0 },
+	{ "new-privileges", "true or false", parse_new_privileges, 0 },
 	{}
 };
 

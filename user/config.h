@@ -47,6 +47,7 @@ struct config {
 	/* socket */
 	char *group; /* NULL: every user */
 	uint32_t max_per_uid; /* sandboxes of one user; 64 */
+	bool new_privileges; /* set-uid programs gain rights in those of ordinary users, too */
 	/* log */
 	char *log_dir; /* NULL: the default */
 	uint64_t log_bytes; /* of all files together; 0: the default */

@@ -34,6 +34,7 @@
 
 #include "../bpf/egressctl.h"
 
+#define OWNER 65534 /* nobody */
 #define NAME "egressctl-proof" /* of the sandbox; of the policy in messages */
 #define DIR_PREFIX "prove-"
 #define EMPTY_MS 10000 /* killed tasks end at once, unless stuck in the kernel */
@@ -77,7 +78,7 @@ static char *policy_text(const char *dir, enum prove_stage stage)
 		     "  default: none\n"
 		     "  /dev/ptmx: rw\n"
 		     "  /dev/pts: rw\n"
-		     "  \"%s/%u/here\": r\n"
+		     "  \"%s/%u/here\": rx\n"
 		     "exec: strict\n"
 		     "egress: {loopback: none, listen: none}\n"
 		     "privileges: [sys_admin, io_uring off]\n",
@@ -198,8 +199,9 @@ static int make_dir(struct prover *p, struct diag *d)
 
 static int make_box(struct prover *p, struct sandboxes *s, struct diag *d)
 {
+	/* an ordinary user's: of root's nobody asks where rights come from */
 	const struct sandbox_spec spec = { .version = p->version[PROVE_DENY], .name = NAME,
-					   .policy = NAME, .hidden = true };
+					   .policy = NAME, .hidden = true, .uid = OWNER };
 	int err = sandbox_new(s, &spec, &p->box, d);
 
 	if (err)

@@ -36,6 +36,8 @@ const struct prove_row prove_rows[] = {
 	ROW("mmap_file", "map a file executable", mmap_exec, -EACCES, PROVE_ANY),
 	ROW("file_mprotect", "make memory executable", mprotect_exec, -EACCES, 0),
 	ROW("path_notify", "watch a directory", notify, -EACCES, 0),
+	/* gain.bpf.c */
+	NEEDS("task_alloc", "exec_gain", "execute what gains rights", gain, -EPERM, 0),
 	/* names.bpf.c */
 	ROW("path_unlink", "remove a file", unlink, -EACCES, 0),
 	ROW("path_rmdir", "remove a directory", rmdir, -EACCES, 0),

@@ -292,6 +292,7 @@ static int fill_slot(struct sandbox *b, const struct sandbox_spec *spec, struct 
 		.nttys = MIN(spec->nttys, EG_MAX_TTYS),
 		.ev_rate = EVENT_RATE,
 		.ev_burst = EVENT_BURST,
+		.flags = spec->rights ? EG_SB_RIGHTS : 0,
 	};
 	uint64_t old = s->cgroup, id;
 	int err;

@@ -47,6 +47,7 @@ struct sandbox_spec {
 	int cgroup;
 	const char *path;
 	uint32_t mnt_ns; /* number of its mount namespace, when that is known already */
+	bool rights; /* set-uid programs gain rights in it, although it is not root's */
 	bool hidden; /* the agent's own: sandboxes_next() leaves it out */
 };
 

@@ -13,6 +13,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "bpf_load.h"
@@ -36,16 +37,28 @@
 static const struct {
 	const char *op;
 	request_fn serve;
+	bool heavy; /* not for users who have had more than their part of our time */
 } requests[] = {
-	{ "run", serve_run },	{ "end", serve_end }, { "ps", serve_ps },
-	{ "attach", serve_attach }, { "detach", serve_detach }, { "enter", serve_enter },
-	{ "explain", serve_explain }, { "show", serve_show }, { "find", serve_find },
-	{ "kill", serve_kill }, { "log", serve_log }, { "status", serve_status },
-	{ "allow", serve_allow }, { "deny", serve_allow }, { "revoke", serve_revoke },
-	{ "grants", serve_grants }, { "switch", serve_switch },
-	{ "metrics", serve_metrics },
-	{ "prove", serve_prove },
-	{ "trace", serve_trace },
+	{ "run", serve_run, true },
+	{ "end", serve_end, false },
+	{ "ps", serve_ps, false },
+	{ "attach", serve_attach, true },
+	{ "detach", serve_detach, false },
+	{ "enter", serve_enter, true },
+	{ "explain", serve_explain, false },
+	{ "show", serve_show, false },
+	{ "find", serve_find, false },
+	{ "kill", serve_kill, false },
+	{ "log", serve_log, false },
+	{ "status", serve_status, false },
+	{ "allow", serve_allow, true },
+	{ "deny", serve_allow, true },
+	{ "revoke", serve_revoke, false },
+	{ "grants", serve_grants, false },
+	{ "switch", serve_switch, true },
+	{ "metrics", serve_metrics, false },
+	{ "prove", serve_prove, false },
+	{ "trace", serve_trace, false },
 };
 
 /* ---- answers ---------------------------------------------------------------------- */
@@ -133,8 +146,11 @@ static int peer_pidfd(int fd, pid_t pid)
 
 	if (!getsockopt(fd, SOL_SOCKET, SO_PEERPIDFD, &pidfd, &len))
 		return pidfd;
-	/* before 6.5: the number may have been used again, which only refuses more */
-	return pidfd_open(pid, 0);
+	/*
+	 * Only before 6.5: else the peer has ended, and its number may be somebody's who is in
+	 * no sandbox.
+	 */
+	return errno == ENOPROTOOPT ? pidfd_open(pid, 0) : -1;
 }
 
 /*
@@ -201,20 +217,48 @@ static bool is_promise(request_fn serve)
 	       serve == serve_switch;
 }
 
+static uint64_t now_us(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000000ull + ts.tv_nsec / 1000;
+}
+
+static bool may_ask(struct conn *c)
+{
+	uint64_t wait = uid_time_wait(&c->s->times, c->peer.uid, now_us());
+
+	if (!c->peer.uid || !wait)
+		return true;
+	conn_error(c, 125,
+		   "the requests of this user have taken too much of egressd's time: try again "
+		   "in %u seconds", (unsigned int)(wait / 1000000 + 1));
+	return false;
+}
+
 static void dispatch(struct conn *c, json_t *request, int *fds, size_t nfds)
 {
 	/* answers would end up between the lines of the log */
 	const char *op = c->logger ? NULL : json_string_value(json_object_get(request, "op"));
 	struct diag d = {};
+	struct server *s = c->s;
+	uid_t uid = c->peer.uid;
+	uint64_t before;
 	size_t i;
 
 	for (i = 0; op && i < ARRAY_SIZE(requests); i++) {
 		if (!str_eq(requests[i].op, op))
 			continue;
-		if (!is_promise(requests[i].serve) || !server_canary_refuses(c->s, &d))
-			requests[i].serve(c, request, fds, nfds);
+		if (requests[i].heavy && !may_ask(c))
+			return;
+		before = now_us();
+		if (!is_promise(requests[i].serve) || !server_canary_refuses(s, &d))
+			requests[i].serve(c, request, fds, nfds); /* `c` may be gone behind it */
 		else if (!server_canary_hold(c, requests[i].serve, request, fds, nfds))
 			conn_error_diag(c, 125, &d);
+		if (uid)
+			uid_time_charge(&s->times, uid, now_us() - before, now_us());
 		return;
 	}
 	if (!c->logger)
@@ -509,6 +553,7 @@ void server_free(struct server *s)
 	sandboxes_free(s->sandboxes);
 	publisher_free(s->publisher);
 	sd_event_unref(s->loop);
+	uid_times_clear(&s->times);
 	free(s->counts);
 	free(s);
 }

@@ -429,6 +429,7 @@ static int check_switch(const struct conn *c, const struct conn *of, struct diag
 struct switch_request {
 	json_t *sandbox, *policies, *texts;
 	const char *name; /* what it is called from then on */
+	uid_t by;
 	int drop;
 };
 
@@ -436,7 +437,7 @@ static int parse_switch(struct conn *c, json_t *request, struct switch_request *
 {
 	const char *op;
 
-	*r = (struct switch_request){};
+	*r = (struct switch_request){ .by = c->peer.uid };
 	if (!json_unpack_ex(request, NULL, JSON_STRICT, "{s:s, s:o, s:o, s:o, s?b}", "op", &op,
 			    "sandbox", &r->sandbox, "policies", &r->policies, "texts", &r->texts,
 			    "drop", &r->drop))
@@ -454,7 +455,8 @@ static int switch_to(struct conn *of, const struct switch_request *r, int *ended
 	const struct version *v = NULL;
 	int err;
 
-	err = server_policy_like(of->s, grants_base(of), r->policies, r->texts, &v, need, d);
+	err = server_policy_like(of->s, grants_base(of), r->by, r->policies, r->texts, &v, need,
+				 d);
 	if (err <= 0)
 		return err;
 	err = grants_switch(of, v, r->drop, ended, d);

@@ -58,6 +58,7 @@ int attach_policy(struct conn *c, struct attach_request *r, const struct version
 
 	r->policy.cwd = cwd;
 	r->policy.uid = 0;
+	r->policy.payer = c->peer.uid;
 	if (!r->leader)
 		return server_policy(c->s, &r->policy, v, need, d);
 	pidfd = pidfd_open(r->leader, 0);

@@ -80,11 +80,13 @@ static void drop_lapsed(struct grants *g)
 	}
 }
 
-static int apply(struct grants *g, enum sandbox_change what, int *ended, struct diag *d)
+static int apply(struct grants *g, enum sandbox_change what, enum publish_room room, int *ended,
+		 struct diag *d)
 {
 	const struct version *v;
 	int err;
 
+	g->room = room;
 	err = grants_publish(g, &v, d);
 	if (err)
 		return err;
@@ -113,7 +115,7 @@ static int on_lapse(sd_event_source *src, uint64_t usec, void *ctx)
 	(void)src;
 	(void)usec;
 	drop_lapsed(g);
-	if (g->untidy && apply(g, SANDBOX_TAKES, NULL, &d) && !again)
+	if (g->untidy && apply(g, SANDBOX_TAKES, PUBLISH_ALL, NULL, &d) && !again)
 		fprintf(stderr, "egressd: sandbox %" PRIu64 ": what follows from the end of a "
 				"grant waits: %s\n", sandbox_id(g->c->box), d.msg);
 	set_timer(g);
@@ -239,6 +241,11 @@ static void put_back(struct grants *g, struct grant old[EG_MAX_GRANTS], uint32_t
 	g->n = n;
 }
 
+static enum publish_room room_for(const struct grant_request *q)
+{
+	return !q->by ? PUBLISH_ALL : q->deny ? PUBLISH_DENIES : PUBLISH_SHARE;
+}
+
 json_t *grants_add(struct conn *c, const struct grant_request *q, struct diag *d)
 {
 	struct grant old[EG_MAX_GRANTS] = {};
@@ -263,7 +270,8 @@ json_t *grants_add(struct conn *c, const struct grant_request *q, struct diag *d
 	if (g->n < nold + q->nrules)
 		fewer = true;
 	if (!err)
-		err = apply(g, g->untidy || fewer ? SANDBOX_TAKES : SANDBOX_ADDS, NULL, d);
+		err = apply(g, g->untidy || fewer ? SANDBOX_TAKES : SANDBOX_ADDS, room_for(q), NULL,
+			    d);
 	if (err) {
 		put_back(g, old, nold);
 		set_timer(g);
@@ -310,7 +318,7 @@ int grants_revoke(struct conn *c, uint64_t grant, int *ended, struct diag *d)
 			n++;
 		}
 	drop_lapsed(g);
-	err = n ? apply(g, SANDBOX_TAKES, ended, d) : 0;
+	err = n ? apply(g, SANDBOX_TAKES, PUBLISH_ALL, ended, d) : 0;
 	if (err) {
 		put_back(g, old, nold);
 		return err;
@@ -360,7 +368,7 @@ int grants_switch(struct conn *c, const struct version *v, bool drop, int *ended
 	publisher_ref(c->s->publisher, v);
 	err = v == base ? 0 : renumber(g, d);
 	if (!err)
-		err = apply(g, SANDBOX_TAKES, ended, d);
+		err = apply(g, SANDBOX_TAKES, PUBLISH_SHARE, ended, d);
 	if (err) {
 		g->base = base;
 		publisher_unref(c->s->publisher, v);
@@ -454,5 +462,5 @@ int grants_adopt(struct conn *c, struct diag *d)
 	}
 	/* the versions may mean other objects by now, and some of them are over */
 	drop_lapsed(g);
-	return apply(g, SANDBOX_TAKES, NULL, d);
+	return apply(g, SANDBOX_TAKES, PUBLISH_ALL, NULL, d);
 }

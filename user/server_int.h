@@ -13,6 +13,7 @@
 #include "diag.h"
 #include "event_text.h"
 #include "sandbox.h"
+#include "uid_time.h"
 
 #define SERVER_RUNTIMES 16 /* programs that are known to set containers and units up */
 
@@ -26,6 +27,7 @@ struct event;
 struct eventlog;
 struct dns_client_stats;
 struct journal;
+struct flows_seen;
 struct metrics_http;
 struct server_counts;
 struct events;
@@ -62,18 +64,21 @@ struct server {
 	uint32_t nruntimes;
 	uint32_t missed; /* eg_holding.missed that was seen to */
 	struct dns *dns;
+	struct flows_seen *seen; /* addresses that connections of our network are open to */
 	struct conn *told; /* whose `denials` have something new */
 	struct text text; /* scratch of the event sink */
 	struct text line;
 	int listener;
 	int spare; /* a descriptor for when there is none */
 	struct ring_buffer *queries, *arrivals, *touched;
-	sd_event_source *arrived;
+	sd_event_source *arrived, *rested;
+	uint64_t rests_until; /* us, CLOCK_MONOTONIC: before that no arrival is looked at */
 	sd_event_source *accept, *ring, *asked, *sweep, *traces;
 	struct conn *conns;
 	uint32_t nconns;
 	struct watch *watch; /* server_canary.c; NULL: not started yet */
 	bool sweep_waits; /* for the end of a round of proofs */
+	struct uid_times times; /* of this loop that users have had */
 	struct lefts *left; /* NULL: none */
 };
 
@@ -123,6 +128,11 @@ void conn_free(struct conn *c);
 
 /* server_run.c */
 void serve_run(struct conn *c, json_t *request, int *fds, size_t nfds);
+/*
+ * May set-uid programs gain rights in sandboxes that the peer asks for? Who chooses what a
+ * program sees must not have fewer than it: root, or whom egressd.yaml trusts.
+ */
+bool conn_may_gain(const struct conn *c);
 void serve_end(struct conn *c, json_t *request, int *fds, size_t nfds);
 /* Watch a sandbox's cgroup and time. */
 int conn_watch(struct conn *c, struct diag *d);
@@ -163,20 +173,26 @@ bool conn_names_stats(const struct conn *c, struct dns_client_stats *out); /* fa
 void conn_names_take(struct conn *c, struct conn *from); /* with from's sandbox */
 /* The name that an address was resolved from last, or NULL; see dns_client_name_of(). */
 const char *conn_name_of(struct conn *c, const uint8_t addr[16]);
-/* A flow of it was refused for good: end it. */
-void conn_names_refused(struct conn *c, const struct event *ev);
+/* The network namespace it listens in; -1: ours. It stays open for as long as it does. */
+int conn_names_netns(const struct conn *c);
+/* Does a name open that port of the address, by what is bound now? */
+bool conn_names_open(const struct conn *c, const uint8_t addr[16], uint16_t port, uint8_t proto);
 /*
  * Let another version hold for c->box, names and all (sandbox.h). When it returns, no
  * packet leaves by what was taken away.
  */
 int conn_switch(struct conn *c, const struct version *v, enum sandbox_change what, struct diag *d);
-/* End the connections that no rule allows now. How many, or a negative errno. */
-int conn_end_flows(struct conn *c);
 /* Take the queries that the kernel caught. */
 int server_names_start(struct server *s, struct diag *d);
 void server_names_stop(struct server *s);
 /* Remove the bindings of sandboxes that are gone. */
 void server_names_sweep(struct server *s);
+
+/* server_flows.c */
+/* End the connections that no rule allows now. How many, or a negative errno. */
+int conn_end_flows(struct conn *c);
+/* A flow of it was refused for good: end it. */
+void conn_names_refused(struct conn *c, const struct event *ev);
 
 /* server_grants.c: rules that operators gave or took while it runs */
 struct grant_request {
@@ -252,6 +268,7 @@ struct run_policy {
 	json_t *texts; /* [{name, from, path, text}] */
 	const char *cwd, *tmpdir;
 	uid_t uid;
+	uid_t payer; /* who asks: whose share of the tables it counts against */
 	const json_t *grants; /* NULL: none; see server_publish_grants() */
 	bool audit;
 	bool trace; /* what it touches is recorded */
@@ -281,8 +298,8 @@ int server_publish_grants(struct server *s, const struct version *base, json_t *
  * Another policy for a sandbox that is under `v`, for the same user, directories and
  * options: results as of server_policy().
  */
-int server_policy_like(struct server *s, const struct version *v, json_t *policies, json_t *texts,
-		       const struct version **out, json_t **need, struct diag *d);
+int server_policy_like(struct server *s, const struct version *v, uid_t by, json_t *policies,
+		       json_t *texts, const struct version **out, json_t **need, struct diag *d);
 
 /*
  * Where the policies of a sandbox under `v` lie, by their senders' word: as of

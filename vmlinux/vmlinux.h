@@ -1154,8 +1154,16 @@ struct cgroup_root {
 	int hierarchy_id;
 };
 
+typedef struct {
+	u64 val;
+} kernel_cap_t;
+
 struct cred {
 	kuid_t uid;
+	kuid_t euid;
+	kgid_t egid;
+	kernel_cap_t cap_permitted;
+	struct user_namespace *user_ns;
 };
 
 struct css_set {
@@ -1307,6 +1315,7 @@ struct key_type {
 
 struct linux_binprm {
 	struct file *file;
+	struct cred *cred;
 };
 
 struct mm_struct {
@@ -1739,6 +1748,7 @@ struct unix_sock {
 
 struct user_namespace {
 	int level;
+	kuid_t owner;
 };
 
 typedef long unsigned int vm_flags_t;

@@ -47,7 +47,7 @@ static void what_each_key_gives(void **state)
 	struct config c;
 
 	(void)state;
-	parse(V1 "socket: {group: root}\nsandboxes: {per-user: 7}\n"
+	parse(V1 "socket: {group: root}\nsandboxes: {per-user: 7, new-privileges: true}\n"
 	      "log: {dir: /srv/log, size: 1G, journal: false}\nstop: keep\n"
 	      "grants:\n  who: nobody\n  for: 10m\n  paths: false\n  save: false\n"
 	      "  within: ['*.example.com', '10.0.0.0/8:*']\n"
@@ -57,6 +57,7 @@ static void what_each_key_gives(void **state)
 	assert_string_equal(c.file, "e.yaml");
 	assert_string_equal(c.group, "root");
 	assert_int_equal(c.max_per_uid, 7);
+	assert_true(c.new_privileges);
 	assert_string_equal(c.log_dir, "/srv/log");
 	assert_int_equal(c.log_bytes, 1u << 30);
 	assert_false(c.journal);
@@ -206,6 +207,7 @@ static void the_example(void **state)
 	parse(with, &c);
 	/* what it calls the default is the default */
 	assert_int_equal(c.max_per_uid, plain.max_per_uid);
+	assert_false(c.new_privileges);
 	assert_int_equal(c.log_bytes, 5ull * EVENTLOG_MAX_BYTES);
 	assert_string_equal(c.log_dir, EVENTLOG_DIR);
 	assert_int_equal(c.journal, plain.journal);
