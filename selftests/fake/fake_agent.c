@@ -333,10 +333,18 @@ int prover_run(struct prover *p, struct prove_result *results, struct diag *d)
 	return prover_step(p, results, d);
 }
 
-bool flows_open_to(const uint8_t addr[16])
+bool flows_open_to(struct flows_seen *s, const uint8_t addr[16], uint64_t used, uint64_t now)
 {
+	(void)s;
 	(void)addr;
+	(void)used;
+	(void)now;
 	return false;
+}
+
+void flows_seen_clear(struct flows_seen *s)
+{
+	(void)s;
 }
 
 int flows_recheck(int netns_fd, const struct flows_judge *j)
@@ -346,9 +354,11 @@ int flows_recheck(int netns_fd, const struct flows_judge *j)
 	return 0;
 }
 
-int flows_abort(int netns_fd, const uint8_t addr[16], uint16_t port, uint16_t lport)
+int flows_abort(int netns_fd, const struct flows_owner *o, const uint8_t addr[16], uint16_t port,
+		uint16_t lport)
 {
 	(void)netns_fd;
+	(void)o;
 	(void)addr;
 	(void)port;
 	(void)lport;
