@@ -335,6 +335,8 @@ static int mark_comers(struct prover *p, bool on, struct diag *d)
 				     .flags = on ? EG_CG_MARK : 0 };
 	uint64_t id = slot(p)->cgroup;
 
+	/* who comes is root's: in the sandbox of a user that would be a stranger */
+	slot(p)->uid = on ? 0 : OWNER;
 	if (bpf_map_update_elem(agent_map_fd(p->a, AGENT_MAP_CGROUPS), &id, &c, BPF_ANY))
 		return diag_set(d, -errno, "cannot store the cgroup of the sandbox: %s",
 				strerror(errno));

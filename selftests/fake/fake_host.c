@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/membarrier.h>
 #include <ftw.h>
 #include <limits.h>
 #include <stdarg.h>
@@ -389,10 +390,13 @@ long __wrap_syscall(long number, ...)
 	long arg[6];
 	va_list ap;
 
-	if (number == SYS_membarrier)
-		return 0;
 	va_start(ap, number);
-	for (size_t i = 0; i < ARRAY_SIZE(arg); i++)
+	arg[0] = va_arg(ap, long);
+	if (number == SYS_membarrier) {
+		va_end(ap);
+		return arg[0] == MEMBARRIER_CMD_QUERY ? MEMBARRIER_CMD_GLOBAL : 0;
+	}
+	for (size_t i = 1; i < ARRAY_SIZE(arg); i++)
 		arg[i] = va_arg(ap, long);
 	va_end(ap);
 	return __real_syscall(number, arg[0], arg[1], arg[2], arg[3], arg[4], arg[5]);

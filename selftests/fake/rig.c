@@ -107,7 +107,8 @@ int rig_child(void)
 		return rig.pidfd;
 	rig.child = __real_fork();
 	if (!rig.child) {
-		if (!chdir("/tmp") && write(ready[1], "", 1) == 1)
+		if (!chdir("/tmp") && !prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) &&
+		    write(ready[1], "", 1) == 1)
 			block();
 		_exit(1);
 	}
@@ -140,8 +141,10 @@ int rig_begin(bool listens)
 	if (err) {
 		rig.s = NULL;
 		rig_end();
+		return err;
 	}
-	return err;
+	rig_run(); /* the loop closes what it held open to begin with */
+	return 0;
 }
 
 struct server *rig_server(void)
