@@ -167,13 +167,6 @@ static int host_name(const void *unused)
 	return gethostname(name, sizeof(name)) || sethostname(name, strlen(name)) ? -errno : 0;
 }
 
-static int quota(const void *unused)
-{
-	(void)unused;
-	return syscall(SYS_quotactl, 0x80000200 /* Q_QUOTAON, users */, "/dev/none", 0, "") &&
-	       errno != ENOENT && errno != ENODEV && errno != ENOSYS && errno != ENOTBLK ? -errno : 0;
-}
-
 static int binfmt(const void *unused)
 {
 	int fd = open("/proc/sys/fs/binfmt_misc/register", O_WRONLY | O_CLOEXEC);
@@ -339,11 +332,9 @@ const struct attack attacks_kernel[] = {
 	CAP("C11:ioperm", one_port, NULL),
 	CAP("C11:syslog", log_read, NULL),
 	CAP("C11:swap", accounts_and_swap, NULL),
-	CAP("C11:quota", quota, NULL),
 	CAP("C11:host-name", host_name, NULL),
 	HOLD("C11:mem", "/dev/mem"),
 	HOLD("C11:msr", "/dev/cpu/0/msr"),
-	HOLD("C11:uinput", "/dev/uinput"),
 	HOLD("C11:kprobes", "/sys/kernel/tracing/kprobe_events"),
 	HOLD("C11:sysrq", "/proc/sysrq-trigger"),
 

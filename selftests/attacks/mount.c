@@ -319,7 +319,6 @@ const struct attack attacks_mount[] = {
 	OWN("C13:move-allowed", clone_and_move, "loot",
 	    "open/rule open/anchor open/unplaced mount/guard capable/guard", "mounts"),
 	OWN("C13:overlay-allowed", overlay, "loot", "mount/guard", "mounts"),
-	OWN("C13:uncover-allowed", uncover, "claim", NULL, "mounts"),
 	OWN("C13:pivot-allowed", pivot, "loot", "open/rule open/anchor open/unplaced", "mounts"),
 	{},
 };

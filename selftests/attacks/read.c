@@ -407,7 +407,7 @@ const struct attack attacks_read[] = {
 	ROW("B25:beyond", too_deep, "secret", "open/too-long"),
 	ROW("B25:beyond-pattern", too_deep, ".env", "open/too-long"),
 
-	READ("B26:lower", by_open, D "/layers/lower/secret/f"),
+	READ("B26:layer", by_open, D "/layers/upper/secret/f"),
 	READ("B26:visible", by_open, D "/over/secret/f"),
 	READ("B26:opath", by_reopen, D "/over/secret/f"),
 

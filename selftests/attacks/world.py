@@ -18,6 +18,7 @@ D = "/srv/attacks"
 CLOSED, READONLY, NOEXEC, WORK, WS, RUN = (f"{D}/{n}" for n in (
     "closed", "readonly", "noexec", "work", "ws", "run"))
 MARK = f"{D}/mark"
+SIGRTMAX = 64
 USER, UIDS = 65534, {"user": 65534, "root": 0}
 DEEP = [f"{i:03}" + "x" * 57 for i in range(60)]     # 3,600 bytes
 BEYOND = [f"{i:03}" + "x" * 57 for i in range(80)]   # 4,800: no path can be written
@@ -102,7 +103,7 @@ class Victim:
         if ready[:1] != [b"ready"]:
             sys.exit(f"a victim does not start: {ready}")
         self.address = int(ready[1], 16)
-        self.said = b""
+        self.said, self.asked = b"", False
         os.set_blocking(out.fileno(), False)
         self.before = self.state()
 
@@ -132,7 +133,20 @@ class Victim:
         self.said += said
         return stopped, fields[16], limits, oom, memory, policy, self.said
 
+    def settle(self):
+        """Signals come by number, so that when the last is told all before it were."""
+        pid, mark = self.process.pid, f"signal {SIGRTMAX}\n".encode()
+        while self.state() is not None and not self.state()[0]:
+            if self.said.endswith(mark):
+                self.said = self.said[:-len(mark)]
+                return
+            if not self.asked:
+                self.asked = True
+                os.kill(pid, SIGRTMAX)
+
     def harmed(self):
+        self.asked = False
+        self.settle()
         return self.state() != self.before
 
     def reset(self):
@@ -169,6 +183,7 @@ class World:
             install -m 4755 {self.build}/selftests/attacks/attack {D}/bin/suid
             mount -t tmpfs -o mode=777 attacks {D}/tmpfs
             mkdir /sys/fs/cgroup/attacks
+            mount -t binfmt_misc none /proc/sys/fs/binfmt_misc || true
             mkdir -p {D}/layers/lower/secret {D}/layers/upper {D}/layers/work
             echo lower >{D}/layers/lower/secret/f
             chmod -R 777 {D}/layers/lower
