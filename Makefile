@@ -192,6 +192,7 @@ install: all
 		$(DESTDIR)$(PREFIX)/lib/tmpfiles.d/egressctl.conf
 	install -D -m 644 tools/service/egressctl.bash-completion \
 		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/egressctl
+	ln -sf egressctl $(DESTDIR)$(PREFIX)/share/bash-completion/completions/egress-run
 	[ -e $(DESTDIR)$(SYSCONFDIR)/egressctl/egressd.yaml ] || \
 		install -D -m 644 tools/service/egressd.yaml \
 			$(DESTDIR)$(SYSCONFDIR)/egressctl/egressd.yaml

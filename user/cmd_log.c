@@ -121,8 +121,7 @@ static const struct option_row rows[] = {
 	  AT(json) },
 	{ "--sandbox", "SANDBOX", "of one: its number, or the name of a live one, or last",
 	  .kind = OPTION_TEXT, AT(sandbox) },
-	{ "--op", "OPERATION", "open, connect, socket, ... see egressctl-events(5)",
-	  PARSED(parse_op) },
+	{ "--op", "OPERATION", "of one kind, see below and egressctl-events(5)", PARSED(parse_op) },
 	{ "--verdict", "denied|audit", "denied, or audit: would have been denied",
 	  PARSED(parse_verdict) },
 	{ "--since", "WHEN", "90s, 15m, 2h, 7d, or a time as in the JSON:\n2026-01-31T09:00:00Z",
@@ -142,9 +141,32 @@ static const struct command_line line = {
 	.max = 1,
 };
 
+/* The words of the format, for people and for completion. */
+static void operations(struct text *t)
+{
+	size_t start = 0;
+
+	text_add(t, "OPERATION is one of:");
+	for (uint16_t op = 1; op < EG_OP_MAX; op++) {
+		if (t->len - start > 70) {
+			text_add(t, "\n ");
+			start = t->len;
+		}
+		text_addf(t, " %s%s", event_op_name(op), op + 1 < EG_OP_MAX ? "," : "\n");
+	}
+}
+
 static int parse_options(struct log_options *o, int argc, char **argv, int *status)
 {
-	if (options_done(&line, o, &argc, &argv, status))
+	struct command_line l = line;
+	struct text ops = { 0 };
+	bool done;
+
+	operations(&ops);
+	l.end = ops.failed ? NULL : ops.p;
+	done = options_done(&l, o, &argc, &argv, status);
+	text_free(&ops);
+	if (done)
 		return -1;
 	if (argc && o->sandbox)
 		*status = options_bad(&line, "unexpected argument '%s'", argv[0]);
