@@ -14,7 +14,7 @@
 #include "event_text.h"
 #include "sandbox.h"
 
-#define SERVER_RUNTIMES 16 /* programs that are known to set containers and units up */
+#define SERVER_RUNTIMES 64 /* programs that are known to set containers and units up */
 
 struct agent;
 struct compiled;
