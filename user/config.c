@@ -59,6 +59,8 @@ void config_clear(struct config *c)
 		free(c->attach[i].policy);
 	}
 	free(c->attach);
+	for (uint32_t i = 0; i < c->nruntimes; i++)
+		free(c->runtimes[i]);
 	*c = (struct config){};
 }
 
@@ -382,6 +384,73 @@ static int parse_attach(struct pol *p, struct ynode *n, const struct pol_key *k)
 	return err;
 }
 
+/* ---- runtimes ------------------------------------------------------------------------------- */
+
+/*
+ * What is there is trusted to be a runtime, and what it is told of itself is its number:
+ * whoever writes to the file, or puts another program of root's in its place, gets out.
+ * NULL: it is fine, or not there (yet); else what is wrong with it, malloc()ed.
+ */
+static char *runtime_wrong(const char *path)
+{
+	_cleanup_free_ char *real = realpath(path, NULL), *part = strdup(path);
+	char *why = NULL, *slash;
+	struct stat st;
+	int n = 0;
+
+	if (!part)
+		return strdup("out of memory");
+	if (!real && errno == ENOENT)
+		return lstat(path, &st) ? NULL : strdup("it is a link to nowhere");
+	if (!real)
+		return strdup(strerror(errno));
+	if (!str_eq(real, path))
+		n = asprintf(&why, "a link leads to %s: expected that path itself", real);
+	else if (stat(path, &st) || !S_ISREG(st.st_mode))
+		return strdup("it is not a file");
+	for (; !n; *slash = '\0') {
+		if (stat(*part ? part : "/", &st) || (st.st_uid && st.st_uid != geteuid()) ||
+		    (st.st_mode & 022))
+			n = asprintf(&why, "others than root can write to %s", *part ? part : "/");
+		slash = strrchr(part, '/');
+		if (!slash)
+			break;
+	}
+	return n < 0 ? strdup("out of memory") : why;
+}
+
+static int take_runtime(struct pol *p, const struct ynode *n, const struct pol_key *k)
+{
+	struct config *c = of(p);
+	_cleanup_free_ char *wrong = NULL;
+	int err = pol_scalar(p, n, k->key, k->expect);
+
+	if (err)
+		return err;
+	if (!plain_path(n->text) || str_ends(n->text, "/"))
+		return pol_expected(p, n, k->key, k->expect);
+	wrong = runtime_wrong(n->text);
+	if (wrong)
+		return pol_bad(p, n, "%s: %s: %s", k->key, n->text, wrong);
+	err = take_text(p, n, &c->runtimes[c->nruntimes]);
+	c->nruntimes += !err;
+	return err;
+}
+
+static int parse_runtimes(struct pol *p, struct ynode *n, const struct pol_key *k)
+{
+	int err = 0;
+
+	if (n->type != Y_LIST)
+		return pol_expected(p, n, k->key, k->expect);
+	if (n->count > CONFIG_MAX_RUNTIMES)
+		return pol_bad(p, n, "runtimes: %u entries, at most %u", n->count,
+			       CONFIG_MAX_RUNTIMES);
+	for (struct ynode *e = n->first; e && !err; e = e->next)
+		err = take_runtime(p, e, k);
+	return err;
+}
+
 /* ---- the file ---------------------------------------------------------------------------- */
 
 static const struct pol_key socket_keys[] = {
@@ -454,6 +523,7 @@ static const struct pol_key top_keys[] = {
 	{ "stop", "keep or end", parse_stop, 0 },
 	{ "grants", "a map", parse_section, 3 },
 	{ "attach", "a list of {cgroup: PATTERN, policy: NAME}", parse_attach, 0 },
+	{ "runtimes", "a list of programs by their absolute paths", parse_runtimes, 0 },
 	{ "metrics", "a map", parse_section, 4 },
 	{ "canary", "a map", parse_section, 5 },
 	{}

@@ -18,6 +18,7 @@ struct sockaddr_storage;
 #define CONFIG_FILE "/etc/egressctl/egressd.yaml"
 #define CONFIG_MAX_ATTACH 64u
 #define CONFIG_MAX_AUTHORITY 64u
+#define CONFIG_MAX_RUNTIMES 32u
 #define CONFIG_PER_UID 64u /* sandboxes of one user, when nothing else is said */
 #define CONFIG_PER_UID_MAX 4096u
 #define CONFIG_GRANT_MS (24u * 3600 * 1000)
@@ -72,6 +73,12 @@ struct config {
 	bool metrics_remote; /* the address may be one that other hosts reach */
 	struct config_attach *attach;
 	uint32_t nattach;
+	/*
+	 * runtimes: programs that set containers up, beside those that are known. Absolute
+	 * paths without a link; what is there is root's alone to change.
+	 */
+	char *runtimes[CONFIG_MAX_RUNTIMES];
+	uint32_t nruntimes;
 };
 
 /* Every value as it is without a file. */

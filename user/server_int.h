@@ -15,7 +15,7 @@
 #include "sandbox.h"
 #include "uid_time.h"
 
-#define SERVER_RUNTIMES 16 /* programs that are known to set containers and units up */
+#define SERVER_RUNTIMES 64 /* programs that are known to set containers and units up */
 
 struct agent;
 struct compiled;

@@ -185,6 +185,33 @@ unit() {
 	systemctl start --no-block "$1"
 }
 
+# A unit that runs, by the names that systemctl takes.
+attached_unit() {
+	printf '[Service]\nExecStart=/bin/sleep infinity\n' >/run/systemd/system/worker.service
+	systemctl daemon-reload
+	systemctl start worker
+	"$egressctl" attach -p $w/policy.yaml --unit wroker >$w/out 2>$w/err
+	status=$?
+	check "a unit that is not there: the nearest is told" \
+		both 125 'wroker.service has no cgroup: it does not run; the nearest is worker.service'
+	"$egressctl" attach -p $w/policy.yaml --unit worker --name worker >$w/out 2>$w/err
+	status=$?
+	check "attach --unit, without a suffix" both 0 ''
+	check "says what it found" out '^sandbox [0-9]*: 1 task, '
+	check "its task is in it" [ "$("$egressctl" show --json worker |
+		grep -c '"pid": '"$(systemctl show --value -p MainPID worker)"',$')" = 1 ]
+	"$egressctl" detach --unit worker.service --json >$w/out 2>$w/err
+	status=$?
+	check "detach --unit, with it" out '"sandbox": '
+	"$egressctl" detach --unit worker >$w/out 2>$w/err
+	status=$?
+	check "which is done once" both 1 'system.slice/worker.service is not attached'
+	systemctl stop worker
+	"$egressctl" attach -p $w/policy.yaml --unit worker >$w/out 2>$w/err
+	status=$?
+	check "one that does not run" both 125 'worker.service has no cgroup: it does not run$'
+}
+
 # With egressd dead: a unit that a pattern means waits for it.
 held_unit() {
 	unit free
@@ -245,6 +272,7 @@ violations
 numbers
 canary
 reload
+attached_unit
 restart
 watchdog
 held_unit

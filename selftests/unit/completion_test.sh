@@ -163,7 +163,7 @@ offers 'with space' -- egressctl learn --output /dev/null -- cat w
 offers 'with space' -- egressctl run --limit = memory = 4G -v cat w
 offers agent -- egressctl run --policy = ag
 offers agent -- egressctl run --policy =
-offers !shop -- egressctl learn --merge sh
+offers !shop.yaml -- egressctl learn --merge sh
 offers last !7 -- egressctl explain ''
 offers g12 7 build !g13 -- egressctl revoke ''
 offers 7 build last -- egressctl log ''
