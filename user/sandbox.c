@@ -41,13 +41,12 @@ struct sandbox {
 	int events; /* cgroup.events */
 	bool hidden;
 	pid_t leader;
-	char *name, *policy;
+	char *name, *policy, *path; /* path: of the cgroup, below the mount */
 	struct limits limits;
 	const struct version *version;
 	uid_t uid;
 	void *owner;
 	enum sandbox_kind kind;
-	char *path; /* of the cgroup, below the mount */
 	uint64_t *covers;
 	size_t ncovers, covers_cap;
 	struct sandbox *next_of_hash;

@@ -71,7 +71,8 @@ static size_t encode(const struct question *q, uint8_t *out)
 }
 
 /* The answer's length, or -errno. */
-static int exchange(const struct question *q, const uint8_t *out, size_t n, uint8_t *in, size_t size)
+static int exchange(const struct question *q, const uint8_t *out, size_t n, uint8_t *in,
+		    size_t size)
 {
 	const struct dest to = { q->server ? q->server : DNS4, q->port ? q->port : 53 };
 	struct sockaddr_storage ss;

@@ -146,7 +146,8 @@ static int by_mmap(const void *path)
 
 	if (fd < 0)
 		return -errno;
-	return mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE, fd, 0) == MAP_FAILED ? -errno : 0;
+	return mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE, fd, 0) == MAP_FAILED ? -errno :
+										   0;
 }
 
 static int by_mprotect(const void *path)

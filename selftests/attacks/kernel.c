@@ -81,8 +81,9 @@ static int finit_module(const void *unused)
 	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 
 	(void)unused;
-	return syscall(SYS_finit_module, fd, "", 0) && errno != ENOEXEC && errno != EINVAL ? -errno :
-											    0;
+	if (!syscall(SYS_finit_module, fd, "", 0) || errno == ENOEXEC || errno == EINVAL)
+		return 0;
+	return -errno;
 }
 
 static int delete_module(const void *unused)
@@ -260,7 +261,7 @@ static int token(const void *unused)
 	return r == -EBADF || r == -EINVAL ? 0 : r;
 }
 
-/* ---- bpffs and others: a directory of their own ------------------------------------------------ */
+/* ---- bpffs and others: a directory of their own -------------------------------------------- */
 
 static int make_directory(const void *path)
 {

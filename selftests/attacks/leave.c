@@ -236,7 +236,7 @@ static int by_clone_vm(const void *unused)
 	return r;
 }
 
-/* ---- another program, another user -------------------------------------------------------------- */
+/* ---- another program, another user --------------------------------------------------------- */
 
 /* What `attack ROW` prints, run by another of its names. */
 static int run_row(const char *program, const char *row)

@@ -181,7 +181,9 @@ static int image(const void *unused)
 	if (r)
 		return r;
 	/* that there is no filesystem on it is said after it was read */
-	return mount(D "/block", M, "ext4", 1 /* read-only */, NULL) && errno != EINVAL ? -errno : 0;
+	if (!mount(D "/block", M, "ext4", MS_RDONLY, NULL) || errno == EINVAL)
+		return 0;
+	return -errno;
 }
 
 /* ---- roots --------------------------------------------------------------------------------- */
@@ -215,7 +217,7 @@ static int pivot(const void *unused)
 	return loot_path("/key");
 }
 
-/* ---- namespaces ------------------------------------------------------------------------------- */
+/* ---- namespaces ---------------------------------------------------------------------------- */
 
 static int in_new(const void *flags)
 {
@@ -315,7 +317,8 @@ const struct attack attacks_mount[] = {
 	OWN("C13:bind", bind_apart, "loot", "mount/guard capable/guard", "userns"),
 	OWN("C13:open-tree", clone_tree, "loot", "open/unplaced open/rule capable/guard", "userns"),
 	OWN("C13:chroot", change_root, "loot", "open/rule chroot/rule", "userns"),
-	OWN("C13:bind-allowed", bind_apart, "loot", "open/rule open/anchor open/unplaced", "mounts"),
+	OWN("C13:bind-allowed", bind_apart, "loot", "open/rule open/anchor open/unplaced",
+	    "mounts"),
 	OWN("C13:move-allowed", clone_and_move, "loot",
 	    "open/rule open/anchor open/unplaced mount/guard capable/guard", "mounts"),
 	OWN("C13:overlay-allowed", overlay, "loot", "mount/guard", "mounts"),

@@ -242,7 +242,8 @@ int tool(const char *command)
 		(void)dup2(ends[1], 1);
 		(void)dup2(ends[1], 2);
 		(void)close(ends[1]);
-		(void)setenv("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", 1);
+		(void)setenv("PATH",
+			     "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", 1);
 		(void)execl("/bin/sh", "sh", "-c", command, NULL);
 		_exit(126);
 	}

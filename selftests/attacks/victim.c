@@ -244,7 +244,7 @@ static int service_traced(const void *unused)
 	return 0;
 }
 
-/* ---- scheduling and limits -------------------------------------------------------------------- */
+/* ---- scheduling and limits ----------------------------------------------------------------- */
 
 static int nicer(const void *unused)
 {

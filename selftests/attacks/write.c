@@ -188,7 +188,8 @@ static int by_acl(const void *unused)
 			uint16_t tag, perm;
 			uint32_t id;
 		} e[5];
-	} acl = { 2, { { 1, 6, ~0u }, { 2, 4, 1 }, { 4, 6, ~0u }, { 16, 6, ~0u }, { 32, 4, ~0u } } };
+	} acl = { 2, { { 1, 6, ~0u }, { 2, 4, 1 }, { 4, 6, ~0u }, { 16, 6, ~0u },
+		       { 32, 4, ~0u } } };
 
 	(void)unused;
 	return result(setxattr(FILE_, "system.posix_acl_access", &acl, sizeof(acl), 0));
@@ -385,7 +386,8 @@ const struct attack attacks_write[] = {
 	NAME("B01:rmdir", by_rmdir, CLOSED "/empty", "rmdir"),
 	NAME("B01:rename-away", by_rename_away, FILE_, "rename"),
 	{ .name = "B01:whiteout", .run = by_whiteout, .arg = FILE_, .by = BY_ROOT, .judge = "tree",
-	  .err = "EACCES EXDEV EPERM", .event = "rename/rule rename/gain mknod/rule capable/guard" },
+	  .err = "EACCES EXDEV EPERM",
+	  .event = "rename/rule rename/gain mknod/rule capable/guard" },
 	NAME("B01:tmpfile", by_tmpfile, CLOSED "/made", "link"),
 	ROW("B01:tmpfile-there", by_tmpfile_there, CLOSED, "EACCES", "open/rule create/rule"),
 	{ .name = "B01:acct", .run = by_acct, .arg = FILE_, .by = BY_ROOT, .judge = "claim",

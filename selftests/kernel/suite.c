@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Test programs in one process: suite SECONDS NAME…. The agent is loaded once, which an emulator
- * takes longer for than for most tests; each of them runs in a child, with sandboxes and versions of
- * its own. Prints the marks between them that selftests/run waits for. `suite --list`: the names.
+ * takes longer for than for most tests; each of them runs in a child, with sandboxes and
+ * versions of its own. Prints the marks between them that selftests/run waits for. `suite
+ * --list`: the names.
  */
 #include "harness_int.h"
 

@@ -7,7 +7,7 @@
  *	stress try THREADS DIRECTORY HOST [FIFO]	inside; until a line is in FIFO, or briefly
  *	stress free THREADS DIRECTORY HOST FIFO		outside: nothing may be refused
  *	stress serve DIRECTORY FIFO			HOST's ports; what came to the refused one
- *	stress move DIRECTORY FIFO			outside: moves directories above what is tried
+ *	stress move DIRECTORY FIFO		outside: moves directories above what is tried
  *
  * "stress names DIRECTORY" prints what DIRECTORY has to have: "d PATH" a directory, "f PATH" a
  * file, "x PATH" a program. What has `shut` in its name is refused, all else is allowed. What
@@ -37,7 +37,8 @@
 #define RT_EVERY 4 /* one of so many threads is woken by a timer, in real time */
 #define BRIEF 40 /* rounds of a thread when there is no FIFO */
 #define REST_NS 8000000ull
-#define REST_FACTOR 64 /* times what was asked took: the others are to be interrupted, not stopped */
+/* times what was asked took: the others are to be interrupted, not stopped */
+#define REST_FACTOR 64
 #define LONG 160 /* bytes of a name: whole paths have about 200 */
 #define FILES 8 /* of each kind */
 #define ALLOWED_PORT 7000
@@ -358,7 +359,8 @@ static int report(void)
 {
 	unsigned long wrong = 0;
 
-	printf("tries %lu, %lu to be refused, %u threads in real time\n", tries, refusals, realtime);
+	printf("tries %lu, %lu to be refused, %u threads in real time\n", tries, refusals,
+	       realtime);
 	for (struct act *a = acts; a < acts + ACTS; a++) {
 		for (int refused = 0; refused < 2; refused++) {
 			if (!a->wrong[refused])
