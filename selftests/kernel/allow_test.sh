@@ -335,7 +335,7 @@ mistakes() {
 	does 1 "an unknown sandbox" "no live sandbox '$((id + 90))'; the nearest is $id" \
 		allow $((id + 90)) connect $far:8082
 	does 1 "an unknown name" "'actr'; the nearest is $id \(actor\)" switch actr $w/policy.yaml
-	does 1 "an unknown event" "not among the last" allow "$id.999999"
+	does 1 "an unknown event" "no event" allow "$id.999999"
 	does 1 "an unknown grant" "no grant g999" revoke g999
 	does 1 "an unknown policy" "under the policy 'nobody'" allow policy=nobody connect $far:1
 	does 2 "a verb nobody knows" "expected" allow "$id" dance $far
