@@ -44,7 +44,8 @@ HOST_SCRIPTS ?= $(sort $(wildcard selftests/vm/*_test selftests/vm/*_test.sh) \
 	$(wildcard selftests/unit/*_test.sh))
 # On the host, with --egress-only, and in the VM.
 NATIVE_SCRIPTS ?= $(sort $(wildcard selftests/native/*_test.sh))
-VM_SCRIPTS ?= $(sort $(wildcard selftests/kernel/*_test.sh selftests/attacks/*_test.sh))
+# Not selftests/attacks/suite_test.sh: it takes longer than all of these; make attacks.
+VM_SCRIPTS ?= $(sort $(wildcard selftests/kernel/*_test.sh))
 
 # Linked to one program, too, that loads the agent once: selftests/kernel/suite.c. Not those that
 # unload it, count what it keeps, or need none.

@@ -335,7 +335,7 @@ mistakes() {
 	does 1 "an unknown sandbox" "no live sandbox '$((id + 90))'; the nearest is $id" \
 		allow $((id + 90)) connect $far:8082
 	does 1 "an unknown name" "'actr'; the nearest is $id \(actor\)" switch actr $w/policy.yaml
-	does 1 "an unknown event" "not among the last" allow "$id.999999"
+	does 1 "an unknown event" "no event" allow "$id.999999"
 	local grant
 	ctl allow "$id" connect $far:8083
 	grant=$(sed -n 's/^\(g[0-9]*\) .*/\1/p' $w/out)
