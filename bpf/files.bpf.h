@@ -174,19 +174,23 @@ static __always_inline bool guarded_magic(unsigned long magic)
 static __always_inline __u8 guarded_write(const struct who *w, struct inode *inode)
 {
 	unsigned long magic = inode->i_sb->s_magic;
+	struct task_struct *task;
+	struct eg_id id = {};
 
 	if ((inode->i_mode & S_IFMT) == S_IFBLK)
 		return EG_WHY_GUARD;
 	if (magic != PROC_SUPER_MAGIC)
 		return guarded_magic(magic) ? EG_WHY_GUARD : 0;
-	switch (proc_entry(inode, w->t->sandbox)) {
+	switch (proc_entry(inode, &task)) {
 	case PROC_KERNEL:
 		return EG_WHY_GUARD;
-	case PROC_FOREIGN:
-		return EG_WHY_FOREIGN;
-	default:
+	case PROC_GONE:
 		return 0;
+	case PROC_OWN:
+		break;
 	}
+	return eg_task_id((__u64)task, &id) == 1 && id.sandbox == w->t->sandbox ? 0 :
+										  EG_WHY_FOREIGN;
 }
 
 /* `want` on the object at `path` */

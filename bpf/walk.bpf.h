@@ -207,26 +207,28 @@ static __always_inline struct mount *real_mount(const void *mnt)
 enum proc_entry {
 	PROC_KERNEL, /* of no task */
 	PROC_GONE, /* of one that is gone: its files answer ESRCH to anybody */
-	PROC_OWN, /* of a task of the sandbox's */
-	PROC_FOREIGN,
+	PROC_OWN,
 };
 
-static __always_inline enum proc_entry proc_entry(struct inode *inode, __u64 sandbox)
+/*
+ * PROC_OWN: of *task, if that is the sandbox's. Whose it is, is for the caller to find: a walk has
+ * no stack left for another function, and elsewhere the verifier follows what is inline.
+ */
+static __always_inline enum proc_entry proc_entry(struct inode *inode, struct task_struct **task)
 {
 	struct proc_inode *pi = (struct proc_inode *)((__u64)inode - bpf_core_field_offset(
 					struct proc_inode, vfs_inode));
 	struct pid *pid = BPF_CORE_READ(pi, pid);
 	struct hlist_node *node;
-	struct eg_id id = {};
-	__u64 task;
 
 	if (!pid)
 		return PROC_KERNEL;
 	node = BPF_CORE_READ(pid, tasks[0].first);
 	if (!node)
 		return PROC_GONE;
-	task = (__u64)node - bpf_core_field_offset(struct task_struct, pid_links[0]);
-	return eg_task_id(task, &id) == 1 && id.sandbox == sandbox ? PROC_OWN : PROC_FOREIGN;
+	*task = (struct task_struct *)((__u64)node - bpf_core_field_offset(struct task_struct,
+									   pid_links[0]));
+	return PROC_OWN;
 }
 
 /* A pid directory directly under procfs's root: whose? Foreign ones are refused. */
@@ -234,18 +236,24 @@ static __always_inline bool walk_proc_name(struct eg_walk *w, struct dentry *d, 
 {
 	struct inode *inode = BPF_CORE_READ(d, d_inode);
 	char c = w->buf[pos & (EG_PATH_MAX - 1)];
+	struct task_struct *task;
+	struct eg_id id;
 
 	if (c < '0' || c > '9' || !inode)
 		return false;
-	switch (proc_entry(inode, w->sandbox)) {
+	switch (proc_entry(inode, &task)) {
 	case PROC_KERNEL:
 		return false;
-	case PROC_FOREIGN:
+	case PROC_GONE:
+		return true;
+	case PROC_OWN:
+		break;
+	}
+	if (task_id_raw(task, &id) != 1 || id.sandbox != w->sandbox) {
 		w->flags |= WALK_FOREIGN;
 		return false; /* its number is for the event */
-	default:
-		return true;
 	}
+	return true;
 }
 
 /*
