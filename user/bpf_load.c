@@ -307,6 +307,26 @@ static int attach(struct agent *a, struct diag *d)
 	return 0;
 }
 
+/*
+ * A memo may have been made when the program that counts moves was not attached yet, and a move
+ * after it not counted. From here on they are all attached, so that what was kept until here
+ * is forgotten: no count of theirs comes to this one. A move counted between the two calls
+ * is none that a later memo could miss.
+ */
+static int forget_memos(struct agent *a, struct diag *d)
+{
+	int fd = bpf_map__fd(a->skel->maps.moves);
+	uint64_t count = 0;
+	uint32_t zero = 0;
+
+	if (bpf_map_lookup_elem(fd, &zero, &count))
+		return diag_set(d, -errno, "cannot read the count of moves: %s", strerror(errno));
+	count += 1ull << 32;
+	if (bpf_map_update_elem(fd, &zero, &count, BPF_ANY))
+		return diag_set(d, -errno, "cannot set the count of moves: %s", strerror(errno));
+	return 0;
+}
+
 /* Its own sandboxes, and what earlier loaders covered: before their links go. */
 static int cover(struct agent *a, struct diag *d)
 {
@@ -423,6 +443,8 @@ int agent_open(const struct agent_options *o, struct agent **out, struct diag *d
 		err = map_arrays(a, d);
 	if (!err)
 		err = attach(a, d);
+	if (!err)
+		err = forget_memos(a, d);
 	if (!err)
 		err = cover(a, d);
 	if (err) {

@@ -93,6 +93,7 @@ struct compiled {
 	struct rule_ref *rules;
 	uint32_t nrules;
 	struct policy_runtime run;
+	uid_t payer; /* whose share of the tables it uses: publish.h; 0: root, who has none */
 	/* written in the paths of another mount namespace; `root` as in struct rooted, its own */
 	bool rooted;
 	int root;

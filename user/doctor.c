@@ -383,6 +383,11 @@ static void judge_proof(const struct doctor_facts *f, struct findings *out)
 	}
 	judge_layer(f, 1, out);
 	judge_layer(f, 0, out);
+	/* what is lost by that, the layers say */
+	if (*f->refuses && !f->service) {
+		k = add(out, "service", FINDING_MISSING, "egressd refuses: %s", f->refuses);
+		remedy(k, "nothing beside that: it tries again every few seconds");
+	}
 }
 
 /* ---- files --------------------------------------------------------------------------- */

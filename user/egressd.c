@@ -180,8 +180,13 @@ static struct config *read_config(const struct options *o, struct diag *d)
 
 static void say_serving(const struct service *v)
 {
-	(void)sd_notifyf(0, "READY=1\nSTATUS=serving, settings from %s",
-			 v->config->file ? v->config->file : "nowhere: the defaults");
+	struct diag d = {};
+
+	if (server_canary_refuses(v->s, &d))
+		(void)sd_notifyf(0, "READY=1\nSTATUS=%s", d.msg);
+	else
+		(void)sd_notifyf(0, "READY=1\nSTATUS=serving, settings from %s",
+				 v->config->file ? v->config->file : "nowhere: the defaults");
 }
 
 /* All of the new file holds from here on, or nothing of it. */

@@ -44,7 +44,7 @@ struct prove_row {
 	const char *access; /* for people: "open a file" */
 	int (*try)(struct probe *p); /* 0, a negative errno, or PROVE_CANNOT() */
 	int refused; /* its exact result in the sandbox; 0: works only thanks to the program */
-	int free; /* … where nobody refuses it */
+	int free; /* … where nobody refuses it; works only thanks to it: 0, or a sign of shortage */
 	enum prove_stage stage;
 	unsigned int violations; /* PROVE_AUDIT: that it is counted as */
 	bool cgroup; /* a cgroup program; else LSM, or what LSM programs rely on */
@@ -86,7 +86,7 @@ struct prove_result { /* one for each row, in the order of the table */
 
 /*
  * A sandbox for proofs, kept between them. `a`, `p`, `s` must outlive it. Needs
- * root. Negative errno with a message.
+ * root. Negative errno with a message. One of a process at a time.
  */
 int prover_new(struct agent *a, struct publisher *p, struct sandboxes *s, struct prover **out,
 	       struct diag *d);

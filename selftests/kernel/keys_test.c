@@ -352,6 +352,52 @@ static void quota(void)
 	case_end();
 }
 
+/* ---- what was forgotten ---------------------------------------------------------------- */
+
+#define STALE 64
+#define TRIES 20000
+
+static int act_make(const void *unused)
+{
+	char name[32];
+
+	(void)unused;
+	for (int i = 0; i < STALE; i++) {
+		snprintf(name, sizeof(name), NAME "-%d", i);
+		if (add("user", name, KEY_SPEC_PROCESS_KEYRING) < 0)
+			return -errno;
+	}
+	return 0;
+}
+
+/*
+ * The program that forgets owners was passed over: who makes a key where one of the
+ * sandbox's was has it for itself. The kernel frees keys when it has time for it.
+ */
+static void stale(void)
+{
+	struct box *b;
+	uint32_t n;
+	int i, r;
+
+	if (!case_begin("a key at the address of one of its own"))
+		return;
+	program_off("key_freed");
+	b = box_new(policy(""));
+	r = box_run(b, AS_ROOT, act_make, NULL);
+	n = box_counters(b)->nkeys;
+	check(!r && n > STALE, "control: %s, %u keys", result_text(r), n);
+	for (i = 0; i < TRIES && box_counters(b)->nkeys == n; i++) {
+		long key = add("user", "egressctl:next", KEY_SPEC_USER_KEYRING);
+
+		(void)ctl(KEYCTL_INVALIDATE, (unsigned long)key, 0, 0);
+	}
+	check(box_counters(b)->nkeys < n, "its owner is the sandbox still");
+	program_on("key_freed");
+	box_free(b);
+	case_end();
+}
+
 int main(int argc, char **argv)
 {
 	static struct held *h;
@@ -368,6 +414,7 @@ int main(int argc, char **argv)
 	own_keys(AS_USER, "user");
 	two_sandboxes(h);
 	quota();
+	stale();
 	for (int as = 0; as < AS_END; as++)
 		(void)ctl(KEYCTL_INVALIDATE, victim[as], 0, 0);
 	return harness_done();

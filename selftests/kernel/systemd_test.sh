@@ -9,6 +9,8 @@
 config=/etc/egressctl/egressd.yaml
 metrics=http://127.0.0.1:9477/metrics
 violation=6f1f0a4c5d0b4f3c9a3e1d9a7c2b8e51 # JOURNAL_ID_VIOLATION
+silence=5a0d5e7f0c1c4c0fa2a5c2f6d3b9e814 # JOURNAL_ID_SILENT
+PATH=$PATH:/usr/sbin
 
 property() { systemctl show --value -p "$1" egressd; }
 journal() { journalctl --sync && journalctl -u egressd -o cat --no-pager; }
@@ -149,9 +151,7 @@ reload() {
 	wait_journal 'is a symbolic link' 1
 	result $? "a link in its place is refused"
 	rm $config
-	# by default it may try its own listeners, of which there is none
-	sed '1a egress: {loopback: none}' $w/policy.yaml >$w/held.yaml
-	configure 'stop: keep' "attach: [{cgroup: first-*.service, policy: $w/held.yaml}]"
+	configure 'stop: keep' "attach: [{cgroup: first-*.service, policy: $w/policy.yaml}]"
 	for ((i = 0; i < 500; i++)); do
 		kill -HUP "$pid"
 	done
@@ -185,6 +185,33 @@ unit() {
 	systemctl start --no-block "$1"
 }
 
+# A unit that runs, by the names that systemctl takes.
+attached_unit() {
+	printf '[Service]\nExecStart=/bin/sleep infinity\n' >/run/systemd/system/worker.service
+	systemctl daemon-reload
+	systemctl start worker
+	"$egressctl" attach -p $w/policy.yaml --unit wroker >$w/out 2>$w/err
+	status=$?
+	check "a unit that is not there: the nearest is told" \
+		both 125 'wroker.service has no cgroup: it does not run; the nearest is worker.service'
+	"$egressctl" attach -p $w/policy.yaml --unit worker --name worker >$w/out 2>$w/err
+	status=$?
+	check "attach --unit, without a suffix" both 0 ''
+	check "says what it found" out '^sandbox [0-9]*: 1 task, '
+	check "its task is in it" [ "$("$egressctl" show --json worker |
+		grep -c '"pid": '"$(systemctl show --value -p MainPID worker)"',$')" = 1 ]
+	"$egressctl" detach --unit worker.service --json >$w/out 2>$w/err
+	status=$?
+	check "detach --unit, with it" out '"sandbox": '
+	"$egressctl" detach --unit worker >$w/out 2>$w/err
+	status=$?
+	check "which is done once" both 1 'system.slice/worker.service is not attached'
+	systemctl stop worker
+	"$egressctl" attach -p $w/policy.yaml --unit worker >$w/out 2>$w/err
+	status=$?
+	check "one that does not run" both 125 'worker.service has no cgroup: it does not run$'
+}
+
 # With egressd dead: a unit that a pattern means waits for it.
 held_unit() {
 	unit free
@@ -203,6 +230,22 @@ held_unit() {
 	systemctl start first-of-all # waits for the one that is starting
 	cp $w/work/first-of-all.did $w/out
 	check "the next egressd lets it begin, under its policy" out '^open EACCES connect EPERM$'
+}
+
+# Somebody takes a hook away: what wakes an operator.
+canary() {
+	bpftool link detach id "$(bpftool -j link show pinned /sys/fs/bpf/egressctl/abi*/links-*/connect4 |
+		python3 -c 'import json, sys; print(json.load(sys.stdin)["id"])')"
+	wait_journal 'a hook is silent: connect4' 1
+	result $? "the canary finds a hook that is silent"
+	journalctl -u egressd -o json --no-pager MESSAGE_ID=$silence >$w/out
+	check "the entry is an alert" out '"PRIORITY" *: *"1"'
+	check "and names the hook" out '"EGRESSCTL_HOOK" *: *"connect4"'
+	property StatusText >$w/out
+	check "systemctl status says it" out '^no new sandboxes: a hook is silent: connect4'
+	systemctl restart egressd
+	property StatusText >$w/out
+	check "a restart attaches it anew" out "settings from $config"
 }
 
 # egressd stays away, and its sandbox does not notice.
@@ -227,7 +270,9 @@ install -m 755 "$EGRESSCTL_BUILD"/selftests/work/first /usr/local/bin
 install_service
 violations
 numbers
+canary
 reload
+attached_unit
 restart
 watchdog
 held_unit
