@@ -51,9 +51,23 @@ int BPF_PROG(sem_alloc, struct kern_ipc_perm *perm, int ret)
 	return count_new(ret);
 }
 
+static __always_inline void forget_object(__u64 key)
+{
+	struct eg_ipc_object *o = bpf_map_lookup_elem(&ipc_objects, &key);
+	struct eg_sandbox *sb;
+
+	if (!o)
+		return;
+	sb = sandbox_get(o->sandbox, o->slot);
+	if (!bpf_map_delete_elem(&ipc_objects, &key) && sb && sb->ipc_objects)
+		__sync_fetch_and_sub(&sb->ipc_objects, 1);
+}
+
 /*
  * The object has its id and is still locked by its maker. If there is no room for it
- * here, it is nobody's: refused to the sandbox as well.
+ * here, it is nobody's: refused to the sandbox as well. Whose the address was before is
+ * forgotten first: ipc_removed() may have been off, and while one egressd follows another
+ * the programs of both run, and one object is to count once.
  */
 SEC("fexit/ipc_addid")
 int BPF_PROG(ipc_added, struct ipc_ids *ids, struct kern_ipc_perm *perm, int limit, int ret)
@@ -71,6 +85,7 @@ int BPF_PROG(ipc_added, struct ipc_ids *ids, struct kern_ipc_perm *perm, int lim
 	if (!sb)
 		return 0;
 	ns = BPF_CORE_READ(task, nsproxy, ipc_ns);
+	forget_object(key);
 	o.sandbox = id.sandbox;
 	o.slot = id.slot;
 	o.id = BPF_CORE_READ(perm, id);
@@ -91,15 +106,7 @@ int BPF_PROG(ipc_added, struct ipc_ids *ids, struct kern_ipc_perm *perm, int lim
 SEC("fentry/ipc_rmid")
 int BPF_PROG(ipc_removed, struct ipc_ids *ids, struct kern_ipc_perm *perm)
 {
-	__u64 key = (__u64)perm;
-	struct eg_ipc_object *o = bpf_map_lookup_elem(&ipc_objects, &key);
-	struct eg_sandbox *sb;
-
-	if (!o)
-		return 0;
-	sb = sandbox_get(o->sandbox, o->slot);
-	if (!bpf_map_delete_elem(&ipc_objects, &key) && sb && sb->ipc_objects)
-		__sync_fetch_and_sub(&sb->ipc_objects, 1);
+	forget_object((__u64)perm);
 	return 0;
 }
 
