@@ -372,7 +372,7 @@ struct eg_task {
 	__u64 key[6]; /* what the memo is asked for */
 	__u64 found[6]; /* what is at the two names of a move */
 	__u32 fed; /* state of a long name, half-way */
-	__u32 pad;
+	__u32 queue; /* it makes a POSIX queue, and is about to be asked for CAP_SYS_RESOURCE */
 	char name[EG_NAME_MAX + 1]; /* the last name of the path being judged */
 };
 

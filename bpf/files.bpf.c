@@ -157,6 +157,7 @@ static __always_inline bool is_harmless(struct dentry *dentry)
  * What is behind an open device may be another than what its name would open: the far
  * end of a terminal of somebody else's, a tunnel to a network.
  */
+#define PID_FS_MAGIC 0x50494446 /* include/uapi/linux/magic.h; a process, from 6.9 on */
 #define PTMX_RDEV (5u << 20 | 2)
 #define TUN_RDEV (10u << 20 | 200)
 
@@ -177,6 +178,8 @@ static __always_inline __u8 received_object(struct who *w, struct file *file)
 
 	if (!(inode->i_mode & S_IFMT))
 		return is_harmless(file->f_path.dentry) ? 0 : EG_WHY_GUARD;
+	if (inode->i_sb->s_magic == PID_FS_MAGIC)
+		return EG_WHY_GUARD;
 	if ((inode->i_mode & S_IFMT) != S_IFCHR)
 		return 0;
 	if (inode->i_rdev == PTMX_RDEV)

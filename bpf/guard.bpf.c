@@ -358,6 +358,18 @@ static __always_inline __u32 lifted_by(int cap)
 	}
 }
 
+/* Each new POSIX queue asks whether it may be larger than others. */
+static __always_inline bool is_for_queue(void)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct eg_task *t = bpf_task_storage_get(&tasks, task, NULL, 0);
+
+	if (!t || !t->queue)
+		return false;
+	t->queue = 0;
+	return true;
+}
+
 /*
  * What a user of the host may not do either, where it reaches beyond the sandbox. The
  * less obvious ones: SYS_NICE, for a real-time task is bound by no limit of its cgroup;
@@ -420,7 +432,10 @@ int BPF_PROG(capable, const struct cred *cred, struct user_namespace *ns, int ca
 		return 0;
 	if (cap == CAP_NET_RAW && (g.p->sockets & (EG_SOCK_RAW | EG_SOCK_PACKET)))
 		return 0;
-	if (opts & CAP_OPT_NOAUDIT)
+	/* or SYS_ADMIN, says the kernel, and asks for that next */
+	if (cap == CAP_CHECKPOINT_RESTORE && !(g.p->flags & EG_P_AUDIT))
+		return -EPERM;
+	if ((opts & CAP_OPT_NOAUDIT) || (cap == CAP_SYS_RESOURCE && is_for_queue()))
 		return g.p->flags & EG_P_AUDIT ? 0 : -EPERM;
 	return refuse(&g, EG_OP_CAPABLE, EG_WHY_GUARD, cap);
 }

@@ -342,6 +342,7 @@ int BPF_PROG(mq_create, struct inode *dir, struct dentry *dentry, umode_t mode, 
 	if (ret || dir->i_sb->s_magic != MQUEUE_MAGIC)
 		return ret;
 	PATH_HOOK(&w);
+	w.t->queue = 1;
 	return check_queue(&w, EG_OP_CREATE, dentry);
 }
 
