@@ -126,7 +126,7 @@ static bool scout_one(const struct scout *sc, uint32_t i)
 	if (at < 0 && is_absent(at, sc->c))
 		return true;
 	if (at < 0 || bpf_map_lookup_elem(sc->scouted, &self, &seen)) {
-		sc->s->failed = at < 0 ? at : opened ? opened : -EIO;
+		sc->s->failed = at < 0 ? at : opened ? opened : -ENODATA;
 		return false;
 	}
 	o->object = seen.object;
@@ -178,6 +178,11 @@ static int refuse_unbound(const struct scout *sc, struct diag *d)
 	const struct compiled_anchor *a = &sc->c->anchors[sc->s->at];
 	int err = sc->s->failed;
 
+	if (err == -ENODATA)
+		return diag_set(d, err, "the hook file_open is silent: '%s' was opened, and it did "
+				"not see that: egressctl doctor", a->path);
+	if (!a->rule)
+		return diag_set(d, err, "'%s' cannot be looked at: %s", a->path, strerror(-err));
 	return diag_set(d, err, "the rule \"%s\" cannot be bound to '%s': %s",
 			sc->c->rules[a->rule - 1].text, a->path, strerror(-err));
 }

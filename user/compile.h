@@ -88,6 +88,7 @@ struct compiled {
 	uint32_t nports;
 	struct compiled_anchor *anchors;
 	uint32_t nanchors;
+	bool unbound; /* anchors are left out: what names say is all */
 	struct compiled_name *names; /* in compiled_name_order() */
 	uint32_t nnames;
 	struct rule_ref *rules;

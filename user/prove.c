@@ -64,8 +64,8 @@ static const struct run no_run = { .to = -1, .from = -1, .pidfd = -1 };
 
 /*
  * Nothing, but for what shows a program by what it makes possible: terminals, and a
- * directory from which others are moved away. sys_admin lets the probes of mounts past
- * `capable`, to the hooks that are meant.
+ * directory from which others are moved away. sys_admin and sys_resource let the probes of
+ * mounts and queues past `capable`, to the hooks that are meant.
  */
 static char *policy_text(const char *dir, enum prove_stage stage)
 {
@@ -81,7 +81,7 @@ static char *policy_text(const char *dir, enum prove_stage stage)
 		     "  \"%s/%u/here\": rx\n"
 		     "exec: strict\n"
 		     "egress: {loopback: none, listen: none}\n"
-		     "privileges: [sys_admin, io_uring off]\n",
+		     "privileges: [sys_admin, sys_resource, io_uring off]\n",
 		     stage == PROVE_AUDIT ? "audit" : "enforce", dir, PROVE_SANDBOXED) < 0)
 		return NULL;
 	return text;
@@ -128,7 +128,10 @@ static int publish(struct prover *p, enum prove_stage stage, struct diag *d)
 	if (!key)
 		return diag_set(d, -ENOMEM, "out of memory");
 	err = compile(text, &c, d);
-	return err ? err : publisher_put(p->p, c, key, strlen(key), NULL, &p->version[stage], d);
+	if (err)
+		return err;
+	c->unbound = true; /* that takes a hook, which may be the one that is silent */
+	return publisher_put(p->p, c, key, strlen(key), NULL, &p->version[stage], d);
 }
 
 /* ---- life ---------------------------------------------------------------------------- */
@@ -320,9 +323,14 @@ static int say_go(struct run *r, struct diag *d)
 static void set_state(struct prover *p, uint32_t state, enum prove_stage stage)
 {
 	struct eg_sandbox *s = slot(p);
+	/*
+	 * One less than the quota where one at a time must do; else well above it, for each
+	 * object counts one less whose end was missed, when another has its address.
+	 */
+	uint32_t objects = stage == PROVE_DENY ? EG_IPC_QUOTA - 1 : 2 * EG_IPC_QUOTA;
 
-	/* one less than the quota where one at a time must do, none where none may */
-	__atomic_store_n(&s->ipc_objects, EG_IPC_QUOTA - (stage == PROVE_DENY), __ATOMIC_RELEASE);
+	__atomic_store_n(&s->ipc_objects, objects, __ATOMIC_RELEASE);
+	/* none where none may */
 	__atomic_store_n(&s->nkeys, stage == PROVE_DENY ? 0 : EG_KEY_QUOTA, __ATOMIC_RELEASE);
 	__atomic_store_n(&s->policy, p->version[stage]->slot, __ATOMIC_RELEASE);
 	__atomic_store_n(&s->state, state, __ATOMIC_RELEASE);

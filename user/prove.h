@@ -80,9 +80,9 @@ struct prove_result { /* one for each row, in the order of the table */
 
 /*
  * A probe that does not come back is given up after this: all of them take some
- * milliseconds, on a slow and busy host a second.
+ * milliseconds, on a slow and busy host a second, in an emulator beside others ten.
  */
-#define PROVE_PATIENCE_MS 20000
+#define PROVE_PATIENCE_MS 60000
 
 /*
  * A sandbox for proofs, kept between them. `a`, `p`, `s` must outlive it. Needs

@@ -149,21 +149,37 @@ static int make_file(int dirfd, const char *name)
 	return 0;
 }
 
+/* exit(0) */
+#if defined(__x86_64__)
+#define PROGRAM_CODE 0x31, 0xff, 0xb8, 0x3c, 0, 0, 0, 0x0f, 0x05
+#elif defined(__aarch64__) && __BYTE_ORDER == __LITTLE_ENDIAN
+#define PROGRAM_CODE 0, 0, 0x80, 0xd2, 0xa8, 0x0b, 0x80, 0xd2, 1, 0, 0, 0xd4
+#else
+#define PROGRAM_CODE 0 /* it faults */
+#endif
+#define PROGRAM_AT 0x400000 /* whole pages, of whatever size */
+
 /*
- * What the kernel begins to execute, so that it works out with which rights; there is
- * nothing in it, and it faults at its first instruction.
+ * What the kernel begins to execute, so that it works out with which rights. It does
+ * nothing and ends: a fault would be a line in the kernel's log at each round.
  */
 static int make_program(int dir)
 {
 	struct {
 		ElfW(Ehdr) head;
-		ElfW(Phdr) nothing; /* PT_NULL */
+		ElfW(Phdr) all;
+		unsigned char code[16];
 	} elf = {
+		.code = { PROGRAM_CODE },
+		.all = { .p_type = PT_LOAD, .p_flags = PF_R | PF_X, .p_vaddr = PROGRAM_AT,
+			 .p_paddr = PROGRAM_AT, .p_filesz = sizeof(elf), .p_memsz = sizeof(elf),
+			 .p_align = 0x10000 },
 		.head = { .e_ident = { ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3,
 				       sizeof(void *) == 8 ? ELFCLASS64 : ELFCLASS32,
 				       __BYTE_ORDER == __LITTLE_ENDIAN ? ELFDATA2LSB : ELFDATA2MSB,
 				       EV_CURRENT },
 			  .e_type = ET_EXEC, .e_machine = OWN_MACHINE, .e_version = EV_CURRENT,
+			  .e_entry = PROGRAM_AT + sizeof(ElfW(Ehdr)) + sizeof(ElfW(Phdr)),
 			  .e_phoff = sizeof(ElfW(Ehdr)), .e_ehsize = sizeof(ElfW(Ehdr)),
 			  .e_phentsize = sizeof(ElfW(Phdr)), .e_phnum = 1 },
 	};

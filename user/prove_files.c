@@ -78,7 +78,7 @@ static int exec_with_gain(struct probe *p)
 	return -errno;
 }
 
-/* It faults at once when it is executed. Anything else than a refusal is no answer. */
+/* It ends at once when it is executed. Anything else than that or a refusal is no answer. */
 int try_gain(struct probe *p)
 {
 	int r;
@@ -87,9 +87,9 @@ int try_gain(struct probe *p)
 	if (prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0))
 		return PROVE_CANNOT(-EPERM);
 	r = prove_in_child(p, exec_with_gain);
-	if (r == -EPERM)
+	if (!r || r == -EPERM)
 		return r;
-	return r == PROVE_CANNOT(-EFAULT) ? 0 : PROVE_CANNOT(r);
+	return r == PROVE_CANNOT(-EFAULT) ? 0 : PROVE_CANNOT(r); /* no code of this machine's */
 }
 
 int try_exec(struct probe *p)

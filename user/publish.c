@@ -125,7 +125,7 @@ int publish_bind_anchors(struct publisher *p, const struct compiled *c, struct a
 	int err;
 
 	*out = (struct anchor_set){};
-	if (!c->nanchors || agent_egress_only(p->a))
+	if (!c->nanchors || c->unbound || agent_egress_only(p->a))
 		return 0;
 	seen = calloc(c->nanchors, sizeof(*seen));
 	out->a = calloc(c->nanchors, sizeof(*out->a));

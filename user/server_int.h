@@ -61,6 +61,7 @@ struct server {
 	struct server_counts *counts;
 	uint64_t reloads, reloads_failed;
 	int runtimes[SERVER_RUNTIMES]; /* open, see server_runtimes.c */
+	bool runtimes_unknown; /* a hook was silent: those that were known before are */
 	uint32_t nruntimes;
 	uint32_t missed; /* eg_holding.missed that was seen to */
 	struct dns *dns;

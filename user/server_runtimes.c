@@ -99,6 +99,11 @@ int server_runtimes(struct server *s, struct diag *d)
 	for (i = 0; i < c.nanchors; i++)
 		anchors[i].path = i < KNOWN ? (char *)runtimes[i] : s->config->runtimes[i - KNOWN];
 	err = anchors_scout(s->a, &c, found, d);
+	s->runtimes_unknown = err == -ENODATA;
+	if (s->runtimes_unknown) {
+		*d = (struct diag){};
+		return 0; /* the canary says what is wrong, and asks again when it is not */
+	}
 	if (err)
 		return err;
 	forget_others(map, found, c.nanchors);
