@@ -131,6 +131,12 @@ $(skeleton): $(O)/egressctl.bpf.o
 	$(call say,SKEL,$@)
 	$(Q)$(BPFTOOL) gen skeleton $< name egressctl_bpf >$@
 
+# Programs that are the same need not be loaded again: user/bpf_load.c.
+programs-id := $(O)/programs_id.h
+$(programs-id): $(O)/egressctl.bpf.o
+	$(call say,GEN,$@)
+	$(Q)sha256sum $< | sed 's/^\(.\{16\}\).*/#define EG_PROGRAMS_ID "\1"/' >$@
+
 # Where credentials lie is written once, in a policy. A home is no secret: /root is left out.
 secret-paths := $(O)/secret_paths.h
 $(secret-paths): policies/secrets.yaml Makefile
@@ -155,6 +161,7 @@ $(O)/$1/libegress.a: $$(LIB_SRCS:%.c=$(O)/$1/%.o)
 # Only .c files include a skeleton; -MMD finds out too late that it has to be made first.
 $$(addprefix $(O)/$1/,$$(patsubst %.c,%.o,$$(skeleton-users))): | $(skeleton)
 $(O)/$1/user/event_looks.o: | $(secret-paths)
+$(O)/$1/user/bpf_load.o: | $(programs-id)
 endef
 skeleton-users := $(shell grep -ls 'egressctl\.skel\.h' $(wildcard user/*.c selftests/*/*.c))
 $(foreach f,main san fuzz,$(eval $(call flavour,$f)))
@@ -168,12 +175,23 @@ $(MAINS:%=$(O)/%): $(O)/%: $(O)/main/user/%.o $(O)/libegress.a
 
 # The egressd of another ABI, for tests of what happens when one replaces the other.
 next-objs := $(patsubst %.c,$(O)/next/%.o,$(shell grep -ls '\<EG_ABI\>' user/*.c))
-$(O)/next/%.o: %.c $(O)/.flags-main | $(skeleton)
+$(O)/next/%.o: %.c $(O)/.flags-main | $(skeleton) $(programs-id)
 	$(call say,CC,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(cflags-main) -DEG_ABI=999u $(depflags) -c -o $@ $<
 
 $(O)/selftests/egressd_next: $(O)/main/user/egressd.o $(next-objs) $(O)/libegress.a
+	$(call say,LINK,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(cflags-main) $(ldflags) -o $@ $^ $(ldlibs)
+
+# One with the same maps and other programs.
+$(O)/other/%.o: %.c $(O)/.flags-main | $(skeleton)
+	$(call say,CC,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(cflags-main) -DEG_PROGRAMS_ID='"other"' $(depflags) -c -o $@ $<
+
+$(O)/selftests/egressd_other: $(O)/main/user/egressd.o $(O)/other/user/bpf_load.o $(O)/libegress.a
 	$(call say,LINK,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(cflags-main) $(ldflags) -o $@ $^ $(ldlibs)
@@ -216,6 +234,7 @@ dns-bench := $(O)/selftests/bench/dns_bench
 suite := $(if $(suite-names),$(O)/selftests/kernel/suite)
 attack-prog := $(if $(wildcard selftests/attacks/*.c),$(O)/selftests/attacks/attack)
 tests-vm = $(if $(ktest-progs)$(VM_SCRIPTS),$(MAINS:%=$(O)/%) $(O)/selftests/egressd_next \
+	$(O)/selftests/egressd_other \
 	$(ktest-progs) $(suite) $(work-progs) $(attack-prog))
 run = FUZZ_SECONDS=$(FUZZ_SECONDS) $(PYTHON) selftests/run --output $(O) $(RUN_FLAGS)
 
@@ -346,11 +365,12 @@ $(O)/selftests/attacks/landlocked: $(O)/main/selftests/attacks/landlock/landlock
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(cflags-main) -static -o $@ $^
 
-tests: all $(O)/selftests/egressd_next $(unit-progs) $(fuzz-progs) $(faults-progs) $(ktest-progs) \
-	$(suite) $(work-progs) $(attack-prog) $(bench-prog) $(dns-bench)
+tests: all $(O)/selftests/egressd_next $(O)/selftests/egressd_other $(unit-progs) $(fuzz-progs) \
+	$(faults-progs) $(ktest-progs) $(suite) $(work-progs) $(attack-prog) $(bench-prog) $(dns-bench)
 
+# make faults lets more allocations fail one by one.
 check: tests
-	$(Q)$(run) $(KERNELS:%=--kernel %) $(HOST_SCRIPTS) $(unit-progs) $(fuzz-progs) \
+	$(Q)FAULTS_EACH=40 $(run) $(KERNELS:%=--kernel %) $(HOST_SCRIPTS) $(unit-progs) $(fuzz-progs) \
 		$(faults-progs) \
 		$(ktest-progs) $(VM_SCRIPTS) $(NATIVE_SCRIPTS)
 

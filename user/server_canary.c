@@ -5,6 +5,7 @@
  * `on-failure: freeze` is frozen when silence is proved. canary.c judges.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -169,8 +170,12 @@ static void tell_lost(struct watch *w, uint64_t now)
 
 static void become_proved(struct watch *w, enum canary_state was)
 {
+	struct diag d = {};
+
 	if (was == CANARY_SILENT)
 		mark_again(w);
+	if (w->s->runtimes_unknown && server_runtimes(w->s, &d))
+		diag_print(stderr, "egressd", &d);
 	if (w->told_us)
 		tell(w, LOG_NOTICE, JOURNAL_ID_PROVED,
 		     "every hook is proved again: sandboxes can be made", "");
@@ -345,6 +350,25 @@ static int prepare(struct watch *w, struct diag *d)
 	return prover_new(s->a, s->publisher, s->sandboxes, &w->prover, d);
 }
 
+/*
+ * Not the prover's own descriptor: it is closed in the last step, while children of ours
+ * (whoever is asked to show something) have it, too, so that epoll would keep what is
+ * not there any more. sd-event takes out what it owns before it closes it.
+ */
+static int hear_answers(struct watch *w)
+{
+	int fd = fcntl(prover_fd(w->prover), F_DUPFD_CLOEXEC, 3);
+
+	if (fd < 0)
+		return -errno;
+	if (sd_event_add_io(w->s->loop, &w->answer, fd, EPOLLIN, on_answer, w) < 0) {
+		close(fd);
+		return -ENOMEM;
+	}
+	(void)sd_event_source_set_io_fd_own(w->answer, true);
+	return 0;
+}
+
 static void begin_round(struct watch *w)
 {
 	struct diag d = {};
@@ -361,10 +385,9 @@ static void begin_round(struct watch *w)
 		return;
 	}
 	w->on = !err; /* who asks from here on, waits, if nothing is proved now */
-	if (!err && sd_event_add_io(w->s->loop, &w->answer, prover_fd(w->prover), EPOLLIN,
-				    on_answer, w) < 0) {
+	if (!err && hear_answers(w)) {
 		prover_stop(w->prover);
-		err = diag_set(&d, -ENOMEM, "out of memory");
+		err = diag_set(&d, -ENOMEM, "no memory or descriptor for the answers");
 	}
 	if (err) {
 		end_round(w, err, &d);
@@ -462,6 +485,9 @@ int server_canary_start(struct server *s, struct diag *d)
 	hurry(w->tick);
 	hurry(w->late);
 	first_round(w);
+	/* what was taken over may be what is silent */
+	if (agent_kept(s->a) && canary_state(&w->canary, now_us()) == CANARY_SILENT)
+		return diag_set(d, -ESTALE, "programs that were loaded before are silent");
 	return 0;
 }
 

@@ -26,7 +26,7 @@
 
 struct box_trace {
 	struct trace t;
-	struct bpf_link *links[2]; /* that count its packets */
+	int links[2]; /* that count its packets; -1: none */
 };
 
 /* ---- collecting ----------------------------------------------------------------------- */
@@ -151,6 +151,7 @@ int conn_trace_start(struct conn *c, bool restarted, struct diag *d)
 	c->trace = calloc(1, sizeof(*c->trace));
 	if (!c->trace)
 		return diag_set(d, -ENOMEM, "out of memory");
+	c->trace->links[0] = c->trace->links[1] = -1;
 	t = &c->trace->t;
 	err = trace_init(t, id, sandbox_name(c->box), sandbox_policy(c->box));
 	if (err)
@@ -170,7 +171,8 @@ void conn_trace_free(struct conn *c)
 	if (!c->trace)
 		return;
 	for (size_t i = 0; i < ARRAY_SIZE(c->trace->links); i++)
-		(void)bpf_link__destroy(c->trace->links[i]); /* NULL is fine */
+		if (c->trace->links[i] >= 0)
+			close(c->trace->links[i]);
 	trace_clear(&c->trace->t);
 	free(c->trace);
 	c->trace = NULL;

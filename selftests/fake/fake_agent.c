@@ -112,11 +112,11 @@ struct eg_port *agent_port(const struct agent *a, uint32_t i)
 	return &a->ports[i];
 }
 
-int agent_count(const struct agent *a, int cgroup, struct bpf_link *links[2])
+int agent_count(const struct agent *a, int cgroup, int links[2])
 {
 	(void)a;
 	(void)cgroup;
-	links[0] = links[1] = NULL;
+	links[0] = links[1] = -1;
 	return 0;
 }
 
@@ -155,6 +155,12 @@ bool agent_egress_only(const struct agent *a)
 }
 
 bool agent_adopted(const struct agent *a)
+{
+	(void)a;
+	return false;
+}
+
+bool agent_kept(const struct agent *a)
 {
 	(void)a;
 	return false;

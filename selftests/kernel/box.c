@@ -377,6 +377,7 @@ static void share_maps(int advice)
 void suite_begin(void)
 {
 	load_agent();
+	agent_leave(all.agent); /* or what a child detaches stays ours */
 	all.kept = true;
 	share_maps(MADV_DOFORK);
 }

@@ -6,6 +6,7 @@
 # when something is refused. It switches hooks off that run: see selftests/boots.
 # shellcheck source=selftests/kernel/launch_lib.sh
 . "$(dirname "$(readlink -f "$0")")/launch_lib.sh"
+stay=
 
 PATH=$PATH:/usr/sbin
 work=$EGRESSCTL_BUILD/selftests/work
@@ -82,15 +83,17 @@ not_frozen() { grep -q 0 "$1/cgroup.freeze"; }
 
 listen() { from=$(($(wc -l <$w/service.log) + 1)); }
 
-said() { # TEXT: in its log, since listen()
+told() { # FILE LINE TEXT: somebody is, from that line on
 	local ok log
-	exec {log}< <(exec timeout 120 tail -n +$from -f $w/service.log)
-	grep -q -m1 -- "$1" <&"$log"
+	exec {log}< <(exec timeout 120 tail -n +"$2" -f "$1")
+	grep -q -m1 -- "$3" <&"$log"
 	ok=$?
 	kill $!
 	exec {log}<&-
 	return $ok
 }
+
+said() { told $w/service.log $from "$1"; } # in its log, since listen()
 
 heard() { tail -n +$from $w/service.log | grep -q -- "$1"; }
 
@@ -101,6 +104,15 @@ another() { # RESULT: one more round of that kind
 	local was
 	was=$(rounds "$1")
 	until [ "$(rounds "$1")" -gt "$was" ]; do :; done
+}
+
+rounds_all() { "$egressctl" metrics |
+	awk '/^egressctl_canary_rounds_total/ { n += $2 } END { print n }'; }
+
+any_other() { # one more round, of whatever kind
+	local was
+	was=$(rounds_all)
+	until [ "$(rounds_all)" -gt "$was" ]; do :; done
 }
 
 metric() { [ "$("$egressctl" metrics | awk -v m="$1" '$1 == m { print $2 }')" = "$2" ]; }
@@ -173,7 +185,9 @@ silent() {
 	check "the other is not" not_frozen "$plain"
 	asked plain child begun
 	result $? "... and goes on, in silence"
-	check "the launcher is told" grep -q 'frozen (on-failure: freeze): the LSM layer' $w/froze.err
+	told $w/froze.err 1 'frozen (on-failure: freeze): the LSM layer'
+	result $? "the launcher is told"
+	sed 's/^/# /' $w/froze.err
 	check "the other one's is not" [ ! -s $w/plain.err ]
 	ctl ps
 	check "ps shows it" out ' frozen .*froze$'
@@ -239,7 +253,7 @@ one_lsm_hook() {
 killed() {
 	local i
 	for i in 1 2 3; do
-		another silent
+		any_other
 		stop_service KILL
 		start_service --config $w/egressd.yaml
 		[ "$(find $cgroups/egressctl -name 'proof*' | wc -l)" -eq 1 ] || break

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #
 # There is no moment without enforcement: a sandbox tries what is refused all the time, while
-# egressd is killed, started, replaced by one of another ABI and back, and policies and grants
-# come and go. Then everything is uninstalled. lifecycle.sh [ROUNDS [PART]]: kills and starts, and
-# which of the parts, else all; make check has lifecycle_test.sh, make lifecycle 1,000 rounds.
+# egressd is killed, started, replaced by one of other programs or another ABI and back, and
+# policies and grants come and go. Then everything is uninstalled. lifecycle.sh [ROUNDS [PART]]:
+# kills and starts, and which of the parts, else all; make lifecycle has 1,000 rounds.
 # shellcheck source=selftests/kernel/attach_lib.sh
 . "$(dirname "$(readlink -f "$0")")/attach_lib.sh"
 
@@ -12,6 +12,8 @@ rounds=${1:-1} only=${2:-}
 declare -A probe_pid
 own=
 egressd_next=$EGRESSCTL_BUILD/selftests/egressd_next
+egressd_other=$EGRESSCTL_BUILD/selftests/egressd_other
+load_every=50 # rounds; it takes an emulator half a minute
 probe=$w/bin/probe
 pins=/sys/fs/bpf/egressctl
 
@@ -37,9 +39,9 @@ end_probe() {
 	sed 's/^/# /' $w/$1.said
 }
 
-# An egressd that is killed when it has attached that many programs.
+# An egressd of other programs that is killed when it has attached that many of them.
 half_start() {
-	python3 - "$1" $pins/abi* "$egressd" <<-END
+	python3 - "$1" $pins/abi* "$egressd_other" <<-END
 		import ctypes, os, select, subprocess, sys
 		libc, create = ctypes.CDLL(None, use_errno=True), 0x100
 		count, pins = int(sys.argv[1]), sys.argv[2]
@@ -67,10 +69,18 @@ killed() {
 	local i
 	for ((i = 0; i < rounds; i++)); do
 		stop_service KILL
+		start_service || break
+		((i % load_every)) && continue
+		stop_service KILL
 		half_start $(((i + 1) * 37 % 71)) && start_service || break
+		stop_service KILL
+		egressd=$egressd_other start_service || break
+		stop_service KILL
+		start_service || break
 	done
 	[ $i -eq $rounds ]
-	result $? "egressd is killed and started $rounds times, and killed while it starts"
+	result $? "egressd is killed and started $rounds times"
+	echo "# as often as every $load_every: killed as it starts, replaced by one of other programs"
 	ctl ps
 	check "it knows the sandbox" out 'probe$'
 	check "links of dead ones are gone" [ "$(ls -d $pins/abi*/links-* | wc -l)" -eq 1 ]

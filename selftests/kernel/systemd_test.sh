@@ -57,7 +57,10 @@ install_service() {
 	"$egressctl" doctor --json >$w/out 2>$w/err
 	status=$?
 	check "all that its hooks refuse can be proved from within the unit" is 0
-	check "each one" [ "$(grep -cE '"(untried|silent)"' $w/out)" = 0 ]
+	# with no_new_privs nothing gains rights, and so nothing can be refused them
+	check "each one but for one" [ "$(python3 -c 'import json, sys
+print(*[h["program"] for h in json.load(sys.stdin)["hooks"] if h["state"] in ("untried", "silent")])' \
+		<$w/out)" = exec_gain ]
 	property StatusText >$w/out
 	check "it says what it serves with" out "settings from $config"
 }
@@ -132,7 +135,8 @@ run_behind_named() { # NAME COMMAND…
 }
 
 reload() {
-	local i
+	local i pid
+	pid=$(property MainPID)
 	configure 'stop: keep' 'sandboxes: {per-user: 1}' 'socket: {group: tester}'
 	systemctl reload egressd
 	wait_journal 'settings read again' 1
@@ -151,7 +155,9 @@ reload() {
 	wait_journal 'is a symbolic link' 1
 	result $? "a link in its place is refused"
 	rm $config
-	configure 'stop: keep' "attach: [{cgroup: first-*.service, policy: $w/policy.yaml}]"
+	# by default it may try its own listeners, of which there is none
+	sed '1a egress: {loopback: none}' $w/policy.yaml >$w/held.yaml
+	configure 'stop: keep' "attach: [{cgroup: first-*.service, policy: $w/held.yaml}]"
 	for ((i = 0; i < 500; i++)); do
 		kill -HUP "$pid"
 	done
@@ -167,9 +173,11 @@ restart() {
 		"for i in 1 2; do echo ready >fifo; read -r _ <fifo; cat $w/secret; done
 		 echo ready >fifo; read -r _ <fifo; exit 5"
 	read -r _ <$w/work/fifo
+	stops=$(journal | grep -c 'Deactivated successfully')
 	systemctl restart egressd
 	result $? "the service restarts under a sandbox"
-	check "having stopped in order" [ "$(journal | grep -c 'Deactivated successfully')" = 1 ]
+	check "having stopped in order" \
+		[ "$(journal | grep -c 'Deactivated successfully')" = $((stops + 1)) ]
 	echo go >$w/work/fifo
 	read -r _ <$w/work/fifo
 	check "which was refused what it tried then" err 'Permission denied'
@@ -196,10 +204,10 @@ attached_unit() {
 		both 125 'wroker.service has no cgroup: it does not run; the nearest is worker.service'
 	"$egressctl" attach -p $w/policy.yaml --unit worker --name worker >$w/out 2>$w/err
 	status=$?
-	check "attach --unit, without a suffix" both 0 ''
+	check "attach --unit, without a suffix" is 0
 	check "says what it found" out '^sandbox [0-9]*: 1 task, '
 	check "its task is in it" [ "$("$egressctl" show --json worker |
-		grep -c '"pid": '"$(systemctl show --value -p MainPID worker)"',$')" = 1 ]
+		grep -cE '"pid": ?'"$(systemctl show --value -p MainPID worker)"',')" = 1 ]
 	"$egressctl" detach --unit worker.service --json >$w/out 2>$w/err
 	status=$?
 	check "detach --unit, with it" out '"sandbox": '
@@ -209,7 +217,7 @@ attached_unit() {
 	systemctl stop worker
 	"$egressctl" attach -p $w/policy.yaml --unit worker >$w/out 2>$w/err
 	status=$?
-	check "one that does not run" both 125 'worker.service has no cgroup: it does not run$'
+	check "one that does not run" both 125 'worker.service has no cgroup: it does not run'
 }
 
 # With egressd dead: a unit that a pattern means waits for it.

@@ -11,7 +11,7 @@ session() { setpriv --reuid=$uid --regid=$uid --clear-groups --reset-env "$@"; }
 # Programs that would say by what rights they run.
 programs() {
 	for name in plain set-uid set-gid caps; do
-		cp "$(readlink -f "$(command -v python3)")" $w/bin/$name
+		cp "$(readlink -f /usr/bin/python3)" $w/bin/$name
 	done
 	chmod 4755 $w/bin/set-uid
 	chmod 2755 $w/bin/set-gid
@@ -116,7 +116,7 @@ leased() {
 	END
 	mkfifo $w/ctl/leased
 	chmod 666 $w/ctl/leased
-	session python3 -c '
+	session /usr/bin/python3 -c '
 import fcntl, os, signal, sys
 signal.signal(signal.SIGIO, signal.SIG_IGN)
 fd = os.open(sys.argv[1], os.O_RDWR)
@@ -133,10 +133,10 @@ signal.pause()' $w/work/dir/file $w/ctl/leased &
 		except OSError as e:
 		    print(errno.errorcode[e.errno])
 	END
-	session python3 $w/bin/other.py >$w/out 2>$w/err
+	session /usr/bin/python3 $w/bin/other.py >$w/out 2>$w/err
 	check "control: a lease is held" out EAGAIN
 	(cd $w/work && exec setpriv --reuid=$uid --regid=$uid --clear-groups --reset-env \
-		"$egressctl" run -p $w/lease.yaml -- python3 $w/bin/other.py) >$w/out 2>$w/err </dev/null
+		"$egressctl" run -p $w/lease.yaml -- /usr/bin/python3 $w/bin/other.py) >$w/out 2>$w/err </dev/null
 	status=$?
 	check "a rule is bound to a file that somebody has a lease on" out '^EACCES$'
 	kill $holder
