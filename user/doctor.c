@@ -120,9 +120,8 @@ static void judge_lsm(const struct doctor_facts *f, struct findings *out)
 			"be enforced",
 			f->lsms);
 		remedy(k,
-		       "add lsm=%s%sbpf to the kernel command line (GRUB_CMDLINE_LINUX in "
-		       "/etc/default/grub, then update-grub) and reboot; --egress-only works "
-		       "without",
+		       "egressctl setup --boot, then reboot (by hand: add lsm=%s%sbpf to the "
+		       "kernel command line); --egress-only works without",
 		       f->lsms, *f->lsms ? "," : "");
 		lose(out, k, LOST_PATHS);
 	}

@@ -38,6 +38,8 @@ static const struct command {
 	  "put own processes under a policy, for good" },
 	{ "show", cmd_show, "[--json] [SANDBOX]", "all there is to see of a live sandbox" },
 	{ "kill", cmd_kill, "SANDBOX... | --mine", "end sandboxes" },
+	{ "setup", cmd_setup, "--boot [--undo] [--dry-run]",
+	  "BPF LSM from the next boot on, or back" },
 	{ "uninstall", cmd_uninstall, "[--check] [--logs]", "leave nothing in the kernel" },
 };
 

@@ -132,6 +132,7 @@ static void lsm_lists(void **state)
 	strcpy(f->lsms, "landlock,yama");
 	judge(f, &found, 1);
 	assert_true(says(&found, "lsm", FINDING_MISSING, "not active", "lsm=landlock,yama,bpf"));
+	assert_true(says(&found, "lsm", FINDING_MISSING, "not active", "egressctl setup --boot"));
 	f = good();
 	strcpy(f->lsms, "landlock,bpfish"); /* a whole word */
 	judge(f, &found, 1);
