@@ -118,10 +118,10 @@ static int parse_allow(struct conn *c, json_t *request, struct allow_request *r)
 	json_error_t e;
 
 	*r = (struct allow_request){};
-	if (json_unpack_ex(request, &e, JSON_STRICT, "{s:s, s?o, s?s, s?s, s?o, s:I, s?s, s?b}", "op",
-			   &r->op, "sandbox", &r->sandbox, "event", &r->event, "policy",
-			   &r->policy, "rules", &r->rules, "ms", &r->ms, "note", &r->note, "save",
-			   &r->save)) {
+	if (json_unpack_ex(request, &e, JSON_STRICT,
+			   "{s:s, s?o, s?s, s?s, s?o, s:I, s?s, s?b}", "op", &r->op, "sandbox",
+			   &r->sandbox, "event", &r->event, "policy", &r->policy, "rules",
+			   &r->rules, "ms", &r->ms, "note", &r->note, "save", &r->save)) {
 		conn_error(c, 2, "bad request: %s", e.text);
 		return -EINVAL;
 	}
