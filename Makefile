@@ -44,7 +44,8 @@ HOST_SCRIPTS ?= $(sort $(wildcard selftests/vm/*_test selftests/vm/*_test.sh) \
 	$(wildcard selftests/unit/*_test.sh))
 # On the host, with --egress-only, and in the VM.
 NATIVE_SCRIPTS ?= $(sort $(wildcard selftests/native/*_test.sh))
-VM_SCRIPTS ?= $(sort $(wildcard selftests/kernel/*_test.sh selftests/attacks/*_test.sh))
+# Not selftests/attacks/suite_test.sh: it takes longer than all of these; make attacks.
+VM_SCRIPTS ?= $(sort $(wildcard selftests/kernel/*_test.sh))
 
 # Linked to one program, too, that loads the agent once: selftests/kernel/suite.c. Not those that
 # unload it, count what it keeps, or need none.
@@ -130,6 +131,12 @@ $(skeleton): $(O)/egressctl.bpf.o
 	$(call say,SKEL,$@)
 	$(Q)$(BPFTOOL) gen skeleton $< name egressctl_bpf >$@
 
+# Programs that are the same need not be loaded again: user/bpf_load.c.
+programs-id := $(O)/programs_id.h
+$(programs-id): $(O)/egressctl.bpf.o
+	$(call say,GEN,$@)
+	$(Q)sha256sum $< | sed 's/^\(.\{16\}\).*/#define EG_PROGRAMS_ID "\1"/' >$@
+
 # Where credentials lie is written once, in a policy. A home is no secret: /root is left out.
 secret-paths := $(O)/secret_paths.h
 $(secret-paths): policies/secrets.yaml Makefile
@@ -154,6 +161,7 @@ $(O)/$1/libegress.a: $$(LIB_SRCS:%.c=$(O)/$1/%.o)
 # Only .c files include a skeleton; -MMD finds out too late that it has to be made first.
 $$(addprefix $(O)/$1/,$$(patsubst %.c,%.o,$$(skeleton-users))): | $(skeleton)
 $(O)/$1/user/event_looks.o: | $(secret-paths)
+$(O)/$1/user/bpf_load.o: | $(programs-id)
 endef
 skeleton-users := $(shell grep -ls 'egressctl\.skel\.h' $(wildcard user/*.c selftests/*/*.c))
 $(foreach f,main san fuzz,$(eval $(call flavour,$f)))
@@ -167,12 +175,23 @@ $(MAINS:%=$(O)/%): $(O)/%: $(O)/main/user/%.o $(O)/libegress.a
 
 # The egressd of another ABI, for tests of what happens when one replaces the other.
 next-objs := $(patsubst %.c,$(O)/next/%.o,$(shell grep -ls '\<EG_ABI\>' user/*.c))
-$(O)/next/%.o: %.c $(O)/.flags-main | $(skeleton)
+$(O)/next/%.o: %.c $(O)/.flags-main | $(skeleton) $(programs-id)
 	$(call say,CC,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(cflags-main) -DEG_ABI=999u $(depflags) -c -o $@ $<
 
 $(O)/selftests/egressd_next: $(O)/main/user/egressd.o $(next-objs) $(O)/libegress.a
+	$(call say,LINK,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(cflags-main) $(ldflags) -o $@ $^ $(ldlibs)
+
+# One with the same maps and other programs.
+$(O)/other/%.o: %.c $(O)/.flags-main | $(skeleton)
+	$(call say,CC,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(cflags-main) -DEG_PROGRAMS_ID='"other"' $(depflags) -c -o $@ $<
+
+$(O)/selftests/egressd_other: $(O)/main/user/egressd.o $(O)/other/user/bpf_load.o $(O)/libegress.a
 	$(call say,LINK,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(cflags-main) $(ldflags) -o $@ $^ $(ldlibs)
@@ -197,6 +216,7 @@ install: all
 		$(DESTDIR)$(PREFIX)/lib/tmpfiles.d/egressctl.conf
 	install -D -m 644 tools/service/egressctl.bash-completion \
 		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/egressctl
+	ln -sf egressctl $(DESTDIR)$(PREFIX)/share/bash-completion/completions/egress-run
 	[ -e $(DESTDIR)$(SYSCONFDIR)/egressctl/egressd.yaml ] || \
 		install -D -m 644 tools/service/egressd.yaml \
 			$(DESTDIR)$(SYSCONFDIR)/egressctl/egressd.yaml
@@ -207,27 +227,43 @@ unit-progs := $(UNIT:%=$(O)/selftests/unit/%)
 fuzz-progs := $(FUZZ:%=$(O)/selftests/fuzz/fuzz_%)
 ktest-progs := $(KTEST:%=$(O)/selftests/%)
 LIFECYCLE_ROUNDS ?= 1000
+STRESS_SECONDS ?= 600
 IDENTITY_ROUNDS ?= 100000
 bench-prog := $(if $(wildcard selftests/bench/*.c),$(O)/selftests/bench/bench)
 dns-bench := $(O)/selftests/bench/dns_bench
 suite := $(if $(suite-names),$(O)/selftests/kernel/suite)
+attack-prog := $(if $(wildcard selftests/attacks/*.c),$(O)/selftests/attacks/attack)
 tests-vm = $(if $(ktest-progs)$(VM_SCRIPTS),$(MAINS:%=$(O)/%) $(O)/selftests/egressd_next \
-	$(ktest-progs) $(suite) $(work-progs))
+	$(O)/selftests/egressd_other \
+	$(ktest-progs) $(suite) $(work-progs) $(attack-prog))
 run = FUZZ_SECONDS=$(FUZZ_SECONDS) $(PYTHON) selftests/run --output $(O) $(RUN_FLAGS)
+
+# Libraries come last, whatever a program needs beside them.
+objs-and-libs = $(filter %.o,$^) $(filter %.a,$^)
 
 $(unit-progs): $(O)/selftests/%: $(O)/san/selftests/%.o $(unit-help:%.c=$(O)/san/%.o) \
 		$(O)/san/libegress.a
 	$(call say,LINK,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(cflags-san) $(ldflags) -o $@ $^ $(ldlibs) -lcmocka
+	$(Q)$(CC) $(cflags-san) $(ldflags) $(ldflags-fake) -o $@ $(objs-and-libs) $(ldlibs) -lcmocka
 
 $(fuzz-progs): $(O)/selftests/%: $(O)/fuzz/selftests/%.o $(O)/fuzz/libegress.a
 	$(call say,LINK,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CLANG) $(cflags-fuzz) -fsanitize=fuzzer $(ldflags) -o $@ $^ $(ldlibs)
+	$(Q)$(CLANG) $(cflags-fuzz) -fsanitize=fuzzer $(ldflags) $(ldflags-fake) -o $@ \
+		$(objs-and-libs) $(ldlibs)
 
 $(O)/selftests/fuzz/fuzz_hello: $(O)/fuzz/selftests/unit/slow_hello.o
 $(O)/selftests/fuzz/fuzz_edit: $(O)/fuzz/selftests/unit/policy_same.o
+
+# The server over a kernel in memory: selftests/fake/fake.h says what is taken from there.
+fake-objs := $(patsubst %.c,%.o,$(sort $(wildcard selftests/fake/*.c)))
+fake-wraps := getsockopt chown fork syscall denials_open denials_sweep
+fake-units := $(addprefix $(O)/selftests/unit/,maps_test server_test)
+$(fake-units): $(addprefix $(O)/san/,$(fake-objs))
+$(O)/selftests/fuzz/fuzz_control: $(addprefix $(O)/fuzz/,$(fake-objs))
+$(fake-units) $(O)/selftests/fuzz/fuzz_control $(O)/selftests/faults/faults_control: \
+	ldflags-fake := $(fake-wraps:%=-Wl,--wrap=%)
 
 # The same targets with allocations that fail: selftests/faults/faults.c says how.
 # hello: it allocates nothing
@@ -235,17 +271,23 @@ faults-progs := $(patsubst %,$(O)/selftests/faults/faults_%,$(filter-out hello,$
 faults-fail := malloc calloc realloc strdup strndup vasprintf asprintf open_memstream
 
 # What the target itself allocates is there.
+to-real = $(OBJCOPY) $(foreach f,$(faults-fail),--redefine-sym $f=__real_$f) $< $@
 $(O)/san/selftests/faults/%.o: $(O)/san/selftests/fuzz/fuzz_%.o Makefile
 	@mkdir -p $(@D)
-	$(Q)$(OBJCOPY) $(foreach f,$(faults-fail),--redefine-sym $f=__real_$f) $< $@
+	$(Q)$(to-real)
+$(O)/san/selftests/faults/fake/%.o: $(O)/san/selftests/fake/%.o Makefile
+	@mkdir -p $(@D)
+	$(Q)$(to-real)
+$(O)/selftests/faults/faults_control: \
+	$(fake-objs:selftests/fake/%=$(O)/san/selftests/faults/fake/%)
 
 $(faults-progs): $(O)/selftests/faults/faults_%: $(O)/san/selftests/faults/%.o \
 		$(O)/san/selftests/faults/faults.o $(addprefix $(O)/san/selftests/unit/,\
 		slow_hello.o policy_same.o) $(O)/san/libegress.a
 	$(call say,LINK,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(cflags-san) $(ldflags) $(foreach f,$(faults-fail),-Wl,--wrap=$f) -o $@ $^ \
-		$(ldlibs)
+	$(Q)$(CC) $(cflags-san) $(ldflags) $(foreach f,$(faults-fail),-Wl,--wrap=$f) \
+		$(ldflags-fake) -o $@ $(objs-and-libs) $(ldlibs)
 
 # Kernel tests bring programs of their own: selftests/kernel/NAME.bpf.c is NAME.skel.h.
 $(O)/selftests/kernel/%.bpf.o: selftests/kernel/%.bpf.c $(O)/.flags-bpf
@@ -312,11 +354,23 @@ $(work-progs): $(O)/selftests/work/%: $(O)/main/selftests/kernel/work/%.o
 # nothing may run in it before main()
 $(O)/selftests/work/first: ldflags-work := -static
 
-tests: all $(O)/selftests/egressd_next $(unit-progs) $(fuzz-progs) $(faults-progs) $(ktest-progs) \
-	$(suite) $(work-progs) $(bench-prog) $(dns-bench)
+# Static: it runs under any sandbox, whatever that shows of the system.
+$(attack-prog): $(patsubst %.c,$(O)/main/%.o,$(sort $(wildcard selftests/attacks/*.c)))
+	$(call say,LINK,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(cflags-main) -static -o $@ $^
 
+$(O)/selftests/attacks/landlocked: $(O)/main/selftests/attacks/landlock/landlocked.o
+	$(call say,LINK,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(cflags-main) -static -o $@ $^
+
+tests: all $(O)/selftests/egressd_next $(O)/selftests/egressd_other $(unit-progs) $(fuzz-progs) \
+	$(faults-progs) $(ktest-progs) $(suite) $(work-progs) $(attack-prog) $(bench-prog) $(dns-bench)
+
+# make faults lets more allocations fail one by one.
 check: tests
-	$(Q)$(run) $(KERNELS:%=--kernel %) $(HOST_SCRIPTS) $(unit-progs) $(fuzz-progs) \
+	$(Q)FAULTS_EACH=40 $(run) $(KERNELS:%=--kernel %) $(HOST_SCRIPTS) $(unit-progs) $(fuzz-progs) \
 		$(faults-progs) \
 		$(ktest-progs) $(VM_SCRIPTS) $(NATIVE_SCRIPTS)
 
@@ -334,6 +388,18 @@ native: all
 
 vmtest: $(tests-vm)
 	$(Q)$(run) $(KERNELS:%=--kernel %) $(ktest-progs) $(VM_SCRIPTS)
+
+# Every attack of selftests/attacks, a line each, on each kernel in turn.
+attacks: $(tests-vm)
+	$(Q)export EGRESSCTL_BUILD=$(abspath $(O)) EGRESSCTL_POLICY_DIR=$(CURDIR)/policies; \
+		$(foreach k,$(KERNELS),tools/vm --kernel $k --append mitigations=off \
+			--timeout 3600 -- selftests/attacks/suite.py --table &&) :
+
+# The same under other sandboxes, after tools/deps --compare.
+compare: all $(attack-prog) $(O)/selftests/attacks/landlocked
+	$(Q)EGRESSCTL_BUILD=$(abspath $(O)) tools/vm --kernel 6.12 --init systemd --memory 3G \
+		--timeout 14400 -- selftests/attacks/compare.py >$(O)/comparison.md
+	$(Q)mv $(O)/comparison.md docs/comparison.md
 
 bench: $(bench-prog)
 	$(Q)tools/vm --kernel 6.12 --count-instructions --timeout 1200 -- $(abspath $<)
@@ -362,9 +428,15 @@ floods: $(tests-vm)
 		--timeout 14400 -- selftests/kernel/floods_test.sh &&) :
 
 lifecycle: $(tests-vm)
-	$(Q)for k in $(KERNELS); do tools/vm --kernel $$k --timeout 36000 -- \
-		env EGRESSCTL_BUILD=$(abspath $(O)) $(abspath selftests/kernel/lifecycle.sh) \
-		$(LIFECYCLE_ROUNDS) || exit 1; done
+	$(Q)export EGRESSCTL_BUILD=$(abspath $(O)); $(foreach k,$(KERNELS),tools/vm --kernel $k \
+		--single-thread --append mitigations=off --timeout 360000 -- \
+		selftests/kernel/lifecycle.sh $(LIFECYCLE_ROUNDS) &&) :
+
+# As selftests/kernel/stress_test.sh in every run, for longer.
+stress: $(tests-vm)
+	$(Q)export EGRESSCTL_BUILD=$(abspath $(O)) EGRESSCTL_STRESS_SECONDS=$(STRESS_SECONDS); \
+		$(foreach k,$(KERNELS),tools/vm --kernel $k --append preempt=full \
+		--append mitigations=off --timeout 7200 -- selftests/kernel/stress_test.sh &&) :
 
 identity: $(tests-vm)
 	$(Q)for k in $(KERNELS); do EGRESSCTL_ROUNDS=$(IDENTITY_ROUNDS) tools/vm --kernel $$k \
@@ -397,12 +469,15 @@ help:
 	@echo 'make faults        the parsers with each allocation failing in turn'
 	@echo 'make native        a real npm install with --egress-only, on this kernel (as root)'
 	@echo 'make vmtest        kernel tests in VMs           (KERNELS="$(KERNELS)" KTEST="kernel/files_test ...")'
+	@echo 'make attacks       every attack: control, verdict, errno, event  (KERNELS="$(KERNELS)")'
+	@echo 'make compare       the same under other sandboxes, as docs/comparison.md'
 	@echo 'make bench         instruction counts on Linux 6.12, beside their targets'
 	@echo 'make bench-dns     times of the resolver on this machine, beside their targets'
 	@echo 'make bench-allow   how long allow and revoke take on this machine (as root)'
 	@echo 'make bench-operate allow, log, ps, attach and revoked flows in full size (as root)'
 	@echo 'make floods        10 million violations, a million queries, and what else drowns (hours)'
 	@echo 'make lifecycle     kills, upgrades and republishes under a probe  (LIFECYCLE_ROUNDS=$(LIFECYCLE_ROUNDS))'
+	@echo 'make stress        looks for a wrong verdict under full preemption  (STRESS_SECONDS=$(STRESS_SECONDS) each)'
 	@echo 'make identity      sandboxes come and go, nothing stays  (IDENTITY_ROUNDS=$(IDENTITY_ROUNDS))'
 	@echo 'make demo          a real build under a policy, with an attack inside'
 	@echo 'make install       DESTDIR=$(DESTDIR) PREFIX=$(PREFIX)'
@@ -414,7 +489,8 @@ help:
 
 FORCE:
 
-.PHONY: all bpf install tests check unit fuzz faults native vmtest bench bench-dns bench-allow \
-	bench-operate floods lifecycle identity demo vmlinux vmlinux-check lint clean help FORCE
+.PHONY: all bpf install tests check unit fuzz faults native vmtest attacks compare bench bench-dns \
+	bench-allow bench-operate floods lifecycle stress identity demo vmlinux vmlinux-check lint \
+	clean help FORCE
 
 -include $(shell find $(O) -name '*.d' 2>/dev/null)

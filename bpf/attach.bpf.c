@@ -8,7 +8,8 @@
  *   bprm_creds_for_exec  the program that a container runtime was for; see hold.bpf.h for
  *                      what waits there for its policy
  *   iter/task          marks the tasks that are there already, or takes marks off
- *   iter/task_file     the same for their sockets
+ *   iter/task_file     the same for their sockets; one that no descriptor is of, because
+ *                      it waits to be accepted, is stamped by sock_graft (socket.bpf.c)
  *
  * Why nothing slips through: first the cgroup is put into `cgroups`, then the tasks are
  * gone through. A child is in the kernel's list of tasks before it gets its cgroup
@@ -102,31 +103,6 @@ static __always_inline int begin(struct eg_task *t, struct task_struct *task, st
 	return 0;
 }
 
-SEC("lsm/bprm_creds_for_exec")
-int BPF_PROG(enter_exec, struct linux_binprm *bprm, int ret)
-{
-	struct task_struct *task = bpf_get_current_task_btf();
-	struct eg_task *t = NULL;
-	struct eg_id id;
-
-	if (ret)
-		return ret;
-	if (task->bpf_storage) {
-		t = bpf_task_storage_get(&tasks, task, NULL, 0);
-		if (!t && task_id_raw(task, &id))
-			return 0; /* in a sandbox, or refused everything */
-		if (!t && (id.flags & EG_T_ENTERING))
-			return -EAGAIN;
-		if (t && t->sandbox)
-			return 0;
-	}
-	if (!t || !(t->flags & EG_T_ENTERING))
-		return hold(task, bprm->file);
-	if (is_runtime(bprm->file, true) && is_outside(task))
-		return 0;
-	return begin(t, task, bprm->file);
-}
-
 /* The sandbox that takes whoever comes into this cgroup; the outermost counts. */
 static __always_inline struct eg_cgroup *find_taker(struct cgroup *cgrp)
 {
@@ -143,6 +119,58 @@ static __always_inline struct eg_cgroup *find_taker(struct cgroup *cgrp)
 			return c->flags & EG_CG_MARK ? c : NULL;
 	}
 	return NULL;
+}
+
+/*
+ * Who came into a sandbox's cgroup when there was no memory for its mark runs on until
+ * the agent sees to it. It begins no other program without one.
+ */
+static __always_inline int catch_up(struct task_struct *task)
+{
+	struct cgroup *cgrp = BPF_CORE_READ(task, cgroups, dfl_cgrp);
+	struct eg_cgroup *c = cgrp ? find_taker(cgrp) : NULL;
+	int put;
+
+	if (!c)
+		return 0;
+	put = put_mark(task, c->sandbox, c->slot, false);
+	if (put > 0)
+		tell(c->sandbox, 0, 0);
+	return put < 0 ? -EAGAIN : 0;
+}
+
+SEC("lsm/bprm_creds_for_exec")
+int BPF_PROG(enter_exec, struct linux_binprm *bprm, int ret)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct eg_task *t = NULL;
+	struct eg_id id;
+	int err;
+
+	if (ret)
+		return ret;
+	if (task->bpf_storage) {
+		t = bpf_task_storage_get(&tasks, task, NULL, 0);
+		if (!t && task_id_raw(task, &id))
+			return 0; /* in a sandbox, or refused everything */
+		if (!t && (id.flags & EG_T_ENTERING))
+			return -EAGAIN;
+		if (t && t->sandbox)
+			return 0;
+	}
+	if (!t || !(t->flags & EG_T_ENTERING)) {
+		err = catch_up(task);
+		if (err)
+			return err;
+		t = task->bpf_storage ? bpf_task_storage_get(&tasks, task, NULL, 0) : NULL;
+		if (t && t->sandbox)
+			return 0;
+	}
+	if (!t || !(t->flags & EG_T_ENTERING))
+		return hold(task, bprm->file);
+	if (is_runtime(bprm->file, true) && is_outside(task))
+		return 0;
+	return begin(t, task, bprm->file);
 }
 
 /*
@@ -229,6 +257,32 @@ int BPF_PROG(cgroup_gone, struct cgroup *cgrp, const char *path)
 	return 0;
 }
 
+/* Is there a ring that may hold sockets of which no descriptor is left? */
+static __always_inline bool has_ring(struct task_struct *task)
+{
+	struct io_uring_task *tctx = BPF_CORE_READ(task, io_uring);
+
+	return tctx && BPF_CORE_READ(tctx, xa.xa_head);
+}
+
+/*
+ * A task outside that one of the sandbox's traces already: ptrace_access() is asked when
+ * that begins, and never again. Seen in the last pass at the latest, when all have marks.
+ */
+static __always_inline void see_tracee(struct task_struct *task, struct eg_attach *r)
+{
+	struct task_struct *tracer;
+	struct eg_id id;
+
+	if (!BPF_CORE_READ(task, ptrace))
+		return;
+	tracer = BPF_CORE_READ(task, parent);
+	if (eg_task_id((__u64)tracer, &id) != 1 || id.sandbox != r->sandbox)
+		return;
+	r->tracer = BPF_CORE_READ(tracer, tgid);
+	r->tracee = task->tgid;
+}
+
 SEC("iter/task")
 int attach_tasks(struct bpf_iter__task *ctx)
 {
@@ -241,11 +295,16 @@ int attach_tasks(struct bpf_iter__task *ctx)
 	if (!task || !r || (task->flags & PF_KTHREAD) || BPF_CORE_READ(task, exit_state))
 		return 0;
 	who = task_id_raw(task, &id);
-	if (r->cgroup && !is_inside(BPF_CORE_READ(task, cgroups, dfl_cgrp), r))
+	if (r->cgroup && !is_inside(BPF_CORE_READ(task, cgroups, dfl_cgrp), r)) {
+		if (who != 1 || id.sandbox != r->sandbox)
+			see_tracee(task, r);
 		return 0;
+	}
 	if (!r->cgroup && (who != 1 || id.sandbox != r->sandbox))
 		return 0;
 	r->tasks++;
+	if (has_ring(task))
+		r->rings++;
 	if (BPF_CORE_READ(task, nsproxy) &&
 	    BPF_CORE_READ(task, nsproxy, mnt_ns, ns.inum) != r->mnt_ns)
 		r->elsewhere++;
@@ -357,6 +416,29 @@ static __always_inline __u32 stamp_flags(struct sock *sk, const struct eg_attach
 	return EG_SK_BEFORE;
 }
 
+/*
+ * Its stamp, which may be there: made from its cgroup by a packet that came first, or that
+ * of a sandbox which has ended, as on a listener that a service manager keeps. NULL: it is
+ * another sandbox's, or cannot be had.
+ */
+static __always_inline struct eg_sock *stamp_for(struct sock *sk, struct eg_attach *r)
+{
+	struct eg_sock *es = bpf_sk_storage_get(&sockets, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
+
+	if (es && es->sandbox && es->sandbox != r->sandbox) {
+		if (sandbox_get(es->sandbox, es->slot)) {
+			r->others++;
+			return NULL;
+		}
+		/* with all that it remembers */
+		(void)bpf_sk_storage_delete(&sockets, sk);
+		es = bpf_sk_storage_get(&sockets, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
+	}
+	if (!es)
+		r->failed++;
+	return es;
+}
+
 static __always_inline void put_stamp(struct bpf_iter__task_file *ctx, __u32 pid,
 				      struct sock *sk, struct eg_attach *r)
 {
@@ -374,22 +456,28 @@ static __always_inline void put_stamp(struct bpf_iter__task_file *ctx, __u32 pid
 			report_stray(ctx, pid, family, BPF_CORE_READ(cgrp, kn, id));
 			return;
 		}
-		flags = stamp_flags(sk, r);
+		flags = stamp_flags(sk, r) | (is_inside(cgrp, r) ? 0 : EG_SK_LENT);
 	}
-	es = bpf_sk_storage_get(&sockets, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
-	if (!es) {
-		r->failed++;
+	es = stamp_for(sk, r);
+	if (!es)
 		return;
-	}
-	if (es->sandbox) {
-		r->others++;
-		return;
-	}
 	es->slot = r->slot;
 	es->flags = flags;
 	barrier();
 	es->sandbox = r->sandbox;
 	r->changed++;
+}
+
+/* By its name, which is the kernel's: see has_ring(). */
+static __always_inline bool is_ring(struct file *file)
+{
+	struct dentry *dentry = BPF_CORE_READ(file, f_path.dentry);
+	char name[8] = {};
+
+	if (BPF_CORE_READ(file, f_inode, i_mode) & S_IFMT)
+		return false;
+	bpf_probe_read_kernel(name, sizeof(name), BPF_CORE_READ(dentry, d_name.name));
+	return !__builtin_memcmp(name, "[io_urin", 8);
 }
 
 SEC("iter/task_file")
@@ -406,8 +494,11 @@ int attach_files(struct bpf_iter__task_file *ctx)
 	if (!task || !file || !r)
 		return 0;
 	sock = bpf_sock_from_file(file);
-	if (!sock)
+	if (!sock) {
+		if (is_ring(file) && task_id_raw(task, &who) == 1 && who.sandbox == r->sandbox)
+			r->rings++;
 		return 0;
+	}
 	sk = sock->sk;
 	if (!sk)
 		return 0;
@@ -418,7 +509,7 @@ int attach_files(struct bpf_iter__task_file *ctx)
 			r->changed++;
 		return 0;
 	}
-	if (stamped == 1 && is.sandbox == r->sandbox)
+	if (stamped == 1 && is.sandbox == r->sandbox && !(is.flags & EG_SK_ADOPTED))
 		return 0;
 	if (task_id_raw(task, &who) != 1 || who.sandbox != r->sandbox)
 		return 0;

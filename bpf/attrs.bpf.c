@@ -167,18 +167,24 @@ int BPF_PROG(d_exchange, struct dentry *dentry1, struct dentry *dentry2)
 	return 0;
 }
 
-/* Pseudo terminals that a sandboxed task makes are its own. */
+/*
+ * Pseudo terminals that a sandboxed task makes are its own. Anybody else's has its number
+ * from who had it before: the program that forgets owners may have been passed over, which
+ * the kernel does when it interrupts another run of it on the same processor.
+ */
 SEC("fexit/devpts_pty_new")
 int BPF_PROG(devpts_pty_new, void *fsi, int index, void *priv, struct dentry *dentry)
 {
 	struct eg_pty key = {};
 	struct eg_id id;
 
-	if ((__u64)dentry >= (__u64)-4095 || current_id(&id) != 1)
+	if ((__u64)dentry >= (__u64)-4095)
 		return 0;
 	key.dev = dentry->d_sb->s_dev;
 	key.rdev = dentry->d_inode->i_rdev;
-	if (bpf_map_update_elem(&ptys, &key, &id.sandbox, BPF_ANY))
+	if (current_id(&id) != 1)
+		bpf_map_delete_elem(&ptys, &key);
+	else if (bpf_map_update_elem(&ptys, &key, &id.sandbox, BPF_ANY))
 		count_stat(EG_ST_FAIL_MAP); /* then it is nobody's: refused */
 	return 0;
 }

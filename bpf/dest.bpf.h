@@ -286,8 +286,11 @@ static __always_inline int sock_sandbox(struct bpf_sock *sk, struct eg_sock **es
 	*sb = sandbox_get((*es)->sandbox, (*es)->slot);
 	if (*sb)
 		return 1;
-	/* a dead one's socket sends nothing; one that was taken off its workload is free */
-	if (!sandbox_detached((*es)->sandbox, (*es)->slot))
+	/*
+	 * A dead one's socket sends nothing; one that was taken off its workload is free, and
+	 * so is the listener that a service manager lent to it.
+	 */
+	if (!((*es)->flags & EG_SK_LENT) && !sandbox_detached((*es)->sandbox, (*es)->slot))
 		*done = DROP;
 	return 0;
 }

@@ -339,10 +339,18 @@ int skb_egress(struct __sk_buff *skb)
 /* ---- ingress ------------------------------------------------------------------ */
 
 /*
- * Only what opens a conversation is judged: packets to a listener, and datagrams
- * to a socket that is not connected. The kernel itself lets a connected socket
- * hear nobody but its peer.
+ * What opens a conversation is judged: packets to a listener; and every datagram, for who
+ * connected its socket to a peer goes on hearing it when its rule is gone. Of a connection
+ * the kernel lets nobody be heard but the peer, whom nothing more is sent.
  */
+static __always_inline bool is_judged(struct bpf_sock *sk)
+{
+	if (sk->state == TCP_LISTEN || sk->state == TCP_CLOSE)
+		return true;
+	sk = bpf_sk_fullsock(sk);
+	return sk && sk->type == SOCK_DGRAM;
+}
+
 static __always_inline void judge_arrival(struct __sk_buff *skb, struct eg_sock *es,
 					  const struct eg_sandbox *sb, struct eg_policy *p,
 					  const struct eg_flow *f, struct verdict *v)
@@ -381,7 +389,7 @@ int skb_ingress(struct __sk_buff *skb)
 	__u32 generation;
 	int reason, done;
 
-	if (!sk || (sk->state != TCP_LISTEN && sk->state != TCP_CLOSE))
+	if (!sk || !is_judged(sk))
 		return PASS;
 	if (!sock_sandbox(sk, &es, &sb, &done))
 		return done;

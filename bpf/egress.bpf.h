@@ -143,12 +143,6 @@ __weak __noinline int eg_sock_id(__u64 sk, struct eg_id *id)
 	return id ? sock_id_raw((struct sock *)sk, id) : -EAGAIN;
 }
 
-/* The same for task_id_raw(). */
-__weak __noinline int eg_task_id(__u64 task, struct eg_id *id)
-{
-	return id ? task_id_raw((struct task_struct *)task, id) : -EAGAIN;
-}
-
 /*
  * Whose socket on this host is at the flow's other end. Finds connected sockets
  * before listeners, so it is exact for a packet of a connection; for a new one
@@ -257,6 +251,7 @@ static __always_inline int adopt_sock(struct bpf_sock *sk, struct eg_sock **es)
 		return -ENOMEM;
 	}
 	(*es)->slot = owner->slot;
+	(*es)->flags = EG_SK_ADOPTED;
 	(*es)->sandbox = owner->sandbox;
 	return 1;
 }

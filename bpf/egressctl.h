@@ -14,7 +14,7 @@
 #define EGRESSCTL_H
 
 #ifndef EG_ABI /* tests make an egressd of the next one */
-#define EG_ABI 4u
+#define EG_ABI 5u
 #endif
 
 /* ---- limits ------------------------------------------------------------ */
@@ -140,6 +140,8 @@ struct eg_dfa { /* the one value of the array map `dfa`, mapped by user space */
 #define EG_PRIV_SYS_ADMIN (1u << 6) /* sys_admin */
 #define EG_PRIV_IPC (1u << 7) /* ipc: SysV objects of outsiders too */
 #define EG_PRIV_KEYS (1u << 8) /* keys: keys of outsiders too, and helpers that make some */
+#define EG_PRIV_SYS_NICE (1u << 9) /* sys_nice: real-time scheduling, better priorities */
+#define EG_PRIV_SYS_RESOURCE (1u << 10) /* sys_resource: beyond hard limits, reserves, quotas */
 
 /* eg_policy.sockets: kinds beyond TCP, UDP, unix and netlink:route */
 #define EG_SOCK_RAW (1u << 0)
@@ -342,7 +344,7 @@ struct eg_sandbox { /* array map `sandboxes`, index = slot */
 	__u32 dns_waiting; /* queries in the ring; up by the kernel, down by the resolver */
 	__u32 ipc_objects; /* in `ipc_objects`; counted by the kernel */
 	__u32 nkeys; /* in `keys`; counted by the kernel */
-	__u32 pad2;
+	__u32 flags; /* EG_SB_* */
 	__u64 lapses; /* ns, CLOCK_BOOTTIME: no version in force ends before it; 0: none ends */
 	/* written by the kernel programs */
 	__u64 ev_seq; /* of the last event, lost ones included */
@@ -352,6 +354,9 @@ struct eg_sandbox { /* array map `sandboxes`, index = slot */
 	__u64 denied; /* violations, sent or not */
 	__u64 failed; /* internal failures, each of them a denial */
 };
+
+/* eg_sandbox.flags */
+#define EG_SB_RIGHTS (1u << 0) /* set-uid programs may gain their rights: an ordinary user's */
 
 #define EG_MAX_RUNTIMES 64u /* programs that set containers and units up */
 
@@ -367,7 +372,7 @@ struct eg_task {
 	__u64 key[6]; /* what the memo is asked for */
 	__u64 found[6]; /* what is at the two names of a move */
 	__u32 fed; /* state of a long name, half-way */
-	__u32 pad;
+	__u32 queue; /* it makes a POSIX queue, and is about to be asked for CAP_SYS_RESOURCE */
 	char name[EG_NAME_MAX + 1]; /* the last name of the path being judged */
 };
 
@@ -416,6 +421,8 @@ struct eg_sock {
 #define EG_SK_ACCEPTED (1u << 0) /* listens, or came in through a listener: `listen` decides */
 #define EG_SK_REFUSED (1u << 1) /* `refused` is set */
 #define EG_SK_BEFORE (1u << 2) /* its conversation began before the sandbox */
+#define EG_SK_ADOPTED (1u << 3) /* stamped by its cgroup alone, by a packet or a call of its own */
+#define EG_SK_LENT (1u << 4) /* of a cgroup of others, who have it back when the sandbox ends */
 #define EG_SK_OWN4 1u /* key4 holds because of who the peer is: not for a new connection */
 #define EG_SK_OWN6 2u
 
@@ -470,6 +477,10 @@ struct eg_attach {
 	__u32 failed; /* … and could not */
 	__u32 others; /* belong to another sandbox */
 	__u32 elsewhere; /* tasks in another mount namespace */
+	__u32 rings; /* tasks with an io_uring, descriptors of one */
+	__u32 tracer; /* thread group that traces one outside; 0: none */
+	__u32 tracee;
+	__u32 pad;
 };
 #define EG_AT_COUNT 1u /* only look, and remember where it listens */
 #define EG_AT_MARK 2u
@@ -557,7 +568,7 @@ _Static_assert(sizeof(struct eg_sandbox) == 144, "eg_sandbox");
 _Static_assert(sizeof(struct eg_task) == 376, "eg_task");
 _Static_assert(sizeof(struct eg_sock) == 104, "eg_sock");
 _Static_assert(sizeof(struct eg_cgroup) == 16, "eg_cgroup");
-_Static_assert(sizeof(struct eg_attach) == 56, "eg_attach");
+_Static_assert(sizeof(struct eg_attach) == 72, "eg_attach");
 _Static_assert(sizeof(struct eg_stray) == 24, "eg_stray");
 _Static_assert(sizeof(struct eg_arrival) == 24, "eg_arrival");
 _Static_assert(sizeof(struct eg_pattern) == 4 + EG_PATTERN_MAX, "eg_pattern");

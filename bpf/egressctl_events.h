@@ -76,6 +76,7 @@ enum eg_reason {
 	EG_WHY_NO_NAME, /* no server name, or not all of it in one piece */
 	EG_WHY_NOT_TLS, /* neither TLS nor HTTP, where names are checked */
 	EG_WHY_QUOTA, /* the sandbox has as many as one may have */
+	EG_WHY_RIGHTS, /* a program that would gain rights by set-uid, set-gid, capabilities */
 	EG_WHY_FAILURE, /* an internal failure; eg_event.error says which */
 	EG_WHY_MAX
 };

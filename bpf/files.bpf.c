@@ -37,13 +37,22 @@ static __always_inline bool is_terminal(struct inode *inode)
 	       major == 188 || major == 204 || major == 229;
 }
 
+static __always_inline __u64 *pty_owner(struct inode *inode)
+{
+	struct eg_pty key = {
+		.dev = BPF_CORE_READ(inode, i_sb, s_dev),
+		.rdev = BPF_CORE_READ(inode, i_rdev),
+	};
+
+	return bpf_map_lookup_elem(&ptys, &key);
+}
+
 /* A terminal is its own when the sandbox was started on it or made it. */
 static __always_inline bool own_terminal(struct who *w, struct inode *inode)
 {
-	struct eg_pty key = { .dev = inode->i_sb->s_dev, .rdev = inode->i_rdev };
-	__u64 *owner;
+	struct eg_pty key = { .rdev = inode->i_rdev };
+	__u64 *owner = pty_owner(inode);
 
-	owner = bpf_map_lookup_elem(&ptys, &key);
 	if (owner)
 		return *owner == w->t->sandbox;
 #pragma unroll
@@ -90,7 +99,7 @@ static __always_inline int check_file(struct who *w, __u16 op, struct file *file
 {
 	struct inode *inode = file->f_inode;
 	__u32 mode = file->f_mode, flags = file->f_flags;
-	__u8 want = 0;
+	__u8 want = 0, why = 0;
 
 	if (flags & FMODE_EXEC_FLAG) {
 		want = EG_X;
@@ -105,8 +114,10 @@ static __always_inline int check_file(struct who *w, __u16 op, struct file *file
 		if (flags & O_TRUNC)
 			want |= EG_W;
 	}
-	if (((want & EG_W) || (inode->i_mode & S_IFMT) == S_IFBLK) && guarded_write(inode))
-		return refuse(w, op, want, EG_WHY_GUARD, &file->f_path, file->f_path.dentry);
+	if ((want & EG_W) || (inode->i_mode & S_IFMT) == S_IFBLK)
+		why = guarded_write(w, inode);
+	if (why)
+		return refuse(w, op, want, why, &file->f_path, file->f_path.dentry);
 	if (writes_code(w, file, want))
 		return refuse(w, op, want & EG_W, EG_WHY_GUARD, &file->f_path,
 			      file->f_path.dentry);
@@ -132,17 +143,64 @@ int BPF_PROG(file_open, struct file *file, int ret)
 	return check_file(&w, EG_OP_OPEN, file);
 }
 
+/* The names of kernel objects that hold nothing of their makers; as fd_objection() has it. */
+static __always_inline bool is_harmless(struct dentry *dentry)
+{
+	char name[8] = {};
+
+	bpf_probe_read_kernel(name, sizeof(name), dentry->d_name.name);
+	return !__builtin_memcmp(name, "[eventfd]", 8) || !__builtin_memcmp(name, "[timerfd]", 8) ||
+	       !__builtin_memcmp(name, "[signalfd]", 8) || !__builtin_memcmp(name, "inotify", 8);
+}
+
+/*
+ * What is behind an open device may be another than what its name would open: the far
+ * end of a terminal of somebody else's, a tunnel to a network.
+ */
+#define PID_FS_MAGIC 0x50494446 /* include/uapi/linux/magic.h; a process, from 6.9 on */
+#define PTMX_RDEV (5u << 20 | 2)
+#define TUN_RDEV (10u << 20 | 200)
+
+static __always_inline bool own_master(struct who *w, struct file *file)
+{
+	struct tty_file_private *priv = BPF_CORE_READ(file, private_data);
+	struct dentry *slave = BPF_CORE_READ(priv, tty, link, driver_data);
+	struct inode *inode = BPF_CORE_READ(slave, d_inode);
+	__u64 *owner = inode ? pty_owner(inode) : NULL;
+
+	return owner && *owner == w->t->sandbox;
+}
+
+/* Why a descriptor that is no socket is not taken from anybody, or 0. */
+static __always_inline __u8 received_object(struct who *w, struct file *file)
+{
+	struct inode *inode = file->f_inode;
+
+	if (!(inode->i_mode & S_IFMT))
+		return is_harmless(file->f_path.dentry) ? 0 : EG_WHY_GUARD;
+	if (inode->i_sb->s_magic == PID_FS_MAGIC)
+		return EG_WHY_GUARD;
+	if ((inode->i_mode & S_IFMT) != S_IFCHR)
+		return 0;
+	if (inode->i_rdev == PTMX_RDEV)
+		return own_master(w, file) ? 0 : EG_WHY_FOREIGN;
+	return inode->i_rdev == TUN_RDEV && !(w->p->privileges & EG_PRIV_NET_ADMIN) ?
+		       EG_WHY_GUARD : 0;
+}
+
 /*
  * Descriptors by SCM_RIGHTS, pidfd_getfd, seccomp's ADDFD. Sockets must be the
- * sandbox's own. Rings and kernel objects of others would act with their rights.
+ * sandbox's own. Rings and kernel objects would act with the rights of who made them:
+ * whose a ring, a machine of KVM's, a listener for system calls or a process is cannot
+ * be told, so that none is taken.
  */
 SEC("lsm/file_receive")
 int BPF_PROG(file_receive, struct file *file, int ret)
 {
 	struct inode *inode = file->f_inode;
 	struct dentry *dentry = file->f_path.dentry;
-	char name[8] = {};
 	struct who w;
+	__u8 why;
 	int err;
 
 	if (ret)
@@ -160,11 +218,9 @@ int BPF_PROG(file_receive, struct file *file, int ret)
 	}
 	if (file->f_mode & FMODE_PATH)
 		return 0; /* only a name; judged when it is used */
-	bpf_probe_read_kernel(name, sizeof(name), dentry->d_name.name);
-	if (!(inode->i_mode & S_IFMT) &&
-	    (!__builtin_memcmp(name, "[io_urin", 8) || !__builtin_memcmp(name, "[perf_ev", 8) ||
-	     !__builtin_memcmp(name, "bpf-", 4)))
-		return refuse(&w, EG_OP_RECEIVE, 0, EG_WHY_GUARD, &file->f_path, dentry);
+	why = received_object(&w, file);
+	if (why)
+		return refuse(&w, EG_OP_RECEIVE, 0, why, &file->f_path, dentry);
 	return check_file(&w, EG_OP_RECEIVE, file);
 }
 

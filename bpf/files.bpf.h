@@ -166,19 +166,31 @@ static __always_inline bool guarded_magic(unsigned long magic)
 	}
 }
 
-/* Block devices hold filesystems; what procfs has outside of tasks' directories is the kernel's. */
-static __always_inline bool guarded_write(struct inode *inode)
+/*
+ * Why nobody may write there, or 0. Block devices hold filesystems. What procfs has
+ * outside of tasks' directories is the kernel's, and root writes to anybody's directory
+ * there: whom the kernel kills when memory runs out, whose login it was.
+ */
+static __always_inline __u8 guarded_write(const struct who *w, struct inode *inode)
 {
-	struct proc_inode *pi;
 	unsigned long magic = inode->i_sb->s_magic;
+	struct task_struct *task;
+	struct eg_id id = {};
 
 	if ((inode->i_mode & S_IFMT) == S_IFBLK)
-		return true;
+		return EG_WHY_GUARD;
 	if (magic != PROC_SUPER_MAGIC)
-		return guarded_magic(magic);
-	pi = (struct proc_inode *)((__u64)inode -
-				   bpf_core_field_offset(struct proc_inode, vfs_inode));
-	return !BPF_CORE_READ(pi, pid);
+		return guarded_magic(magic) ? EG_WHY_GUARD : 0;
+	switch (proc_entry(inode, &task)) {
+	case PROC_KERNEL:
+		return EG_WHY_GUARD;
+	case PROC_GONE:
+		return 0;
+	case PROC_OWN:
+		break;
+	}
+	return eg_task_id((__u64)task, &id) == 1 && id.sandbox == w->t->sandbox ? 0 :
+										  EG_WHY_FOREIGN;
 }
 
 /* `want` on the object at `path` */
@@ -222,8 +234,10 @@ static __always_inline int check_object(struct who *w, __u16 op, __u8 want,
 /* The same for what changes the object without opening it for that. */
 static __always_inline int check_change(struct who *w, __u16 op, const struct path *path)
 {
-	if (guarded_write(path->dentry->d_inode))
-		return refuse(w, op, EG_W, EG_WHY_GUARD, path, path->dentry);
+	__u8 why = guarded_write(w, path->dentry->d_inode);
+
+	if (why)
+		return refuse(w, op, EG_W, why, path, path->dentry);
 	return check_object(w, op, EG_W, path);
 }
 

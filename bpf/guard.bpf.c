@@ -8,8 +8,9 @@
  *   bpf, perf    the programs themselves                 privileges: [bpf]
  *   ptrace       tasks of others; exec: strict, any      privileges: [ptrace]
  *   capable      the network, the kernel, raw devices    privileges: [net_admin, sys_admin]
+ *   capable      priorities and limits beyond its own    privileges: [sys_nice, sys_resource]
  *   signals, scheduling, limits of tasks of others
- *   signals by way of a file's owner (SIGIO)
+ *   signals by way of a file's owner (SIGIO); leases, which hold up who opens a file
  *   modules, kexec
  *   io_uring, when privileges has [io_uring off]
  *
@@ -33,15 +34,21 @@
 #define CAP_SYS_PACCT 20
 #define CAP_SYS_ADMIN 21
 #define CAP_SYS_BOOT 22
+#define CAP_SYS_NICE 23
+#define CAP_SYS_RESOURCE 24
 #define CAP_SYS_TIME 25
 #define CAP_SYS_TTY_CONFIG 26
 #define CAP_MKNOD 27
+#define CAP_LEASE 28
 #define CAP_AUDIT_CONTROL 30
 #define CAP_MAC_OVERRIDE 32
 #define CAP_MAC_ADMIN 33
 #define CAP_SYSLOG 34
+#define CAP_WAKE_ALARM 35
+#define CAP_BLOCK_SUSPEND 36
 #define CAP_PERFMON 38
 #define CAP_BPF 39
+#define CAP_CHECKPOINT_RESTORE 40
 
 /*
  * With the privilege, a task may change mounts in a mount namespace that it made
@@ -240,10 +247,16 @@ int BPF_PROG(task_kill, struct task_struct *p, struct kernel_siginfo *info, int 
 #define F_SETOWN 8
 #define F_SETSIG 10
 #define F_SETOWN_EX 15
+#define F_UNLCK 2
+#define F_SETLEASE 1024 /* include/uapi/linux/fcntl.h */
 
 /*
  * SIGIO is sent by whatever makes the file ready, past task_kill, to whoever the
  * file's owner is: so a task may name itself only, and no other signal.
+ *
+ * Who opens a file that has a lease waits for its holder, 45 seconds at most and then for
+ * the next one's. Owners need no CAP_LEASE: root has most files of the host, a user has
+ * what the agent opens for it.
  */
 SEC("lsm/file_fcntl")
 int BPF_PROG(file_fcntl, struct file *file, unsigned int cmd, unsigned long arg, int ret)
@@ -261,6 +274,8 @@ int BPF_PROG(file_fcntl, struct file *file, unsigned int cmd, unsigned long arg,
 		break;
 	case F_SETOWN_EX:
 		break;
+	case F_SETLEASE:
+		return arg == F_UNLCK ? 0 : guard(0, 0, EG_OP_CAPABLE, CAP_LEASE);
 	default:
 		return 0;
 	}
@@ -332,12 +347,36 @@ static __always_inline __u32 lifted_by(int cap)
 	case CAP_BPF:
 	case CAP_PERFMON:
 		return EG_PRIV_BPF;
+	case CAP_SYS_NICE:
+		return EG_PRIV_SYS_NICE;
+	case CAP_SYS_RESOURCE:
+		return EG_PRIV_SYS_RESOURCE;
+	case CAP_CHECKPOINT_RESTORE:
+		return EG_PRIV_SYS_ADMIN; /* which is as good to the kernel */
 	default:
 		return 0;
 	}
 }
 
+/* Each new POSIX queue asks whether it may be larger than others. */
+static __always_inline bool is_for_queue(void)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct eg_task *t = bpf_task_storage_get(&tasks, task, NULL, 0);
+
+	if (!t || !t->queue)
+		return false;
+	t->queue = 0;
+	return true;
+}
+
 /*
+ * What a user of the host may not do either, where it reaches beyond the sandbox. The
+ * less obvious ones: SYS_NICE, for a real-time task is bound by no limit of its cgroup;
+ * SYS_RESOURCE, for who is spared when memory runs out, limits above those it was given,
+ * and another name for its program (PR_SET_MM_EXE_FILE), as with CHECKPOINT_RESTORE, which
+ * chooses process numbers, too; WAKE_ALARM and BLOCK_SUSPEND, for the machine's sleep.
+ *
  * Runs after commoncap, so only for tasks that have the capability. Many callers
  * only want to know, and go another way when the answer is no: those make no
  * event.
@@ -362,15 +401,21 @@ int BPF_PROG(capable, const struct cred *cred, struct user_namespace *ns, int ca
 	case CAP_SYS_PACCT:
 	case CAP_SYS_ADMIN:
 	case CAP_SYS_BOOT:
+	case CAP_SYS_NICE:
+	case CAP_SYS_RESOURCE:
 	case CAP_SYS_TIME:
 	case CAP_SYS_TTY_CONFIG:
 	case CAP_MKNOD:
+	case CAP_LEASE:
 	case CAP_AUDIT_CONTROL:
 	case CAP_MAC_OVERRIDE:
 	case CAP_MAC_ADMIN:
 	case CAP_SYSLOG:
+	case CAP_WAKE_ALARM:
+	case CAP_BLOCK_SUSPEND:
 	case CAP_PERFMON:
 	case CAP_BPF:
+	case CAP_CHECKPOINT_RESTORE:
 		break;
 	default:
 		return 0;
@@ -387,7 +432,10 @@ int BPF_PROG(capable, const struct cred *cred, struct user_namespace *ns, int ca
 		return 0;
 	if (cap == CAP_NET_RAW && (g.p->sockets & (EG_SOCK_RAW | EG_SOCK_PACKET)))
 		return 0;
-	if (opts & CAP_OPT_NOAUDIT)
+	/* or SYS_ADMIN, says the kernel, and asks for that next */
+	if (cap == CAP_CHECKPOINT_RESTORE && !(g.p->flags & EG_P_AUDIT))
+		return -EPERM;
+	if ((opts & CAP_OPT_NOAUDIT) || (cap == CAP_SYS_RESOURCE && is_for_queue()))
 		return g.p->flags & EG_P_AUDIT ? 0 : -EPERM;
 	return refuse(&g, EG_OP_CAPABLE, EG_WHY_GUARD, cap);
 }

@@ -69,6 +69,22 @@ static __always_inline bool is_upcall(struct key *key)
 	return starts_with(type, ".request_key_auth", 18);
 }
 
+static __always_inline void forget_key(__u64 address)
+{
+	struct eg_key *owner = bpf_map_lookup_elem(&keys, &address);
+	struct eg_sandbox *sb;
+
+	if (!owner)
+		return;
+	sb = sandbox_get(owner->sandbox, owner->slot);
+	if (!bpf_map_delete_elem(&keys, &address) && sb && sb->nkeys)
+		__sync_fetch_and_sub(&sb->nkeys, 1);
+}
+
+/*
+ * Whose the key was that had this address before is forgotten once more, whoever asks:
+ * key_freed() may have been passed over, as devpts_pty_kill() may.
+ */
 SEC("lsm/key_alloc")
 int BPF_PROG(key_alloc, struct key *key, const struct cred *cred, unsigned long flags, int ret)
 {
@@ -80,6 +96,7 @@ int BPF_PROG(key_alloc, struct key *key, const struct cred *cred, unsigned long 
 
 	if (ret)
 		return ret;
+	forget_key(address);
 	err = guarded(&g);
 	if (err <= 0)
 		return err;
@@ -114,15 +131,7 @@ int BPF_PROG(key_alloc, struct key *key, const struct cred *cred, unsigned long 
 SEC("fentry/security_key_free")
 int BPF_PROG(key_freed, struct key *key)
 {
-	__u64 address = (__u64)key;
-	struct eg_key *owner = bpf_map_lookup_elem(&keys, &address);
-	struct eg_sandbox *sb;
-
-	if (!owner)
-		return 0;
-	sb = sandbox_get(owner->sandbox, owner->slot);
-	if (!bpf_map_delete_elem(&keys, &address) && sb && sb->nkeys)
-		__sync_fetch_and_sub(&sb->nkeys, 1);
+	forget_key((__u64)key);
 	return 0;
 }
 

@@ -139,6 +139,55 @@ static __noinline int judge_name(struct who *w, struct found *f, struct vfsmount
 	return 0;
 }
 
+/* As a name that rules of unix sockets are about; 0 where none is. */
+static __always_inline __u32 unix_state(struct who *w, struct vfsmount *mnt, struct dentry *dentry)
+{
+	struct eg_walk *walk = my_walk();
+
+	if (!walk)
+		return NO_STATE;
+	walk->sandbox = w->sb->id;
+	walk_path(walk, w->p, w->p->start_unix, mnt, dentry);
+	return walk->fail ? NO_STATE : walk->state;
+}
+
+static __always_inline bool holds_sockets(struct dentry *dentry)
+{
+	struct inode *inode = BPF_CORE_READ(dentry, d_inode);
+	__u32 kind = inode ? BPF_CORE_READ(inode, i_mode) & S_IFMT : 0;
+
+	return kind == S_IFSOCK || kind == S_IFDIR;
+}
+
+static __always_inline bool unix_gains(__u32 from, __u32 to)
+{
+	struct eg_dfa *d = the_dfa();
+
+	if (from == to)
+		return false;
+	if (!d || from == NO_STATE || to == NO_STATE)
+		return true;
+	return eg_dfa_ceil(d, to) & ~eg_dfa_floor(d, from) & EG_W;
+}
+
+/*
+ * A server's socket is judged by where it is (unix.bpf.c): moved to a name that the
+ * policy lists, somebody else's would be in that one's place, and so would one in a
+ * directory that is moved. A link moves nothing.
+ */
+static __noinline int moves_socket(struct who *w, struct move *m)
+{
+	__u32 from, to;
+
+	if (m->op != EG_OP_RENAME || !(w->p->flags & EG_P_EGRESS) || !w->p->start_unix)
+		return 0;
+	if (!holds_sockets(m->old_dentry) && !(m->exchange && holds_sockets(m->new_dentry)))
+		return 0;
+	from = unix_state(w, m->old_dir->mnt, m->old_dentry);
+	to = unix_state(w, m->new_dir->mnt, m->new_dentry);
+	return unix_gains(from, to) || (m->exchange && unix_gains(to, from));
+}
+
 /*
  * `c` where a name appears or vanishes, and no gain. The kernel links within one
  * mount only, so a link's old name is reached through the new one's mount.
@@ -151,6 +200,12 @@ static __noinline int check_move(struct who *w, struct move *m)
 
 	/* both are on one mount, or the kernel had said EXDEV */
 	if (!guarded_magic(m->new_dir->dentry->d_sb->s_magic)) {
+		if (moves_socket(w, m)) {
+			want = EG_W;
+			reason = EG_WHY_GAIN;
+			err = -EXDEV;
+			goto refused;
+		}
 		if (!(w->p->flags & EG_P_PATHS))
 			return 0;
 		judge_name(w, from, m->old_dir->mnt, m->old_dentry->d_parent, m->old_dentry);
@@ -178,6 +233,7 @@ static __noinline int check_move(struct who *w, struct move *m)
 			return 0;
 		}
 	}
+refused:
 	return refuse_raw(w, m->op, want, reason, err, (__u64)m->old_dir->mnt,
 			  (__u64)m->old_dentry, (__u64)m->new_dir->mnt, (__u64)m->new_dentry);
 }
@@ -286,6 +342,7 @@ int BPF_PROG(mq_create, struct inode *dir, struct dentry *dentry, umode_t mode, 
 	if (ret || dir->i_sb->s_magic != MQUEUE_MAGIC)
 		return ret;
 	PATH_HOOK(&w);
+	w.t->queue = 1;
 	return check_queue(&w, EG_OP_CREATE, dentry);
 }
 

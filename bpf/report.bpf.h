@@ -7,7 +7,6 @@
 #include "path.bpf.h"
 
 #define EXE_MAX 1023u
-#define S_IFMT 00170000
 #define S_IFDIR 0040000
 
 /* the current task, its sandbox and the version in force there */

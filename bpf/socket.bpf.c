@@ -7,6 +7,7 @@
  *                        one SCTP accepts (TCP's is stamped by BPF_F_CLONE)
  *   socket_connect, bind, listen, accept
  *                        a sandbox uses the internet sockets it made, no others
+ *   sock_graft           what waited to be accepted since before there was a policy
  *   socket_setsockopt    what changes where packets go, or sends some by itself
  *   netlink_send         routes and links can be read, not changed
  *
@@ -22,6 +23,8 @@
 #define AF_VSOCK 40
 #define AF_XDP 44
 #define IPPROTO_ICMPV6 58
+
+#define SIGKILL 9
 
 #define SOL_SOCKET 1
 #define SOL_IPV6 41
@@ -343,6 +346,34 @@ int BPF_PROG(socket_accept, struct socket *sock, struct socket *newsock, int ret
 		return ret;
 	own = read_own(sk, &c, EG_OP_ACCEPT);
 	return own < 0 ? own : 0;
+}
+
+/*
+ * A connection that waited in the queue of a listener which was found when its workload was
+ * attached: it has no stamp, or a dead one's, and its cgroup is perhaps that of who made the
+ * listener. Its listener was the caller's own, see socket_accept. This hook refuses nothing:
+ * who gets a connection that nobody judges does not use it.
+ */
+SEC("lsm/sock_graft")
+int BPF_PROG(sock_graft, struct sock *sk, struct socket *parent)
+{
+	struct eg_sock *es;
+	struct eg_id id;
+	__u16 family;
+
+	if (current_id(&id) != 1)
+		return 0;
+	family = sk->__sk_common.skc_family;
+	if (family != AF_INET && family != AF_INET6)
+		return 0;
+	es = bpf_sk_storage_get(&sockets, sk, NULL, 0);
+	if (es && sandbox_get(es->sandbox, es->slot))
+		return 0;
+	if (es)
+		(void)bpf_sk_storage_delete(&sockets, sk);
+	if (stamp_sock(sk, id.sandbox, id.slot, EG_SK_BEFORE | EG_SK_ACCEPTED))
+		(void)bpf_send_signal(SIGKILL);
+	return 0;
 }
 
 /* ---- options ------------------------------------------------------------------------ */

@@ -88,6 +88,12 @@ static __always_inline int task_id_raw(struct task_struct *raw, struct eg_id *id
 	return storage_id_raw(BPF_CORE_READ(raw, bpf_storage), &tasks, id);
 }
 
+/* The same as a global function, or the verifier follows the list for every path to here. */
+__weak __noinline int eg_task_id(__u64 task, struct eg_id *id)
+{
+	return id ? task_id_raw((struct task_struct *)task, id) : -EAGAIN;
+}
+
 /*
  * The mark of the running task, for programs that need no scratch: they go on
  * while the storage is busy. Results as task_id_raw.

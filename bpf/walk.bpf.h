@@ -12,6 +12,7 @@
 #include "task.bpf.h"
 #include "dfa.h"
 
+#define S_IFMT 00170000
 #define PROC_SUPER_MAGIC 0x9fa0
 /* include/uapi/linux/magic.h, fs/xfs/libxfs/xfs_format.h */
 #define OVERLAYFS_SUPER_MAGIC 0x794c7630
@@ -202,29 +203,52 @@ static __always_inline struct mount *real_mount(const void *mnt)
 	return (struct mount *)((__u64)mnt - bpf_core_field_offset(struct mount, mnt));
 }
 
+/* of what an entry of procfs speaks */
+enum proc_entry {
+	PROC_KERNEL, /* of no task */
+	PROC_GONE, /* of one that is gone: its files answer ESRCH to anybody */
+	PROC_OWN,
+};
+
+/*
+ * PROC_OWN: of *task, if that is the sandbox's. Whose it is, is for the caller to find: a walk has
+ * no stack left for another function, and elsewhere the verifier follows what is inline.
+ */
+static __always_inline enum proc_entry proc_entry(struct inode *inode, struct task_struct **task)
+{
+	struct proc_inode *pi = (struct proc_inode *)((__u64)inode - bpf_core_field_offset(
+					struct proc_inode, vfs_inode));
+	struct pid *pid = BPF_CORE_READ(pi, pid);
+	struct hlist_node *node;
+
+	if (!pid)
+		return PROC_KERNEL;
+	node = BPF_CORE_READ(pid, tasks[0].first);
+	if (!node)
+		return PROC_GONE;
+	*task = (struct task_struct *)((__u64)node - bpf_core_field_offset(struct task_struct,
+									   pid_links[0]));
+	return PROC_OWN;
+}
+
 /* A pid directory directly under procfs's root: whose? Foreign ones are refused. */
 static __always_inline bool walk_proc_name(struct eg_walk *w, struct dentry *d, __u32 pos)
 {
 	struct inode *inode = BPF_CORE_READ(d, d_inode);
-	struct proc_inode *pi;
-	struct pid *pid;
-	struct hlist_node *node;
+	char c = w->buf[pos & (EG_PATH_MAX - 1)];
 	struct task_struct *task;
 	struct eg_id id;
-	char c = w->buf[pos & (EG_PATH_MAX - 1)];
 
 	if (c < '0' || c > '9' || !inode)
 		return false;
-	pi = (struct proc_inode *)((__u64)inode -
-				   bpf_core_field_offset(struct proc_inode, vfs_inode));
-	pid = BPF_CORE_READ(pi, pid);
-	if (!pid)
+	switch (proc_entry(inode, &task)) {
+	case PROC_KERNEL:
 		return false;
-	node = BPF_CORE_READ(pid, tasks[0].first);
-	if (!node)
-		return true; /* gone: its files answer ESRCH to anybody */
-	task = (struct task_struct *)((__u64)node -
-				      bpf_core_field_offset(struct task_struct, pid_links[0]));
+	case PROC_GONE:
+		return true;
+	case PROC_OWN:
+		break;
+	}
 	if (task_id_raw(task, &id) != 1 || id.sandbox != w->sandbox) {
 		w->flags |= WALK_FOREIGN;
 		return false; /* its number is for the event */

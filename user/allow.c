@@ -5,6 +5,7 @@
 #include "allow.h"
 #include "diag.h"
 #include "event_text.h"
+#include "ref.h"
 #include "util.h"
 
 static const struct verb {
@@ -21,9 +22,28 @@ static const struct verb {
 
 #define WHO "--allow: "
 
+/* What is meant, if the verb is no verb. */
+static void nearest_verb(struct nearest *near, const char *rule, char first[16])
+{
+	(void)snprintf(first, 16, "%.*s", (int)strcspn(rule, " "), rule);
+	near->text = first;
+	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {
+		char verb[16];
+
+		(void)snprintf(verb, sizeof(verb), "%.*s", (int)strlen(verbs[i].name) - 1,
+			       verbs[i].name);
+		nearest_try(near, verb);
+	}
+}
+
 static int bad_rule(const char *who, const char *rule, struct diag *d)
 {
-	return diag_set(d, -EINVAL, "%s'%s': expected '%s', '%s', '%s', '%s' or '%s'", who, rule,
+	struct nearest near = {};
+	char first[16];
+
+	nearest_verb(&near, rule, first);
+	return diag_set(d, -EINVAL, "%s'%s'%s: expected '%s', '%s', '%s', '%s' or '%s'", who, rule,
+			near.word[0] && near.far ? nearest_words(&near) : "",
 			verbs[ALLOW_OPEN].usage, verbs[ALLOW_CONNECT].usage,
 			verbs[ALLOW_UNIX].usage, verbs[ALLOW_SOCKET].usage,
 			verbs[ALLOW_PRIVILEGE].usage);

@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
@@ -27,6 +28,7 @@
 
 struct scouting {
 	volatile uint32_t at; /* the anchor being opened, for the message */
+	volatile int failed; /* why that one could not be looked at; 0: it could */
 	struct anchor_object objects[];
 };
 
@@ -41,9 +43,13 @@ struct scout {
 /*
  * Open so that nothing can block or be set off by it: O_PATH does not open the
  * object, and what is neither file nor directory is not opened at all;
- * O_NONBLOCK does not wait for a lease. The O_PATH descriptor, or -1.
+ * O_NONBLOCK does not wait for a lease. What the kernel says of the open does
+ * not matter: file_open, where the program is that says what it saw, comes
+ * before leases, and whoever has one must not be able to hide a file by it.
+ * The O_PATH descriptor, and in *opened what the open said; or negative errno, -ENOENT:
+ * there is no such object.
  */
-static int look_at(const struct compiled *c, const char *path)
+static int look_at(const struct compiled *c, const char *path, int *opened)
 {
 	_cleanup_close_ int at = -1;
 	_cleanup_close_ int fd = -1;
@@ -51,11 +57,27 @@ static int look_at(const struct compiled *c, const char *path)
 	struct stat st;
 
 	at = c->rooted ? rooted_at(c->root, path, 0) : open(path, O_PATH | O_CLOEXEC);
-	if (at < 0 || fstat(at, &st) || (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)))
-		return -1;
+	if (at < 0)
+		return c->rooted ? at : -errno;
+	if (fstat(at, &st))
+		return -errno;
+	if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
+		return -ENOENT;
 	snprintf(self, sizeof(self), "/proc/self/fd/%d", at);
 	fd = open(self, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-	return fd >= 0 ? steal_fd(&at) : -1;
+	*opened = fd < 0 ? -errno : 0;
+	return steal_fd(&at);
+}
+
+/*
+ * Nothing has the name now. Whatever else keeps it from being looked at may be somebody's
+ * doing, and a rule that is bound to nothing is open to every other name of the object.
+ */
+static bool is_absent(int err, const struct compiled *c)
+{
+	return err == -ENOENT || err == -ENOTDIR || err == -ELOOP || err == -ENAMETOOLONG ||
+	       /* what was its root has gone with its last process: nobody is in it */
+	       (err == -EBADF && c->rooted && c->root < 0);
 }
 
 static int hand_over(int sock, uint32_t i, int fd)
@@ -96,12 +118,17 @@ static bool scout_one(const struct scout *sc, uint32_t i)
 	_cleanup_close_ int at = -1;
 	uint32_t self = getpid();
 	struct eg_scouted seen;
+	int opened = 0;
 
 	sc->s->at = i;
 	(void)bpf_map_delete_elem(sc->scouted, &self);
-	at = look_at(sc->c, sc->c->anchors[i].path);
-	if (at < 0 || bpf_map_lookup_elem(sc->scouted, &self, &seen))
+	at = look_at(sc->c, sc->c->anchors[i].path, &opened);
+	if (at < 0 && is_absent(at, sc->c))
 		return true;
+	if (at < 0 || bpf_map_lookup_elem(sc->scouted, &self, &seen)) {
+		sc->s->failed = at < 0 ? at : opened ? opened : -ENODATA;
+		return false;
+	}
 	o->object = seen.object;
 	o->found = true;
 	return !seen.held || !hand_over(sc->sock, i, at);
@@ -146,6 +173,20 @@ static int collect(const struct scout *sc, struct diag *d)
 	}
 }
 
+static int refuse_unbound(const struct scout *sc, struct diag *d)
+{
+	const struct compiled_anchor *a = &sc->c->anchors[sc->s->at];
+	int err = sc->s->failed;
+
+	if (err == -ENODATA)
+		return diag_set(d, err, "the hook file_open is silent: '%s' was opened, and it did "
+				"not see that: egressctl doctor", a->path);
+	if (!a->rule)
+		return diag_set(d, err, "'%s' cannot be looked at: %s", a->path, strerror(-err));
+	return diag_set(d, err, "the rule \"%s\" cannot be bound to '%s': %s",
+			sc->c->rules[a->rule - 1].text, a->path, strerror(-err));
+}
+
 static int run_scout(struct agent *a, struct scout *sc, struct diag *d)
 {
 	struct eg_task mark = { .flags = EG_T_SCOUT };
@@ -181,7 +222,8 @@ static int run_scout(struct agent *a, struct scout *sc, struct diag *d)
 		return err;
 	}
 	if (waitpid(pid, &status, 0) != pid || status)
-		return diag_set(d, -EIO, "the scout failed at '%s'",
+		return sc->s->failed ? refuse_unbound(sc, d) :
+		       diag_set(d, -EIO, "the scout failed at '%s'",
 				sc->c->anchors[sc->s->at].path);
 	return 0;
 }

@@ -29,10 +29,11 @@ struct anchor_object {
 };
 
 /*
- * Fill out[c->nanchors]; what does not exist, is no file or directory, or
- * cannot be opened is not found. -ETIMEDOUT: a path did not answer (a dead
- * network or FUSE mount); nothing may be published then. On failure no
- * descriptor is left open.
+ * Fill out[c->nanchors]; what does not exist, or is no file or directory, is not
+ * found. What is there and cannot be looked at fails, with the rule in the message:
+ * nothing may be published then. So does a path that does not answer (-ETIMEDOUT: a
+ * dead network or FUSE mount), and any when the hook is silent that tells one object from
+ * another (-ENODATA). On failure no descriptor is left open.
  */
 int anchors_scout(struct agent *a, const struct compiled *c, struct anchor_object *out,
 		  struct diag *d);

@@ -85,6 +85,17 @@ static int pass_tasks(struct agent *a, struct eg_attach *r, struct diag *d)
 	return get_request(a, r, d);
 }
 
+/* Nobody asks who traces it already: it would go on writing to what is outside. */
+static int see_tracer(const struct sandbox *b, const struct eg_attach *r, struct diag *d)
+{
+	if (!r->tracer || (sandbox_version(b)->compiled->head.privileges & EG_PRIV_PTRACE))
+		return 0;
+	return diag_set(d, -EPERM,
+			"process %u traces process %u, which is not of the workload: end that "
+			"first, or allow it with 'privileges: [ptrace]'",
+			r->tracer, r->tracee);
+}
+
 int attach_tasks(struct agent *a, struct sandbox *b, bool seize, struct attach_found *f,
 		 struct diag *d)
 {
@@ -103,7 +114,8 @@ int attach_tasks(struct agent *a, struct sandbox *b, bool seize, struct attach_f
 		f->tasks = r.tasks;
 		f->others = r.others;
 		f->elsewhere = r.elsewhere;
-		return 0;
+		f->rings = r.rings;
+		return seize ? see_tracer(b, &r, d) : 0;
 	}
 	return diag_set(d, -EAGAIN, "not every task of the workload could be marked");
 }
@@ -247,7 +259,28 @@ static int pass_files(struct agent *a, struct sandbox *b, struct eg_attach *r, u
 	return r->changed || r->failed || ncovers != before;
 }
 
-int attach_sockets(struct agent *a, struct sandbox *b, struct attach_found *f, struct diag *d)
+/*
+ * A socket that is registered with an io_uring needs no descriptor, and then no iterator
+ * sees it. One of the workload's own cgroup is judged by that; where the workload has
+ * sockets of others at all, there may be more of them.
+ */
+static int see_rings(const struct sandbox *b, const struct attach_found *f, struct diag *d)
+{
+	uint64_t own = sandbox_counters(b)->cgroup;
+	size_t n, others = f->ended;
+	const uint64_t *ids = sandbox_covers(b, &n);
+
+	while (n)
+		others += ids[--n] != own;
+	if (!f->rings || !others || !(sandbox_version(b)->compiled->head.flags & EG_P_EGRESS))
+		return 0;
+	return diag_set(d, -EPERM,
+			"the workload has an io_uring, and sockets that were made in other "
+			"cgroups: one that only the io_uring knows could not be judged");
+}
+
+int attach_sockets(struct agent *a, struct sandbox *b, bool seize, struct attach_found *f,
+		   struct diag *d)
 {
 	struct eg_attach r;
 	int pass, again;
@@ -265,8 +298,10 @@ int attach_sockets(struct agent *a, struct sandbox *b, struct attach_found *f, s
 	for (pass = 0; again >= 0 && pass < MAX_PASSES; pass++) {
 		r = request(b, EG_AT_MARK);
 		again = pass_files(a, b, &r, root, f, d);
+		if (!again)
+			f->rings += r.rings;
 		if (again <= 0)
-			return again;
+			return again ?: seize ? see_rings(b, f, d) : 0;
 	}
 	if (again < 0)
 		return again;

@@ -20,6 +20,7 @@ struct attach_found {
 	uint32_t elsewhere; /* … that are in another mount namespace than the first */
 	uint32_t sockets; /* that were stamped */
 	uint32_t ended; /* that no program could judge, and were shut down */
+	uint32_t rings; /* tasks with an io_uring, and descriptors of one */
 };
 
 /*
@@ -27,6 +28,7 @@ struct attach_found {
  * -EAGAIN: a mark could not be put on, after many tries. Without LSM programs nothing is
  * marked, and nothing has to be. `seize`: those that look like container runtimes get
  * it now and not with the program that they set up: they have run in there before.
+ * -EPERM, with `seize` alone: one of them traces a process outside.
  */
 int attach_tasks(struct agent *a, struct sandbox *b, bool seize, struct attach_found *f,
 		 struct diag *d);
@@ -34,9 +36,11 @@ int attach_tasks(struct agent *a, struct sandbox *b, bool seize, struct attach_f
 /*
  * Stamp the sockets of its tasks. One of a cgroup that the programs do not see yet:
  * they are attached there for the sake of `b`, or, in the root cgroup, it is shut
- * down. -EPERM: a socket of a kind that nobody can judge and the policy does not allow.
+ * down. -EPERM: a socket of a kind that nobody can judge and the policy does not allow; or,
+ * with `seize`, it has sockets of other cgroups and an io_uring, which may hold more.
  */
-int attach_sockets(struct agent *a, struct sandbox *b, struct attach_found *f, struct diag *d);
+int attach_sockets(struct agent *a, struct sandbox *b, bool seize, struct attach_found *f,
+		   struct diag *d);
 
 /* How many tasks carry its mark, wherever they are; negative errno. */
 int attach_count(struct agent *a, const struct sandbox *b, struct diag *d);

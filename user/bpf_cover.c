@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "bpf_cover.h"
-#include "bpf_load.h"
+#include "bpf_progs.h"
 #include "cgroup.h"
 #include "diag.h"
 #include "util.h"
@@ -24,40 +24,51 @@
 struct cover {
 	uint64_t id;
 	uint32_t users;
-	struct bpf_link *links[MAX_LINKS];
+	int links[MAX_LINKS];
 	size_t nlinks;
 	struct cover *next;
 };
 
 struct covers {
-	struct bpf_object *obj;
+	struct progs *progs;
 	int map, root;
-	const char *links;
 	struct cover *first;
 };
 
-struct covers *covers_new(struct bpf_object *obj, int map, int root, const char *links)
+struct covers *covers_new(struct progs *progs, int map, int root)
 {
 	struct covers *c = calloc(1, sizeof(*c));
 
 	if (!c)
 		return NULL;
-	c->obj = obj;
+	c->progs = progs;
 	c->map = map;
 	c->root = root;
-	c->links = links;
 	return c;
 }
 
-static void free_cover(struct cover *v, bool unpin)
+static int pin_path(char path[PATH_MAX], const struct covers *c, const struct prog *p, uint64_t id)
 {
-	while (v->nlinks) {
-		struct bpf_link *link = v->links[--v->nlinks];
+	int n = snprintf(path, PATH_MAX, "%s/%s-%" PRIu64, c->progs->dir, prog_name(p), id);
 
-		if (unpin)
-			(void)bpf_link__unpin(link); /* it may not have been pinned yet */
-		bpf_link__destroy(link);
-	}
+	return n < PATH_MAX ? 0 : -ENAMETOOLONG;
+}
+
+/* What was not pinned yet is not there. */
+static void unpin(const struct covers *c, uint64_t id)
+{
+	char path[PATH_MAX];
+
+	for (size_t i = 0; i < c->progs->n; i++)
+		if (prog_is_of_cgroup(c->progs->all[i].prog) &&
+		    !pin_path(path, c, &c->progs->all[i], id))
+			(void)unlink(path);
+}
+
+static void free_cover(struct cover *v)
+{
+	while (v->nlinks)
+		close(v->links[--v->nlinks]);
 	free(v);
 }
 
@@ -69,7 +80,7 @@ void covers_free(struct covers *c)
 		return;
 	while ((v = c->first)) {
 		c->first = v->next;
-		free_cover(v, false);
+		free_cover(v);
 	}
 	free(c);
 }
@@ -83,34 +94,54 @@ static struct cover *find(struct covers *c, uint64_t id)
 	return v;
 }
 
-static int attach_one(struct covers *c, struct cover *v, int dirfd, struct bpf_program *prog,
+/* The pin of a load that was taken over, if it is of this cgroup. */
+static int open_kept(const char *path, uint64_t id)
+{
+	struct bpf_link_info info = {};
+	uint32_t len = sizeof(info);
+	int fd = bpf_obj_get(path);
+
+	if (fd < 0)
+		return -1;
+	if (!bpf_obj_get_info_by_fd(fd, &info, &len) && info.type == BPF_LINK_TYPE_CGROUP &&
+	    info.cgroup.cgroup_id == id)
+		return fd;
+	close(fd);
+	(void)unlink(path); /* it was detached */
+	return -1;
+}
+
+static int attach_one(struct covers *c, struct cover *v, int dirfd, const struct prog *p,
 		      struct diag *d)
 {
-	const char *name = bpf_program__name(prog);
-	char path[PATH_MAX + 192];
-	struct bpf_link *link;
-	int err;
+	char path[PATH_MAX];
+	int fd, err;
 
 	if (v->nlinks == MAX_LINKS)
 		return diag_set(d, -E2BIG, "more than %d programs for sockets", MAX_LINKS);
-	link = bpf_program__attach_cgroup(prog, dirfd);
-	if (!link)
-		return diag_set(d, -errno,
+	err = pin_path(path, c, p, v->id);
+	if (err)
+		return diag_set(d, err, "the path of a pin is too long");
+	fd = open_kept(path, v->id);
+	if (fd >= 0) {
+		v->links[v->nlinks++] = fd;
+		return 0;
+	}
+	fd = prog_link(p, dirfd);
+	if (fd < 0)
+		return diag_set(d, fd,
 				"cannot attach the BPF program '%s' to a cgroup of the workload: "
 				"%s",
-				name, strerror(errno));
-	v->links[v->nlinks++] = link;
-	snprintf(path, sizeof(path), "%s/%s-%" PRIu64, c->links, name, v->id);
-	err = bpf_link__pin(link, path);
-	if (!err)
+				prog_name(p), strerror(-fd));
+	v->links[v->nlinks++] = fd;
+	if (!bpf_obj_pin(fd, path))
 		return 0;
-	return diag_set(d, err, "cannot pin a BPF program at %s: %s", path, strerror(-err));
+	return diag_set(d, -errno, "cannot pin a BPF program at %s: %s", path, strerror(errno));
 }
 
 static int add(struct covers *c, int dirfd, uint64_t id, uint32_t users, struct diag *d)
 {
 	struct cover *v = find(c, id);
-	struct bpf_program *prog;
 	uint32_t one = 1;
 	int err = 0;
 
@@ -123,17 +154,19 @@ static int add(struct covers *c, int dirfd, uint64_t id, uint32_t users, struct 
 		return diag_set(d, -ENOMEM, "out of memory");
 	v->id = id;
 	v->users = users;
-	bpf_object__for_each_program(prog, c->obj) {
-		if (err || !bpf_program__autoload(prog) || !agent_is_cgroup_prog(prog))
-			continue;
-		err = attach_one(c, v, dirfd, prog, d);
+	for (size_t i = 0; i < c->progs->n && !err; i++) {
+		const struct prog *p = &c->progs->all[i];
+
+		if (p->fd >= 0 && prog_is_of_cgroup(p->prog) && prog_is_attached(p->prog))
+			err = attach_one(c, v, dirfd, p, d);
 	}
 	/* what is in the map is what the programs see */
 	if (!err && bpf_map_update_elem(c->map, &id, &one, BPF_ANY))
 		err = diag_set(d, -errno, "no more than %u cgroups can be covered: %s",
 			       EG_MAX_COVERED, strerror(errno));
 	if (err) {
-		free_cover(v, true);
+		unpin(c, id);
+		free_cover(v);
 		return err;
 	}
 	v->next = c->first;
@@ -168,7 +201,8 @@ static void take_out(struct covers *c, struct cover *v)
 		at = &(*at)->next;
 	*at = v->next;
 	(void)bpf_map_delete_elem(c->map, &v->id); /* gone already: as it should be */
-	free_cover(v, true);
+	unpin(c, v->id);
+	free_cover(v);
 }
 
 void covers_drop(struct covers *c, uint64_t id)
@@ -199,6 +233,7 @@ int covers_adopt(struct covers *c, struct diag *d)
 		err = add_id(c, keys[i], 0, d);
 		if (err == -ESTALE || err == -ENOENT) {
 			(void)bpf_map_delete_elem(c->map, &keys[i]);
+			unpin(c, keys[i]);
 			err = 0;
 		}
 	}

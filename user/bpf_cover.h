@@ -11,12 +11,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct bpf_object;
 struct covers;
 struct diag;
+struct progs;
 
-/* `map` (the map `covered`), `root` (cgroup2 mount) and the strings stay the caller's. */
-struct covers *covers_new(struct bpf_object *obj, int map, int root, const char *links);
+/* The programs, `map` (the map `covered`) and `root` (cgroup2 mount) stay the caller's. */
+struct covers *covers_new(struct progs *progs, int map, int root);
 /* Closes the descriptors; what is pinned stays in force. */
 void covers_free(struct covers *c);
 

@@ -2,12 +2,13 @@
 /*
  * Pins, below the bpffs:
  *
- *	NAME/abi1/map_policies …	one per map that outlives its loader
- *	NAME/abi1/links-PID-START/PROG	one directory per loader
+ *	NAME/abi1/map_policies …		one per map that outlives a load
+ *	NAME/abi1/links-PID-START-ID/PROG …	one directory per load: bpf_progs.h
  *
- * A new loader attaches and pins its own links before it removes those of the
- * loaders before it, so there is no moment without a program. Pins of another
- * ABI judge by maps of their own: they stay while any task lives in a sandbox.
+ * ID is the programs'. Who has the same takes over that directory as it is. A load of
+ * others attaches and pins its own links before it removes those that were there, so
+ * there is no moment without a program. Pins of another ABI judge by maps of their own:
+ * they stay while any task lives in a sandbox.
  */
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
@@ -23,11 +24,15 @@
 
 #include "bpf_cover.h"
 #include "bpf_load.h"
+#include "bpf_progs.h"
 #include "bpf_sweep.h"
 #include "cgroup.h"
 #include "diag.h"
 #include "egressctl.skel.h"
 #include "host.h"
+#ifndef EG_PROGRAMS_ID
+#include "programs_id.h"
+#endif
 #include "state.h"
 #include "util.h"
 
@@ -35,7 +40,7 @@
 
 #include "../bpf/egressctl.h"
 
-#define MAX_PROGS 256
+#define LINKS "links-"
 
 struct agent {
 	struct agent_options o;
@@ -49,15 +54,15 @@ struct agent {
 	char name[64];
 	char top[PATH_MAX]; /* NAME */
 	char pins[PATH_MAX + 16]; /* NAME/abiN */
-	char links[PATH_MAX + 80];
+	char links[PATH_MAX + 160];
 	char cgroup[PATH_MAX];
 	int cgroup_fd;
 	int cgroup_root; /* the mount: controllers are enabled there first */
 	bool adopted, existed; /* pins of an earlier loader: not ours to remove on failure */
-	struct bpf_link *attached[MAX_PROGS];
-	size_t nattached;
+	bool kept; /* the programs of an earlier loader are in force, and ours */
+	struct progs progs;
 	struct covers *covers;
-	const char *missing[MAX_PROGS];
+	const char *missing[PROGS_MAX];
 };
 
 static const char *const map_names[AGENT_MAP_MAX] = {
@@ -90,8 +95,8 @@ static const char *const map_names[AGENT_MAP_MAX] = {
 };
 
 /*
- * What only makes sense to one load of the programs, caches and the generations
- * that they are checked against: not pinned, so that the next load starts empty.
+ * What only makes sense to one load of the programs, caches and the generations that they
+ * are checked against: pinned beside its links, so that another load starts empty.
  */
 static const char *const private_maps[] = { "memos", "moves", "walks", "reports",
 						"scratches", "attaching", "listening", "naming" };
@@ -125,22 +130,6 @@ static int print_libbpf(enum libbpf_print_level level, const char *fmt, va_list 
 
 /* ---- loading ------------------------------------------------------------------------ */
 
-bool agent_is_cgroup_prog(const struct bpf_program *prog)
-{
-	switch (bpf_program__type(prog)) {
-	case BPF_PROG_TYPE_CGROUP_SKB:
-	case BPF_PROG_TYPE_CGROUP_SOCK:
-	case BPF_PROG_TYPE_CGROUP_SOCK_ADDR:
-	case BPF_PROG_TYPE_CGROUP_SOCKOPT:
-	case BPF_PROG_TYPE_CGROUP_SYSCTL:
-	case BPF_PROG_TYPE_CGROUP_DEVICE:
-	case BPF_PROG_TYPE_SOCK_OPS:
-		return true;
-	default:
-		return false;
-	}
-}
-
 static int choose_programs(struct agent *a, struct diag *d)
 {
 	struct bpf_program *prog;
@@ -153,9 +142,7 @@ static int choose_programs(struct agent *a, struct diag *d)
 		return diag_set(d, -errno, "cannot read the kernel's type information: %s",
 				strerror(errno));
 	bpf_object__for_each_program(prog, a->skel->obj) {
-		if (bpf_program__expected_attach_type(prog) == BPF_TRACE_ITER)
-			bpf_program__set_autoattach(prog, false);
-		if (a->o.egress_only && !agent_is_cgroup_prog(prog)) {
+		if (a->o.egress_only && !prog_is_of_cgroup(prog)) {
 			bpf_program__set_autoload(prog, false);
 			continue;
 		}
@@ -164,7 +151,7 @@ static int choose_programs(struct agent *a, struct diag *d)
 			break;
 		if (ok != 1)
 			bpf_program__set_autoload(prog, false);
-		if (!ok && n + 1 < MAX_PROGS)
+		if (!ok && n + 1 < PROGS_MAX)
 			a->missing[n++] = bpf_program__name(prog);
 	}
 	btf__free(kernel);
@@ -179,11 +166,21 @@ static bool is_private(const char *map)
 	return false;
 }
 
+/* Where it is pinned; -ENOENT: nowhere. */
+static int map_pin(const struct agent *a, const struct bpf_map *map, char *path, size_t size)
+{
+	const char *name = bpf_map__name(map);
+
+	if (bpf_map__is_internal(map) || !bpf_map__autocreate(map))
+		return -ENOENT;
+	snprintf(path, size, "%s/map_%s", is_private(name) ? a->links : a->pins, name);
+	return 0;
+}
+
 static int choose_maps(struct agent *a, struct diag *d)
 {
-	char path[PATH_MAX + 96];
+	char path[PATH_MAX + 240];
 	struct bpf_map *map;
-	int err;
 
 	for (int i = 0; i < AGENT_MAP_MAX; i++)
 		if (!bpf_object__find_map_by_name(a->skel->obj, map_names[i]))
@@ -192,22 +189,33 @@ static int choose_maps(struct agent *a, struct diag *d)
 		/* needs CONFIG_BPF_LSM, and nothing of --egress-only uses it */
 		if (a->o.egress_only && bpf_map__type(map) == BPF_MAP_TYPE_INODE_STORAGE)
 			bpf_map__set_autocreate(map, false);
-		if (bpf_map__is_internal(map) || is_private(bpf_map__name(map)))
-			continue;
-		snprintf(path, sizeof(path), "%s/map_%s", a->pins, bpf_map__name(map));
-		if (!access(path, F_OK))
+		if (!is_private(bpf_map__name(map)) && !map_pin(a, map, path, sizeof(path)) &&
+		    !access(path, F_OK))
 			a->adopted = true;
-		err = bpf_map__set_pin_path(map, path);
-		if (err)
-			return diag_set(d, err, "cannot name the pin of map '%s'",
-					bpf_map__name(map));
 	}
 	if (a->adopted && !a->o.adopt)
 		return diag_set(d, -EBUSY, "%s is in use", a->pins);
 	return 0;
 }
 
-static int load(struct agent *a, struct diag *d)
+static int pin_maps(struct agent *a, struct diag *d)
+{
+	char path[PATH_MAX + 240];
+	struct bpf_map *map;
+	int err;
+
+	bpf_object__for_each_map(map, a->skel->obj) {
+		if (map_pin(a, map, path, sizeof(path)))
+			continue;
+		err = bpf_map__set_pin_path(map, path);
+		if (err)
+			return diag_set(d, err, "cannot name the pin of map '%s'",
+					bpf_map__name(map));
+	}
+	return 0;
+}
+
+static int open_object(struct agent *a, struct diag *d)
 {
 	int err;
 
@@ -217,14 +225,23 @@ static int load(struct agent *a, struct diag *d)
 	a->skel = egressctl_bpf__open();
 	if (!a->skel)
 		return diag_set(d, -errno, "cannot open the BPF programs: %s", strerror(errno));
-	/* see agent_count() */
-	bpf_program__set_autoattach(a->skel->progs.count_out, false);
-	bpf_program__set_autoattach(a->skel->progs.count_in, false);
 	err = choose_programs(a, d);
 	if (!err)
 		err = choose_maps(a, d);
+	return err ? err : progs_init(&a->progs, a->skel->obj, a->links, d);
+}
+
+static int load(struct agent *a, struct diag *d)
+{
+	struct bpf_program *prog;
+	int err = pin_maps(a, d);
+
 	if (err)
 		return err;
+	/* of those that are in force already the maps alone are opened */
+	bpf_object__for_each_program(prog, a->skel->obj)
+		if (a->kept)
+			bpf_program__set_autoload(prog, false);
 	err = egressctl_bpf__load(a->skel);
 	if (err == -EPERM)
 		return diag_set(d, err,
@@ -262,48 +279,63 @@ static int map_arrays(struct agent *a, struct diag *d)
 	return 0;
 }
 
-/* ---- attaching ---------------------------------------------------------------------- */
+/* ---- programs of an earlier load --------------------------------------------------- */
 
-static int attach_one(struct agent *a, struct bpf_program *prog, struct diag *d)
+static bool has_maps(const struct agent *a)
 {
-	const char *name = bpf_program__name(prog);
-	char path[PATH_MAX + 192];
-	struct bpf_link *link;
-	int err;
+	char path[PATH_MAX + 240];
+	struct bpf_map *map;
 
-	if (agent_is_cgroup_prog(prog))
-		link = bpf_program__attach_cgroup(prog, a->cgroup_fd);
-	else
-		link = bpf_program__attach(prog);
-	if (!link)
-		return diag_set(d, -errno, "cannot attach the BPF program '%s': %s", name,
-				strerror(errno));
-	if (a->nattached == MAX_PROGS) {
-		bpf_link__destroy(link);
-		return diag_set(d, -E2BIG, "more than %d BPF programs", MAX_PROGS);
-	}
-	a->attached[a->nattached++] = link;
-	snprintf(path, sizeof(path), "%s/%s", a->links, name);
-	err = bpf_link__pin(link, path);
-	if (err)
-		return diag_set(d, err, "cannot pin the BPF program '%s' at %s: %s", name, path,
-				strerror(-err));
-	return 0;
+	bpf_object__for_each_map(map, a->skel->obj)
+		if (!map_pin(a, map, path, sizeof(path)) && access(path, F_OK))
+			return false;
+	return true;
 }
 
-static int attach(struct agent *a, struct diag *d)
+/*
+ * "links-PID-START-ID": of our programs, and all of them? There is another where a start was
+ * broken off.
+ */
+static bool take_links(struct agent *a)
 {
-	struct bpf_program *prog;
-	int err;
+	DIR *dir = a->adopted && !a->o.anew ? opendir(a->pins) : NULL;
+	struct dirent *e;
+	bool taken = false;
+	uint64_t cgroup;
 
-	bpf_object__for_each_program(prog, a->skel->obj) {
-		/* iterators and the like are run by hand */
-		if (!bpf_program__autoload(prog) || !bpf_program__autoattach(prog))
+	while (dir && !taken && (e = readdir(dir))) {
+		if (!str_starts(e->d_name, LINKS) ||
+		    !str_eq(strrchr(e->d_name, '-') + 1, EG_PROGRAMS_ID))
 			continue;
-		err = attach_one(a, prog, d);
-		if (err)
-			return err;
+		snprintf(a->links, sizeof(a->links), "%s/%.128s", a->pins, e->d_name);
+		taken = has_maps(a) && !cgroup_id(a->cgroup_fd, &cgroup) &&
+			!progs_take(&a->progs, cgroup);
 	}
+	if (dir)
+		closedir(dir);
+	return taken;
+}
+
+/* ---- attaching ---------------------------------------------------------------------- */
+
+/*
+ * A memo may have been made when the program that counts moves was not attached yet, and a move
+ * after it not counted. From here on they are all attached, so that what was kept until here
+ * is forgotten: no count of theirs comes to this one. A move counted between the two calls
+ * is none that a later memo could miss. Programs that are taken over remember versions by
+ * numbers that we may give once more, should our state have been lost.
+ */
+static int forget_memos(struct agent *a, struct diag *d)
+{
+	int fd = bpf_map__fd(a->skel->maps.moves);
+	uint64_t count = 0;
+	uint32_t zero = 0;
+
+	if (bpf_map_lookup_elem(fd, &zero, &count))
+		return diag_set(d, -errno, "cannot read the count of moves: %s", strerror(errno));
+	count += 1ull << 32;
+	if (bpf_map_update_elem(fd, &zero, &count, BPF_ANY))
+		return diag_set(d, -errno, "cannot set the count of moves: %s", strerror(errno));
 	return 0;
 }
 
@@ -314,7 +346,7 @@ static int cover(struct agent *a, struct diag *d)
 	uint64_t id;
 	int err;
 
-	a->covers = covers_new(a->skel->obj, a->fds[AGENT_MAP_COVERED], a->cgroup_root, a->links);
+	a->covers = covers_new(&a->progs, a->fds[AGENT_MAP_COVERED], a->cgroup_root);
 	if (!a->covers)
 		return diag_set(d, -ENOMEM, "out of memory");
 	err = cgroup_id(a->cgroup_fd, &id);
@@ -328,38 +360,40 @@ static int cover(struct agent *a, struct diag *d)
 	return err;
 }
 
-int agent_iterate(const struct agent *a, const char *prog, struct diag *d)
+int agent_iterate(const struct agent *a, const char *name, struct diag *d)
 {
-	struct bpf_program *p = bpf_object__find_program_by_name(a->skel->obj, prog);
-	struct bpf_link *link;
+	const struct prog *p = progs_find(&a->progs, name);
+	_cleanup_close_ int link = -1;
 	int fd;
 
-	if (!p || !bpf_program__autoload(p))
-		return diag_set(d, -ENOTSUP, "the programs have no iterator '%s'", prog);
-	link = bpf_program__attach_iter(p, NULL);
-	fd = link ? bpf_iter_create(bpf_link__fd(link)) : -1;
-	if (fd < 0)
-		fd = diag_set(d, -errno, "cannot start the iterator '%s': %s", prog,
-			      strerror(errno));
-	bpf_link__destroy(link); /* the descriptor holds it */
-	return fd;
+	if (!p)
+		return diag_set(d, -ENOTSUP, "the programs have no iterator '%s'", name);
+	link = prog_link(p, -1);
+	fd = link < 0 ? link : bpf_iter_create(link); /* which holds the link */
+	if (link >= 0 && fd < 0)
+		fd = -errno;
+	return fd < 0 ? diag_set(d, fd, "cannot start the iterator '%s': %s", name,
+				 strerror(-fd)) : fd;
 }
 
-int agent_count(const struct agent *a, int cgroup, struct bpf_link *links[2])
+int agent_count(const struct agent *a, int cgroup, int links[2])
 {
-	int err;
+	static const char *const names[2] = { "count_out", "count_in" };
 
-	links[0] = links[1] = NULL;
-	links[0] = bpf_program__attach_cgroup(a->skel->progs.count_out, cgroup);
-	if (!links[0])
-		return -errno;
-	links[1] = bpf_program__attach_cgroup(a->skel->progs.count_in, cgroup);
-	if (links[1])
-		return 0;
-	err = -errno;
-	bpf_link__destroy(links[0]);
-	links[0] = NULL;
-	return err;
+	links[0] = links[1] = -1;
+	for (int i = 0; i < 2; i++) {
+		const struct prog *p = progs_find(&a->progs, names[i]);
+		int fd = p ? prog_link(p, cgroup) : -ENOENT;
+
+		if (fd < 0) {
+			if (i)
+				close(links[0]);
+			links[0] = -1;
+			return fd;
+		}
+		links[i] = fd;
+	}
+	return 0;
 }
 
 /* ---- directories ------------------------------------------------------------------ */
@@ -371,25 +405,30 @@ static int make_dir(const char *path, mode_t mode, struct diag *d)
 	return 0;
 }
 
-static int make_dirs(struct agent *a, struct diag *d)
+static int make_links(struct agent *a, struct diag *d)
 {
 	uint64_t start = 0;
-	int err;
 
 	(void)process_start(getpid(), &start); /* only makes the name unique */
+	snprintf(a->links, sizeof(a->links), "%s/" LINKS "%d-%" PRIu64 "-%s", a->pins, getpid(),
+		 start, EG_PROGRAMS_ID);
+	return make_dir(a->links, 0700, d);
+}
+
+static int make_dirs(struct agent *a, struct diag *d)
+{
+	int err;
+
 	if (snprintf(a->top, sizeof(a->top), "%s/%s", a->host.bpffs, a->name) >=
 		    (int)sizeof(a->top) ||
 	    snprintf(a->cgroup, sizeof(a->cgroup), "%s/%s", a->host.cgroup, a->name) >=
 		    (int)sizeof(a->cgroup))
 		return diag_set(d, -ENAMETOOLONG, "the path of a mount is too long");
 	snprintf(a->pins, sizeof(a->pins), "%s/abi%u", a->top, EG_ABI);
-	snprintf(a->links, sizeof(a->links), "%s/links-%d-%" PRIu64, a->pins, getpid(), start);
 	err = make_dir(a->top, 0700, d);
 	a->existed = !err && !access(a->pins, F_OK);
 	if (!err)
 		err = make_dir(a->pins, 0700, d);
-	if (!err)
-		err = make_dir(a->links, 0700, d);
 	if (!err)
 		err = make_dir(a->cgroup, 0755, d);
 	if (err)
@@ -418,16 +457,25 @@ int agent_open(const struct agent_options *o, struct agent **out, struct diag *d
 	if (!err)
 		err = make_dirs(a, d);
 	if (!err)
+		err = open_object(a, d);
+	if (!err) {
+		a->kept = take_links(a);
+		err = a->kept ? 0 : make_links(a, d);
+	}
+	if (!err)
 		err = load(a, d);
 	if (!err)
 		err = map_arrays(a, d);
+	if (!err && !a->kept)
+		err = progs_attach_all(&a->progs, a->cgroup_fd, d);
 	if (!err)
-		err = attach(a, d);
+		err = forget_memos(a, d);
 	if (!err)
 		err = cover(a, d);
 	if (err) {
 		/* what an earlier loader pinned stays in force */
-		agent_close(a, a->existed || !a->pins[0] ? AGENT_REMOVE_OWN : AGENT_REMOVE);
+		agent_close(a, a->kept ? 0 : a->existed || !a->pins[0] ? AGENT_REMOVE_OWN :
+									 AGENT_REMOVE);
 		return err;
 	}
 	sweep_old_links(a->pins, a->links);
@@ -437,8 +485,6 @@ int agent_open(const struct agent_options *o, struct agent **out, struct diag *d
 
 void agent_close(struct agent *a, unsigned int flags)
 {
-	size_t i;
-
 	if (!a)
 		return;
 	if (flags & (AGENT_REMOVE | AGENT_REMOVE_OWN))
@@ -450,9 +496,8 @@ void agent_close(struct agent *a, unsigned int flags)
 			(void)cgroup_remove(a->cgroup_root, a->name); /* best effort at the end */
 	}
 	covers_free(a->covers);
-	/* closes our descriptor; a pinned link stays attached */
-	for (i = 0; i < a->nattached; i++)
-		bpf_link__destroy(a->attached[i]);
+	/* closes our descriptors; a pinned link stays attached */
+	progs_close(&a->progs);
 	if (a->dfa)
 		munmap(a->dfa, DFA_SIZE);
 	if (a->sandboxes)
@@ -549,6 +594,11 @@ bool agent_adopted(const struct agent *a)
 	return a->adopted;
 }
 
+bool agent_kept(const struct agent *a)
+{
+	return a->kept;
+}
+
 bool agent_adoptable(const struct agent *a)
 {
 	return a->o.adopt;
@@ -562,44 +612,34 @@ const char *const *agent_missing_hooks(const struct agent *a)
 void agent_each_prog(const struct agent *a, void (*fn)(void *ctx, const char *name, int fd),
 		     void *ctx)
 {
-	struct bpf_program *prog;
-
-	bpf_object__for_each_program(prog, a->skel->obj)
-		if (bpf_program__fd(prog) >= 0)
-			fn(ctx, bpf_program__name(prog), bpf_program__fd(prog));
+	for (size_t i = 0; i < a->progs.n; i++)
+		if (a->progs.all[i].fd >= 0)
+			fn(ctx, prog_name(&a->progs.all[i]), a->progs.all[i].fd);
 }
 
 bool agent_has_program(const struct agent *a, const char *name)
 {
-	const struct bpf_program *prog = bpf_object__find_program_by_name(a->skel->obj, name);
+	return progs_find(&a->progs, name);
+}
 
-	return prog && bpf_program__autoload(prog);
+void agent_leave(struct agent *a)
+{
+	progs_leave(&a->progs);
 }
 
 int agent_detach(struct agent *a, const char *name)
 {
-	char path[PATH_MAX + 192];
-	const char *of;
-	size_t i;
+	struct prog *p = progs_find(&a->progs, name);
 
-	snprintf(path, sizeof(path), "%s/%s", a->links, name);
-	for (i = 0; i < a->nattached; i++) {
-		of = bpf_link__pin_path(a->attached[i]);
-		if (!of || !str_eq(of, path))
-			continue;
-		(void)unlink(path);
-		bpf_link__destroy(a->attached[i]);
-		a->attached[i] = a->attached[--a->nattached];
-		return 0;
-	}
-	return -ENOENT;
+	return p ? progs_detach(&a->progs, p) : -ENOENT;
 }
 
 int agent_attach(struct agent *a, const char *name, struct diag *d)
 {
-	struct bpf_program *prog = bpf_object__find_program_by_name(a->skel->obj, name);
+	struct prog *p = progs_find(&a->progs, name);
 
-	return prog ? attach_one(a, prog, d) : diag_set(d, -ENOENT, "no program '%s'", name);
+	return p ? progs_attach(&a->progs, p, a->cgroup_fd, d) :
+		   diag_set(d, -ENOENT, "no program '%s'", name);
 }
 
 int agent_task_marked(const struct agent *a, int pidfd)

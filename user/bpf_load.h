@@ -15,7 +15,6 @@
 #include <sys/types.h>
 
 struct agent;
-struct bpf_program;
 struct covers;
 struct diag;
 
@@ -27,7 +26,8 @@ struct agent_options {
 	 */
 	const char *name;
 	bool egress_only; /* only cgroup programs; needs no BPF LSM */
-	bool adopt; /* take over pinned maps of the same ABI */
+	bool adopt; /* take over pinned maps of the same ABI, and programs that are the same */
+	bool anew; /* ... but not programs */
 	bool verbose; /* libbpf's messages to stderr */
 };
 
@@ -88,11 +88,10 @@ struct eg_holding *agent_holding(const struct agent *a);
 struct eg_port *agent_port(const struct agent *a, uint32_t i);
 
 /*
- * Count the packets of one traced sandbox's cgroup, as long as the links live; they
- * are the caller's (bpf_link__destroy()). On failure both are NULL.
+ * Count the packets of one traced sandbox's cgroup, as long as the descriptors are open;
+ * they are the caller's. On failure both are -1.
  */
-struct bpf_link;
-int agent_count(const struct agent *a, int cgroup, struct bpf_link *links[2]);
+int agent_count(const struct agent *a, int cgroup, int links[2]);
 
 /* Are there tasks in any of its sandboxes? Then the pins must stay. */
 bool agent_in_use(const struct agent *a);
@@ -104,6 +103,7 @@ const char *agent_cgroup_path(const struct agent *a);
 const char *agent_pins_top(const struct agent *a); /* of all its ABIs: bpf_abis.h */
 bool agent_egress_only(const struct agent *a);
 bool agent_adopted(const struct agent *a); /* pinned maps were taken over */
+bool agent_kept(const struct agent *a); /* so were the programs that an earlier loader loaded */
 bool agent_adoptable(const struct agent *a); /* the next one may take these over */
 
 /* Names of programs left out because this kernel has no such hook; NULL at the end. */
@@ -111,7 +111,6 @@ const char *const *agent_missing_hooks(const struct agent *a);
 
 /* The cgroups beside its own whose sockets it sees: bpf_cover.h. */
 struct covers *agent_covers(const struct agent *a);
-bool agent_is_cgroup_prog(const struct bpf_program *prog);
 /*
  * Start one of the iterators, by its name: a descriptor that is read to the end.
  * -ENOTSUP: it is not loaded (--egress-only).
@@ -128,6 +127,7 @@ bool agent_has_program(const struct agent *a, const char *prog);
  * Take one program's link away, as if its hook had fallen silent, and put it back:
  * for the tests of what notices it. -ENOENT: it is not attached.
  */
+void agent_leave(struct agent *a); /* where other processes have the descriptors, too */
 int agent_detach(struct agent *a, const char *prog);
 int agent_attach(struct agent *a, const char *prog, struct diag *d);
 

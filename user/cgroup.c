@@ -154,6 +154,30 @@ int cgroup_enable(int dirfd, const char *controller)
 	return cgroup_write(dirfd, "cgroup.subtree_control", add);
 }
 
+int cgroup_make(int parent, const char *name)
+{
+	return mkdirat(parent, name, 0755) ? -errno : 0;
+}
+
+int cgroup_open_events(int dirfd)
+{
+	int fd = openat(dirfd, "cgroup.events", O_RDONLY | O_CLOEXEC);
+
+	return fd < 0 ? -errno : fd;
+}
+
+bool cgroup_is_empty(int events)
+{
+	char buf[256];
+	ssize_t n;
+
+	n = pread(events, buf, sizeof(buf) - 1, 0);
+	if (n < 0)
+		return errno == ENODEV; /* removed */
+	buf[n] = 0;
+	return strstr(buf, "populated 0");
+}
+
 int cgroup_populated(int dirfd)
 {
 	char buf[256];

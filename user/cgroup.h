@@ -37,6 +37,16 @@ bool cgroup_has_file(int dirfd, const char *file);
  */
 int cgroup_enable(int dirfd, const char *controller);
 
+/* Make `name` below `parent`. -EEXIST. */
+int cgroup_make(int parent, const char *name);
+
+/*
+ * Its cgroup.events: readable with POLLPRI when the cgroup may have become empty, and
+ * cgroup_is_empty() of that tells, and arms the next notification.
+ */
+int cgroup_open_events(int dirfd);
+bool cgroup_is_empty(int events);
+
 /* 1 when any task is in it or below it, 0 when none, negative errno. */
 int cgroup_populated(int dirfd);
 

@@ -27,17 +27,42 @@ static int report(int err, int status, const struct diag *d)
 	return status ? status : LAUNCH_FAILED;
 }
 
+int client_ask(const json_t *request, json_t **answer, int *status, struct diag *d)
+{
+	int fd = service(d), err;
+
+	*status = LAUNCH_FAILED;
+	if (fd < 0)
+		return fd;
+	err = control_call(fd, request, NULL, 0, NULL, NULL, answer, status, d);
+	close(fd);
+	return err;
+}
+
 int client_call(const json_t *request, json_t **answer)
 {
 	struct diag d = {};
-	int status = 0, err;
-	int fd = service(&d);
+	int status, err = client_ask(request, answer, &status, &d);
 
-	if (fd < 0)
-		return report(fd, LAUNCH_FAILED, &d);
-	err = control_call(fd, request, NULL, 0, NULL, NULL, answer, &status, &d);
-	close(fd);
 	return report(err, status, &d);
+}
+
+int client_unknown(uint64_t sandbox, struct diag *d)
+{
+	json_t *request = json_pack("{s:s, s:I}", "op", "find", "sandbox", (json_int_t)sandbox);
+	json_t *answer = NULL;
+	struct diag why = {};
+	int status, err;
+
+	err = client_ask(request, &answer, &status, &why);
+	json_decref(request);
+	json_decref(answer);
+	if (!err)
+		return 0;
+	/* 1: there is none; else egressd cannot be asked, and the log is all there is */
+	return diag_set(d, -ENOENT, "nothing of sandbox %llu is in the log%s%s",
+			(unsigned long long)sandbox, status == 1 ? ", and there is " : "",
+			status == 1 ? why.msg : "");
 }
 
 int client_call_policies(json_t *request, json_t **answer)

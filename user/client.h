@@ -3,7 +3,11 @@
 #ifndef CLIENT_H
 #define CLIENT_H
 
+#include <stdint.h>
+
 #include <jansson.h>
+
+struct diag;
 
 /*
  * One request to egressd, whose policies are read and sent when it asks for them
@@ -12,6 +16,13 @@
  */
 int client_call(const json_t *request, json_t **answer);
 int client_call_policies(json_t *request, json_t **answer);
+/* client_call() that prints nothing: 0, or -errno with *status and a message. */
+int client_ask(const json_t *request, json_t **answer, int *status, struct diag *d);
+/*
+ * Nothing of that number is in the log: 0 when it is live all the same, else -ENOENT with
+ * the message.
+ */
+int client_unknown(uint64_t sandbox, struct diag *d);
 /* Prints it; 125. */
 int client_fail(const char *message);
 

@@ -5,44 +5,27 @@
  */
 #include <errno.h>
 #include <inttypes.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "allow_save.h"
 #include "client.h"
 #include "commands.h"
 #include "diag.h"
+#include "event_text.h"
 #include "launch.h"
+#include "options.h"
 #include "policy_edit.h"
 #include "policy_int.h"
+#include "print.h"
 #include "ref.h"
 #include "util.h"
 
 #define DEFAULT_MS 600000 /* of `allow`: ten minutes, so that what nobody takes back ends */
 #define POLICY_PREFIX "policy="
-
-static const char allow_usage[] =
-	"usage: egressctl allow WHAT [RULE] [--for TIME] [--note TEXT] [--save] [--json]\n"
-	"  WHAT  last          the newest event that a rule could allow, unless it looks\n"
-	"                      like an attack\n"
-	"        7.12          an event: sandbox 7, number 12\n"
-	"        7, NAME       a sandbox (see egressctl ps); last, with a RULE: the newest\n"
-	"        policy=NAME   every live sandbox of yours under that policy\n"
-	"  RULE  connect DEST | open PATH PERM | unix NAME | socket KIND | privilege NAME\n"
-	"        without one, what the event was denied\n"
-	"      --for TIME      90s, 10m, 2h, 1d; run: as long as the sandbox (default: 10m)\n"
-	"      --note TEXT     why, for those who see it\n"
-	"      --save          write the rule into the policy's file, too\n"
-	"      --json          print the grants as JSON\n";
-
-static const char deny_usage[] =
-	"usage: egressctl deny SANDBOX|policy=NAME RULE [--for TIME] [--note TEXT] [--json]\n"
-	"  RULE  connect DEST | open PATH [PERM]\n"
-	"      --for TIME      90s, 10m, 2h, 1d (default: as long as the sandbox)\n"
-	"      --note TEXT     why, for those who see it\n"
-	"      --json          print it as JSON\n";
+#define SANDBOX_PREFIX "sandbox=" /* of `revoke`: whatever it is called */
 
 struct options {
 	uint64_t ms;
@@ -52,53 +35,62 @@ struct options {
 
 /* ---- the command line ------------------------------------------------------------------------ */
 
-static int bad(const char *command, const char *what, const char *value, const char *expected)
+static int parse_for(void *into, const char *value, struct diag *d)
 {
-	char quoted[256];
+	struct options *o = into;
 
-	diag_escape(quoted, sizeof(quoted), value, strlen(value));
-	fprintf(stderr, "egressctl %s: %s'%s' is not %s\n", command, what, quoted, expected);
-	return 2;
-}
-
-static int parse_options(struct options *o, int argc, char **argv, const char *usage)
-{
-	static const struct option longopts[] = {
-		{ "for", required_argument, NULL, 'f' }, { "note", required_argument, NULL, 'n' },
-		{ "save", no_argument, NULL, 's' }, { "json", no_argument, NULL, 'j' },
-		{ "help", no_argument, NULL, 'h' }, {},
-	};
-	int c;
-
-	optind = 0;
-	while ((c = getopt_long(argc, argv, "h", longopts, NULL)) != -1) {
-		switch (c) {
-		case 'f':
-			if (str_eq(optarg, "run"))
-				o->ms = 0;
-			else if (policy_time_parse(optarg, &o->ms) || !o->ms)
-				return bad(argv[0], "--for: ", optarg, "a time (90s, 10m, 2h, 1d) "
-								       "or 'run'");
-			break;
-		case 'n':
-			o->note = optarg;
-			break;
-		case 's':
-			o->save = true;
-			break;
-		case 'j':
-			o->json = true;
-			break;
-		case 'h':
-			fputs(usage, stdout);
-			return -1;
-		default:
-			fputs(usage, stderr);
-			return 2;
-		}
-	}
+	if (str_eq(value, "run"))
+		o->ms = 0;
+	else if (policy_time_parse(value, &o->ms) || !o->ms)
+		return diag_set(d, -EINVAL, "--for: '%s' is not a time (90s, 10m, 2h, 1d) or 'run'",
+				value);
 	return 0;
 }
+
+#define AT(field) .at = offsetof(struct options, field)
+
+static const struct option_row rows[] = {
+	{ "--for", "TIME", "90s, 10m, 2h, 1d; run: as long as the sandbox\n"
+			   "(default: allow 10m, deny run)",
+	  .kind = OPTION_PARSED, .parse = parse_for },
+	{ "--note", "TEXT", "why, for those who see it", .kind = OPTION_TEXT, AT(note) },
+	{ "--json", NULL, "print the grants as JSON", .kind = OPTION_FLAG, AT(json) },
+	{}
+};
+
+static const struct option_row save_rows[] = {
+	{ "--save", NULL, "write the rule into the policy's file, too", .kind = OPTION_FLAG,
+	  AT(save) },
+	{}
+};
+
+static const struct command_line allow_line = {
+	.name = "egressctl allow",
+	.args = "[OPTION]... WHAT [RULE]",
+	.about = "Let a live sandbox do more for a time.\n"
+		 "  WHAT  last          the newest event that a rule could allow, unless it looks\n"
+		 "                      like an attack\n"
+		 "        7.12          an event: sandbox 7, number 12\n"
+		 "        7, NAME       a sandbox (see egressctl ps); with a RULE also last, the\n"
+		 "                      newest\n"
+		 "        policy=NAME   every live sandbox of yours under that policy\n"
+		 "  RULE  connect DEST | open PATH PERM | unix NAME | socket KIND |\n"
+		 "        privilege NAME; without one, what the event was denied\n",
+	.options = rows,
+	.more = save_rows,
+	.min = 1,
+	.max = OPTIONS_ANY,
+};
+
+static const struct command_line deny_line = {
+	.name = "egressctl deny",
+	.args = "[OPTION]... SANDBOX|policy=NAME RULE",
+	.about = "Take something away from a live sandbox.\n"
+		 "  RULE  connect DEST | open PATH [PERM]\n",
+	.options = rows,
+	.min = 2,
+	.max = OPTIONS_ANY,
+};
 
 /* What is left of the command line as one rule: "connect example.com:443". */
 static char *join(char **words, int n)
@@ -173,59 +165,79 @@ static void print_grants(const json_t *list, bool json)
 	size_t i;
 
 	if (json) {
-		(void)json_dumpf(list, stdout, JSON_INDENT(2));
-		putchar('\n');
+		(void)print_json(stdout, list, JSON_INDENT(2));
 		return;
 	}
 	json_array_foreach(list, i, g)
 		print_grant(g);
 }
 
-/* ---- --save ------------------------------------------------------------------------- */
+/* ---- allow and deny ----------------------------------------------------------------- */
 
-/* Each rule once, whatever number of sandboxes it was granted in. */
-static int save_rules(const json_t *grants, const char *policy, const char *note)
+static int save(const json_t *grants, const json_t *answer, const struct options *o)
 {
-	_cleanup_free_ char *path = NULL;
-	const json_t *g, *before;
 	struct diag d = {};
-	size_t i, k;
-	int err;
 
-	err = policy_edit_find(policy, &path, &d);
-	json_array_foreach(grants, i, g) {
-		const char *rule = client_text(g, "rule");
-		bool done = false;
-
-		for (k = 0; k < i; k++) {
-			before = json_array_get(grants, k);
-			done |= str_eq(client_text(before, "rule"), rule);
-		}
-		if (err < 0)
-			break;
-		if (done)
-			continue;
-		err = policy_save(path, rule, note, &d);
-		if (err >= 0)
-			fprintf(stderr, "%s: %s\n", path,
-				err ? "has that rule already" : "the rule is saved");
-	}
-	if (err >= 0)
+	if (save_grants(grants, json_object_get(answer, "files"), o->note, &d) >= 0)
 		return 0;
 	diag_print(stderr, "egressctl: granted, but not saved", &d);
 	return 1;
 }
 
-/* ---- allow and deny ----------------------------------------------------------------- */
+/* The rules that would have let an event pass, from its line in the log. */
+static json_t *logged_rules(const char *event)
+{
+	json_t *request = json_pack("{s:s, s:s}", "op", "explain", "ref", event), *answer = NULL;
+	const json_t *line;
+	struct event_parsed e;
+	struct text words[2] = {};
+	json_t *rules = NULL;
+	size_t n;
+	int status = client_call(request, &answer);
 
-static int send_allow(const json_t *request, const struct options *o, const char *policy)
+	line = json_object_get(answer, "line");
+	if (!status && json_is_string(line) &&
+	    !event_from_json(json_string_value(line), json_string_length(line), &e)) {
+		n = event_run_words(e.allow_run, words);
+		rules = n ? json_pack("[s, s*]", words[0].p, n > 1 ? words[1].p : NULL) : NULL;
+		event_parsed_free(&e);
+	}
+	if (!status && !rules)
+		(void)client_fail("no rule can allow that event");
+	text_free(&words[0]);
+	text_free(&words[1]);
+	json_decref(request);
+	json_decref(answer);
+	return rules;
+}
+
+/*
+ * egressd remembers the newest events of a sandbox. For an older one the rules are asked
+ * for in the log, and count as if they had been typed.
+ */
+static int call_allow(json_t *request, json_t **answer)
+{
+	int status = client_call(request, answer);
+	json_t *rules;
+
+	if (status || !json_object_get(*answer, "logged"))
+		return status;
+	json_decref(*answer);
+	*answer = NULL;
+	rules = logged_rules(client_text(request, "event"));
+	if (!rules || json_object_set_new(request, "rules", rules))
+		return 1;
+	return client_call(request, answer);
+}
+
+static int send_allow(json_t *request, const struct options *o)
 {
 	json_t *answer = NULL;
 	const json_t *list, *failed, *f;
 	int status;
 	size_t i;
 
-	status = client_call(request, &answer);
+	status = call_allow(request, &answer);
 	if (status)
 		return status;
 	list = json_object_get(answer, "grants");
@@ -236,8 +248,7 @@ static int send_allow(const json_t *request, const struct options *o, const char
 			client_text(f, "error"));
 	status = (int)client_number(answer, "exit");
 	if (o->save && json_array_size(list)) {
-		int err = save_rules(list, policy ? policy : client_text(answer, "policy"),
-				     o->note);
+		int err = save(list, answer, o);
 
 		status = status ? status : err;
 	}
@@ -245,37 +256,31 @@ static int send_allow(const json_t *request, const struct options *o, const char
 	return status;
 }
 
-static int change(int argc, char **argv, struct options *o, const char *usage)
+static int change(const struct command_line *c, struct options *o, int argc, char **argv)
 {
-	bool deny = str_eq(argv[0], "deny"), bad_text;
+	const char *op = argv[0], *what;
 	_cleanup_free_ char *rule = NULL;
-	const char *what;
 	json_t *request;
+	bool bad_text;
 	int status;
 
-	status = parse_options(o, argc, argv, usage);
-	if (status)
-		return status < 0 ? 0 : status;
-	if (optind >= argc || (deny && (optind + 1 >= argc || o->save))) {
-		fputs(usage, stderr);
-		return 2;
-	}
-	what = argv[optind];
-	if (optind + 1 < argc) {
-		rule = join(argv + optind + 1, argc - optind - 1);
+	if (options_done(c, o, &argc, &argv, &status))
+		return status;
+	what = argv[0];
+	if (argc > 1) {
+		rule = join(argv + 1, argc - 1);
 		if (!rule)
 			return client_fail("out of memory");
 	}
-	request = json_pack("{s:s, s:I}", "op", argv[0], "ms", (json_int_t)o->ms);
+	request = json_pack("{s:s, s:I}", "op", op, "ms", (json_int_t)o->ms);
 	bad_text = !request || add_target(request, what, rule) ||
 		   (rule && json_object_set_new(request, "rules", json_pack("[s]", rule))) ||
 		   (o->save && json_object_set_new(request, "save", json_true())) ||
 		   (o->note && json_object_set_new(request, "note", json_string(o->note)));
 	if (bad_text)
-		status = bad(argv[0], "", what, "a sandbox, an event or a rule in UTF-8");
+		status = options_bad(c, "'%s' is not a sandbox, an event or a rule in UTF-8", what);
 	else
-		status = send_allow(request, o, str_starts(what, POLICY_PREFIX) ?
-							what + strlen(POLICY_PREFIX) : NULL);
+		status = send_allow(request, o);
 	json_decref(request);
 	return status;
 }
@@ -284,14 +289,14 @@ int cmd_allow(int argc, char **argv)
 {
 	struct options o = { .ms = DEFAULT_MS };
 
-	return change(argc, argv, &o, allow_usage);
+	return change(&allow_line, &o, argc, argv);
 }
 
 int cmd_deny(int argc, char **argv)
 {
 	struct options o = {};
 
-	return change(argc, argv, &o, deny_usage);
+	return change(&deny_line, &o, argc, argv);
 }
 
 /* ---- revoke and grants -------------------------------------------------------------- */
@@ -302,67 +307,93 @@ static int parse_grant(const char *s, uint64_t *number)
 	return *s == 'g' ? parse_u64(s + 1, 1, INT64_MAX, number) : -EINVAL;
 }
 
-static int revoke_one(const char *what)
+static const struct option_row json_rows[] = {
+	{ "--json", NULL, "print a JSON array", .kind = OPTION_FLAG },
+	{}
+};
+
+static const struct command_line revoke_line = {
+	.name = "egressctl revoke",
+	.args = "[--json] GRANT|SANDBOX...",
+	.about = "Take back a grant or denial (g12, see egressctl grants), or all of a sandbox.\n",
+	.options = json_rows,
+	.min = 1,
+	.max = OPTIONS_ANY,
+};
+
+static const struct command_line grants_line = {
+	.name = "egressctl grants",
+	.args = "[--json] [SANDBOX]",
+	.about = "List grants and denials, with the time that they have left.\n",
+	.options = json_rows,
+	.max = 1,
+};
+
+/* What was done is appended to `done`. */
+static int revoke_one(const char *what, json_t *done)
 {
+	bool named = str_starts(what, SANDBOX_PREFIX);
 	json_t *request, *answer = NULL;
 	uint64_t grant;
 	int status;
 
-	if (!parse_grant(what, &grant))
+	/*
+	 * One that is over is no sandbox: whoever called theirs like it would have all of
+	 * that taken back, denials by root among it.
+	 */
+	if (!named && !parse_grant(what, &grant))
 		request = json_pack("{s:s, s:I}", "op", "revoke", "grant", (json_int_t)grant);
 	else
-		request = json_pack("{s:s, s:o}", "op", "revoke", "sandbox", ref_sandbox(what));
+		request = json_pack("{s:s, s:o}", "op", "revoke", "sandbox",
+				    ref_sandbox(what + (named ? strlen(SANDBOX_PREFIX) : 0)));
 	if (!request)
-		return bad("revoke", "", what, "a grant (g12) or a sandbox");
+		return options_bad(&revoke_line, "'%s' is not a grant (g12) or a sandbox", what);
 	status = client_call(request, &answer);
 	json_decref(request);
-	if (!status) {
-		printf("sandbox %lld: %lld revoked, %lld connections ended\n",
-		       client_number(answer, "sandbox"), client_number(answer, "revoked"),
-		       client_number(answer, "connections"));
-	}
+	if (!status)
+		(void)json_array_append(done, answer);
 	json_decref(answer);
 	return status;
 }
 
 int cmd_revoke(int argc, char **argv)
 {
-	int status = 0;
+	bool json = false;
+	json_t *done, *r;
+	int status;
+	size_t n;
 
-	if (argc < 2 || argv[1][0] == '-') {
-		fprintf(stderr, "usage: egressctl revoke GRANT|SANDBOX...\n"
-				"  a grant (g12, see egressctl grants), or all of a sandbox\n");
-		return argc == 2 && str_eq(argv[1], "--help") ? 0 : 2;
-	}
-	for (int i = 1; i < argc; i++) {
-		int s = revoke_one(argv[i]);
+	if (options_done(&revoke_line, &json, &argc, &argv, &status))
+		return status;
+	done = json_array();
+	for (int i = 0; i < argc; i++) {
+		int s = revoke_one(argv[i], done);
 
 		status = s ? s : status;
 	}
+	if (json)
+		(void)print_json(stdout, done, JSON_INDENT(2));
+	else
+		json_array_foreach(done, n, r)
+			printf("sandbox %lld: %lld revoked, %lld connections ended\n",
+			       client_number(r, "sandbox"), client_number(r, "revoked"),
+			       client_number(r, "connections"));
+	json_decref(done);
 	return status;
 }
 
 int cmd_grants(int argc, char **argv)
 {
 	json_t *request, *answer = NULL;
-	const char *sandbox = NULL;
 	bool json = false;
 	int status;
 
-	for (int i = 1; i < argc; i++) {
-		if (str_eq(argv[i], "--json")) {
-			json = true;
-		} else if (argv[i][0] != '-' && !sandbox) {
-			sandbox = argv[i];
-		} else {
-			fprintf(stderr, "usage: egressctl grants [--json] [SANDBOX]\n");
-			return str_eq(argv[i], "--help") ? 0 : 2;
-		}
-	}
+	if (options_done(&grants_line, &json, &argc, &argv, &status))
+		return status;
 	request = json_pack("{s:s}", "op", "grants");
-	if (sandbox && json_object_set_new(request, "sandbox", ref_sandbox(sandbox))) {
+	if (argc && json_object_set_new(request, "sandbox", ref_sandbox(argv[0]))) {
 		json_decref(request);
-		return bad("grants", "", sandbox, "a sandbox");
+		return options_bad(&grants_line, "'%s' is not a sandbox", argv[0]);
 	}
 	status = client_call(request, &answer);
 	json_decref(request);

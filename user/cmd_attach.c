@@ -1,61 +1,33 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* `egressctl attach`, `detach` and `enter`: what runs already, under a policy. */
 #include <errno.h>
-#include <getopt.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/pidfd.h>
-#include <systemd/sd-bus.h>
 #include <unistd.h>
 
 #include "commands.h"
 #include "control.h"
 #include "diag.h"
+#include "options.h"
 #include "policy_send.h"
+#include "print.h"
+#include "units.h"
 #include "util.h"
 
 #define FAILED 125
 #define USAGE 2
 #define MAX_POLICIES 32
-#define SYSTEMD_BUS "unix:path=/run/systemd/private" /* no bus daemon needed, for root */
-#define SYSTEMD "org.freedesktop.systemd1"
 
 struct what {
 	const char *policies[MAX_POLICIES];
 	size_t npolicies;
 	const char *cgroup, *unit, *name, *sandbox;
 	uint64_t pid;
-	bool audit, egress_only, json, help;
+	bool audit, egress_only, json;
 };
-
-static const char attach_usage[] =
-	"Usage: egressctl attach -p POLICY [OPTION]... --cgroup PATH | --unit UNIT | --pid PID\n\n"
-	"Put a running workload, its sockets and all that comes into its cgroup under a policy.\n\n"
-	"  -p, --policy POLICY  name or path of a policy; may be given several times\n"
-	"  --cgroup PATH        a cgroup: /system.slice/x.service, or with the mount before it\n"
-	"  --unit UNIT          a unit of systemd\n"
-	"  --pid PID            the cgroup that this process is in: a container's\n"
-	"  --name NAME          what to call the sandbox in lists\n"
-	"  --audit              report, do not refuse\n"
-	"  --egress-only        without the rules for paths\n"
-	"  --json               print what was done as JSON\n";
-static const char detach_usage[] = "Usage: egressctl detach SANDBOX | --cgroup PATH | --unit UNIT "
-				   "| --pid PID\n\n"
-				   "Take an attached workload off its policy: it goes on without "
-				   "any.\n";
-static const char enter_usage[] = "Usage: egressctl enter -p POLICY [OPTION]... [--pid PID]\n\n"
-				  "Put a process of your own and all its descendants under a "
-				  "policy, for good. Without\n"
-				  "--pid it is the process that called egressctl.\n\n"
-				  "  -p, --policy POLICY  name or path of a policy; may be given "
-				  "several times\n"
-				  "  --pid PID            the process\n"
-				  "  --name NAME          what to call the sandbox in lists\n"
-				  "  --audit              report, do not refuse\n"
-				  "  --egress-only        without the rules for paths\n"
-				  "  --json               print what was done as JSON\n";
 
 static int fail(int status, const struct diag *d)
 {
@@ -63,114 +35,79 @@ static int fail(int status, const struct diag *d)
 	return status;
 }
 
-static int parse(struct what *w, int argc, char **argv, struct diag *d)
+static int parse_pid(void *into, const char *value, struct diag *d)
 {
-	static const struct option longopts[] = {
-		{ "policy", required_argument, NULL, 'p' },
-		{ "cgroup", required_argument, NULL, 'c' },
-		{ "unit", required_argument, NULL, 'u' },
-		{ "pid", required_argument, NULL, 'i' },
-		{ "name", required_argument, NULL, 'n' },
-		{ "audit", no_argument, NULL, 'a' },
-		{ "egress-only", no_argument, NULL, 'e' },
-		{ "json", no_argument, NULL, 'j' },
-		{ "help", no_argument, NULL, 'h' },
-		{},
-	};
-	int c;
+	struct what *w = into;
 
-	opterr = 0;
-	optind = 0;
-	while ((c = getopt_long(argc, argv, "p:h", longopts, NULL)) != -1) {
-		switch (c) {
-		case 'p':
-			if (w->npolicies == MAX_POLICIES)
-				return diag_set(d, -E2BIG, "more than %d policies", MAX_POLICIES);
-			w->policies[w->npolicies++] = optarg;
-			break;
-		case 'c':
-			w->cgroup = optarg;
-			break;
-		case 'u':
-			w->unit = optarg;
-			break;
-		case 'i':
-			if (parse_u64(optarg, 1, INT_MAX, &w->pid))
-				return diag_set(d, -EINVAL,
-						"--pid: '%s' is not the number of a process",
-						optarg);
-			break;
-		case 'n':
-			w->name = optarg;
-			break;
-		case 'a':
-			w->audit = true;
-			break;
-		case 'e':
-			w->egress_only = true;
-			break;
-		case 'j':
-			w->json = true;
-			break;
-		case 'h':
-			w->help = true;
-			return 0;
-		default:
-			return diag_set(d, -EINVAL,
-					"unknown option '%s', or its value is missing: try "
-					"--help",
-					argv[optind - 1]);
-		}
-	}
-	if (optind < argc)
-		w->sandbox = argv[optind++];
-	if (optind < argc)
-		return diag_set(d, -EINVAL, "unexpected argument '%s'", argv[optind]);
+	if (parse_u64(value, 1, INT_MAX, &w->pid))
+		return diag_set(d, -EINVAL, "--pid: '%s' is not the number of a process", value);
 	return 0;
 }
+
+_Static_assert(MAX_POLICIES == OPTION_LIST_MAX, "policies are a list of options");
+
+#define AT(field) .at = offsetof(struct what, field)
+#define POLICY_ROW \
+	{ "-p --policy", "POLICY", "name or path of a policy; may be given several times", \
+	  .kind = OPTION_LIST, AT(policies), .count = offsetof(struct what, npolicies) }
+#define JSON_ROW \
+	{ "--json", NULL, "print what was done as JSON", .kind = OPTION_FLAG, AT(json) }
+
+static const struct option_row which_rows[] = {
+	{ "--cgroup", "CGROUP", "/system.slice/x.service, or with the mount before it",
+	  .kind = OPTION_TEXT, AT(cgroup) },
+	{ "--unit", "UNIT", "a unit of systemd; without a suffix, a service", .kind = OPTION_TEXT,
+	  AT(unit) },
+	{ "--pid", "PID", "the cgroup that this process is in: a container's",
+	  .kind = OPTION_PARSED, .parse = parse_pid },
+	JSON_ROW,
+	{}
+};
+
+static const struct option_row policy_rows[] = {
+	POLICY_ROW,
+	{ "--name", "NAME", "what to call the sandbox in lists", .kind = OPTION_TEXT, AT(name) },
+	{ "--audit", NULL, "report, do not refuse", .kind = OPTION_FLAG, AT(audit) },
+	{ "--egress-only", NULL, "without the rules for paths", .kind = OPTION_FLAG,
+	  AT(egress_only) },
+	{}
+};
+
+static const struct option_row process_rows[] = {
+	{ "--pid", "PID", "the process; default: the one that called egressctl",
+	  .kind = OPTION_PARSED, .parse = parse_pid },
+	JSON_ROW,
+	{}
+};
+
+static const struct command_line attach_line = {
+	.name = "egressctl attach",
+	.args = "-p POLICY [OPTION]... --cgroup CGROUP | --unit UNIT | --pid PID",
+	.about = "Put a running workload, its sockets and all that comes into its cgroup under a\n"
+		 "policy. As root.\n",
+	.options = policy_rows,
+	.more = which_rows,
+};
+
+static const struct command_line detach_line = {
+	.name = "egressctl detach",
+	.args = "[--json] SANDBOX | --cgroup CGROUP | --unit UNIT | --pid PID",
+	.about = "Take an attached workload off its policy: it goes on without any. As root.\n",
+	.options = which_rows,
+	.max = 1,
+};
+
+static const struct command_line enter_line = {
+	.name = "egressctl enter",
+	.args = "-p POLICY [OPTION]... [--pid PID]",
+	.about = "Put a process of your own and all its descendants under a policy, for good.\n",
+	.options = policy_rows,
+	.more = process_rows,
+};
 
 static int ways(const struct what *w)
 {
 	return !!w->cgroup + !!w->unit + !!w->pid + !!w->sandbox;
-}
-
-/* ---- units -------------------------------------------------------------------------- */
-
-/* Its cgroup, as systemd has it; malloc()ed. */
-static int cgroup_of_unit(const char *unit, char **out, struct diag *d)
-{
-	_cleanup_free_ char *path = NULL;
-	sd_bus_error e = SD_BUS_ERROR_NULL;
-	const char *dot = strrchr(unit, '.');
-	char interface[64];
-	sd_bus *bus = NULL;
-	int err;
-
-	/* "Service" of "x.service" */
-	if (!dot || strlen(dot) < 3 || strlen(dot) > 16)
-		return diag_set(d, -EINVAL,
-				"'%s' is not the name of a unit: it ends in .service, "
-				".scope, .slice, …",
-				unit);
-	snprintf(interface, sizeof(interface), SYSTEMD ".%c%s", dot[1] & ~0x20, dot + 2);
-	err = sd_bus_path_encode("/org/freedesktop/systemd1/unit", unit, &path);
-	if (err >= 0)
-		err = sd_bus_new(&bus);
-	if (err >= 0)
-		err = sd_bus_set_address(bus, SYSTEMD_BUS);
-	if (err >= 0)
-		err = sd_bus_start(bus);
-	if (err >= 0)
-		err = sd_bus_get_property_string(bus, SYSTEMD, path, interface, "ControlGroup", &e,
-						 out);
-	if (err < 0)
-		(void)diag_set(d, err, "cannot ask systemd for the cgroup of %s: %s", unit,
-			       e.message ? e.message : strerror(-err));
-	else if (!**out)
-		err = diag_set(d, -ENOENT, "%s has no cgroup: it does not run", unit);
-	sd_bus_error_free(&e);
-	sd_bus_unref(bus);
-	return MIN(err, 0);
 }
 
 /* ---- the request ----------------------------------------------------------------------- */
@@ -204,7 +141,7 @@ static int add_workload(const struct what *w, json_t *r, struct diag *d)
 	int err = 0;
 
 	if (w->unit)
-		err = cgroup_of_unit(w->unit, &path, d);
+		err = unit_cgroup(w->unit, &path, d);
 	if (err)
 		return err;
 	if (w->pid)
@@ -260,11 +197,14 @@ static void print_answer(const struct what *w, const json_t *answer)
 	size_t i;
 
 	if (w->json) {
-		(void)json_dumpf(answer, stdout, JSON_INDENT(2));
-		putchar('\n');
+		(void)print_json(stdout, answer, JSON_INDENT(2));
 		return;
 	}
-	json_array_foreach(notices, i, n) fprintf(stderr, "egressctl: %s\n", json_string_value(n));
+	json_array_foreach(notices, i, n) {
+		fputs("egressctl: ", stderr);
+		print_safe(stderr, json_string_value(n));
+		fputc('\n', stderr);
+	}
 	printf("sandbox %lld: %lld task%s, %lld socket%s\n", number(answer, "sandbox"),
 	       number(answer, "tasks"), number(answer, "tasks") == 1 ? "" : "s",
 	       number(answer, "sockets"), number(answer, "sockets") == 1 ? "" : "s");
@@ -273,9 +213,11 @@ static void print_answer(const struct what *w, const json_t *answer)
 		       number(answer, "ended"), number(answer, "ended") == 1 ? "" : "s",
 		       number(answer, "ended") == 1 ? "was" : "were");
 	if (number(answer, "others"))
-		printf("%lld of the tasks stay in the sandbox they were in\n", number(answer, "othe"
-											      "r"
-											      "s"));
+		printf("%lld of the tasks stay in the sandbox they were in\n",
+		       number(answer, "others"));
+	if (number(answer, "elsewhere"))
+		printf("%lld of the tasks are in another mount namespace than the first: the "
+		       "policy's paths are those of their own\n", number(answer, "elsewhere"));
 }
 
 static int send(const struct what *w, json_t *request, int pidfd)
@@ -295,18 +237,13 @@ int cmd_attach(int argc, char **argv)
 	struct what w = {};
 	struct diag d = {};
 	json_t *request;
+	int status;
 
-	if (parse(&w, argc, argv, &d))
-		return fail(USAGE, &d);
-	if (w.help || argc < 2) {
-		fputs(attach_usage, w.help ? stdout : stderr);
-		return w.help ? 0 : USAGE;
-	}
-	if (ways(&w) != 1 || w.sandbox || !w.npolicies) {
-		(void)diag_set(&d, -EINVAL,
-			       "-p and one of --cgroup, --unit and --pid were expected");
-		return fail(USAGE, &d);
-	}
+	if (options_done(&attach_line, &w, &argc, &argv, &status))
+		return status;
+	if (ways(&w) != 1 || !w.npolicies)
+		return options_bad(&attach_line,
+				   "-p and one of --cgroup, --unit and --pid were expected");
 	request = make_request(&w, "attach", &d);
 	if (!request)
 		return fail(USAGE, &d);
@@ -324,27 +261,23 @@ int cmd_detach(int argc, char **argv)
 	struct diag d = {};
 	int status;
 
-	if (parse(&w, argc, argv, &d))
-		return fail(USAGE, &d);
-	if (w.help || argc < 2) {
-		fputs(detach_usage, w.help ? stdout : stderr);
-		return w.help ? 0 : USAGE;
-	}
-	if (ways(&w) != 1 || w.npolicies) {
-		(void)diag_set(&d, -EINVAL,
-			       "one of SANDBOX, --cgroup, --unit and --pid was expected");
-		return fail(USAGE, &d);
-	}
+	if (options_done(&detach_line, &w, &argc, &argv, &status))
+		return status;
+	w.sandbox = argv[0];
+	if (ways(&w) != 1)
+		return options_bad(&detach_line,
+				   "one of SANDBOX, --cgroup, --unit and --pid was expected");
 	request = json_pack("{s:s}", "op", "detach");
 	if (add_workload(&w, request, &d)) {
 		json_decref(request);
 		return fail(FAILED, &d);
 	}
 	status = ask(request, -1, &answer);
-	if (!status && w.json) {
-		(void)json_dumpf(answer, stdout, JSON_INDENT(2));
-		putchar('\n');
-	}
+	if (!status && w.json)
+		(void)print_json(stdout, answer, JSON_INDENT(2));
+	else if (!status)
+		printf("sandbox %lld: detached, it goes on without a policy\n",
+		       number(answer, "sandbox"));
 	json_decref(answer);
 	json_decref(request);
 	return status;
@@ -356,17 +289,12 @@ int cmd_enter(int argc, char **argv)
 	struct what w = {};
 	struct diag d = {};
 	json_t *request;
+	int status;
 
-	if (parse(&w, argc, argv, &d))
-		return fail(USAGE, &d);
-	if (w.help || argc < 2) {
-		fputs(enter_usage, w.help ? stdout : stderr);
-		return w.help ? 0 : USAGE;
-	}
-	if (!w.npolicies || w.cgroup || w.unit || w.sandbox) {
-		(void)diag_set(&d, -EINVAL, "-p and --pid were expected: try --help");
-		return fail(USAGE, &d);
-	}
+	if (options_done(&enter_line, &w, &argc, &argv, &status))
+		return status;
+	if (!w.npolicies)
+		return options_bad(&enter_line, "-p POLICY is missing");
 	if (!w.pid)
 		w.pid = getppid();
 	pidfd = pidfd_open(w.pid, 0);

@@ -1,22 +1,30 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* egressctl check: is this policy right, and what is in it? Needs no root. */
-#include <getopt.h>
 #include <jansson.h>
 
 #include "cmd_policy.h"
 #include "commands.h"
+#include "print.h"
 
-const char cmd_check_help[] =
-	"Usage: egressctl check [--json] [-C DIR] FILE...\n"
-	"\n"
-	"Read policies and all they extend, and compile them as they would be bound\n"
-	"here. Prints what is dropped or worth knowing, then one line a policy. FILE is\n"
-	"a path when it has a / or ends in .yaml, .yml or .json, else a policy's name.\n"
-	"\n"
-	"  -C DIR     the workspace (default: the current directory)\n"
-	"  --json     one JSON object a policy\n"
-	"\n"
-	"Exit status: 0 all are right, 2 a policy is wrong or the usage is.\n";
+static const struct command_line line = {
+	.name = "egressctl check",
+	.args = "[--json] [-C DIR] FILE...",
+	.about = "Read policies and all they extend, and compile them as they would be bound\n"
+		 "here. Prints what is dropped or worth knowing, then one line a policy. FILE is\n"
+		 "a path when it has a / or ends in .yaml, .yml or .json, else a policy's name.\n",
+	.options = cmd_policy_rows,
+	.end = "Exit status: 0 all are right, 2 a policy is wrong or the usage is.\n",
+	.min = 1,
+	.max = OPTIONS_ANY,
+};
+
+const struct option_row cmd_policy_rows[] = {
+	{ "-C", "DIR", "the workspace (default: the current directory)", .kind = OPTION_TEXT,
+	  .at = offsetof(struct cmd_policy_options, workdir) },
+	{ "--json", NULL, "one JSON object for each answer", .kind = OPTION_FLAG,
+	  .at = offsetof(struct cmd_policy_options, json) },
+	{}
+};
 
 static char *as_path(const char *file)
 {
@@ -67,13 +75,11 @@ static void print_error_json(const char *file, const struct diag *d)
 			      d->file[0] ? d->file : file, "line", (int)d->line, "column",
 			      (int)d->col, "error", d->msg);
 
-	if (j)
-		(void)json_dumpf(j, stdout, JSON_COMPACT);
-	(void)putchar('\n');
+	(void)print_json(stdout, j, JSON_COMPACT);
 	json_decref(j);
 }
 
-static void print_json(const char *file, const struct policy *p, const struct compiled *c)
+static void json_policy(const char *file, const struct policy *p, const struct compiled *c)
 {
 	json_t *notices = json_array();
 	json_t *j;
@@ -87,18 +93,18 @@ static void print_json(const char *file, const struct policy *p, const struct co
 		      "unix_sockets", (int)p->unixes.n, "automaton_slots", (int)c->nslots,
 		      "classes", (int)c->head.nclasses, "prefixes", (int)c->nprefixes, "notices",
 		      notices);
-	if (j)
-		(void)json_dumpf(j, stdout, JSON_COMPACT);
-	(void)putchar('\n');
+	(void)print_json(stdout, j, JSON_COMPACT);
 	json_decref(j);
 }
 
 static void print_text(const char *file, const struct policy *p, const struct compiled *c)
 {
+	/* notices are of diag_set(), which escapes */
 	for (uint32_t i = 0; i < c->nnotices; i++)
 		(void)fprintf(stderr, "%s\n", c->notices[i]);
-	(void)printf("%s: ok, %zu path rules, %zu destinations (%u by name), %zu unix sockets, "
-		     "%s mode\n", file, p->files.n, p->allow.n + p->deny.n, c->nnames,
+	print_safe(stdout, file);
+	(void)printf(": ok, %zu path rules, %zu destinations (%u by name), %zu unix sockets, "
+		     "%s mode\n", p->files.n, p->allow.n + p->deny.n, c->nnames,
 		     p->unixes.n, p->audit.v ? "audit" : "enforce");
 }
 
@@ -116,7 +122,7 @@ static int check_one(const char *file, const char *workdir, bool json)
 		return 2;
 	}
 	if (json)
-		print_json(file, p, c);
+		json_policy(file, p, c);
 	else
 		print_text(file, p, c);
 	compiled_free(c);
@@ -126,34 +132,12 @@ static int check_one(const char *file, const char *workdir, bool json)
 
 int cmd_check(int argc, char **argv)
 {
-	static const struct option options[] = { { "json", no_argument, NULL, 'j' },
-						 { "help", no_argument, NULL, 'h' },
-						 {} };
-	const char *workdir = NULL;
-	bool json = false;
-	int opt, status = 0;
+	struct cmd_policy_options o = {};
+	int status;
 
-	while ((opt = getopt_long(argc, argv, "+C:h", options, NULL)) != -1) {
-		switch (opt) {
-		case 'j':
-			json = true;
-			break;
-		case 'C':
-			workdir = optarg;
-			break;
-		case 'h':
-			(void)fputs(cmd_check_help, stdout);
-			return 0;
-		default:
-			(void)fputs(cmd_check_help, stderr);
-			return 2;
-		}
-	}
-	if (optind == argc) {
-		(void)fputs(cmd_check_help, stderr);
-		return 2;
-	}
-	for (; optind < argc; optind++)
-		status = MAX(status, check_one(argv[optind], workdir, json));
+	if (options_done(&line, &o, &argc, &argv, &status))
+		return status;
+	for (int i = 0; i < argc; i++)
+		status = MAX(status, check_one(argv[i], o.workdir, o.json));
 	return status;
 }

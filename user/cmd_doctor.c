@@ -9,6 +9,8 @@
 
 #include "commands.h"
 #include "doctor.h"
+#include "options.h"
+#include "print.h"
 #include "util.h"
 
 static const char *const levels[] = {
@@ -50,14 +52,19 @@ static void print_text(const struct findings *found)
 	for (size_t i = 0; i < found->n; i++) {
 		const struct finding *f = &found->v[i];
 
-		printf("%-8s %-16s %s\n", levels[f->level], f->check, f->text);
-		if (*f->remedy)
-			printf("%26s-> %s\n", "", f->remedy);
+		printf("%-8s %-16s ", levels[f->level], f->check);
+		print_safe(stdout, f->text);
+		putchar('\n');
+		if (!*f->remedy)
+			continue;
+		printf("%26s-> ", "");
+		print_safe(stdout, f->remedy);
+		putchar('\n');
 	}
 	printf("\n%s\n", last[found->lost]);
 }
 
-static int print_json(const struct doctor_facts *f, const struct findings *found)
+static int json_findings(const struct doctor_facts *f, const struct findings *found)
 {
 	json_t *list = json_array(), *hooks = json_array(), *all;
 	int err;
@@ -79,35 +86,37 @@ static int print_json(const struct doctor_facts *f, const struct findings *found
 	}
 	all = json_pack("{s:s, s:i, s:o, s:o}", "enforcement", enforcement(found), "status",
 			doctor_status(found), "findings", list, "hooks", hooks);
-	err = all ? json_dumpf(all, stdout, JSON_INDENT(2)) : -1;
-	putchar('\n');
+	err = print_json(stdout, all, JSON_INDENT(2));
 	json_decref(all);
 	return err;
 }
 
-static int usage(FILE *f, int status)
-{
-	fputs("Usage: egressctl doctor [--json]\n\n"
-	      "What this host lacks for enforcement, and what to do about it. Every hook is tried\n"
-	      "with an access that must be refused: by egressd if it is running, else, as root,\n"
-	      "by an agent that is loaded for the moment.\n\n"
-	      "  --json    findings, and each hook with what was tried and what came of it\n\n"
-	      "Exit status: 0 full enforcement is available; 1 only a part of it; 125 none.\n",
-	      f);
-	return status;
-}
+static const struct option_row rows[] = {
+	{ "--json", NULL, "findings, and each hook with what was tried and what came of it",
+	  .kind = OPTION_FLAG },
+	{}
+};
+
+static const struct command_line line = {
+	.name = "egressctl doctor",
+	.args = "[--json]",
+	.about = "What this host lacks for enforcement, and what to do about it. Every hook is\n"
+		 "tried with an access that must be refused: by egressd if it is running, else,\n"
+		 "as root, by an agent that is loaded for the moment.\n",
+	.options = rows,
+	.end = "Exit status: 0 full enforcement is available; 1 only a part of it; 125 none.\n",
+};
 
 int cmd_doctor(int argc, char **argv)
 {
-	bool json = argc == 2 && str_eq(argv[1], "--json");
 	struct doctor_facts *f;
 	struct findings *found;
-	int status = 125;
+	bool json = false;
+	int status;
 
-	if (argc == 2 && (str_eq(argv[1], "--help") || str_eq(argv[1], "-h")))
-		return usage(stdout, 0);
-	if (argc > 1 && !json)
-		return usage(stderr, 2);
+	if (options_done(&line, &json, &argc, &argv, &status))
+		return status;
+	status = 125;
 	f = calloc(1, sizeof(*f));
 	found = calloc(1, sizeof(*found));
 	if (!f || !found) {
@@ -118,7 +127,7 @@ int cmd_doctor(int argc, char **argv)
 		status = doctor_status(found);
 		if (!json)
 			print_text(found);
-		else if (print_json(f, found))
+		else if (json_findings(f, found))
 			status = 125;
 	}
 	free(f);

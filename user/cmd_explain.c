@@ -5,13 +5,13 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "allow_save.h"
 #include "commands.h"
 #include "control.h"
 #include "denials.h"
@@ -19,6 +19,8 @@
 #include "event_text.h"
 #include "explain.h"
 #include "launch.h"
+#include "options.h"
+#include "print.h"
 #include "ref.h"
 #include "util.h"
 
@@ -26,28 +28,34 @@
 #define WHY_DEFAULT 3u
 #define WHY_MAX 1000u
 
-static const char explain_usage[] =
-	"usage: egressctl explain [--json] [EVENT | -]\n"
-	"\n"
-	"What was tried and by whom, which rule refused it, whether it looks like an attack\n"
-	"or like a missing allowance, and every way to allow it.\n"
-	"\n"
-	"  EVENT       SANDBOX.SEQ as in `egressctl log`, or last (default: your newest one)\n"
-	"  -           a JSON line of `egressctl log --json` on standard input\n"
-	"      --json  one JSON object, see egressctl-events(5)\n"
-	"\n"
-	"Exit status: 0 explained, 1 no such event, 2 bad usage or no event, 125 failed.\n";
+static const struct option_row rows[] = {
+	{ "--json", NULL, "JSON objects, one a line: see egressctl-events(5)",
+	  .kind = OPTION_FLAG },
+	{}
+};
 
-static const char why_usage[] =
-	"usage: egressctl why [--json] [N]\n"
-	"\n"
-	"For a program in a sandbox: what was refused to it last, by which rule, and what\n"
-	"would allow it.\n"
-	"\n"
-	"  N           how many, the newest last (default: 3)\n"
-	"      --json  one JSON object a line, see egressctl-events(5)\n"
-	"\n"
-	"Exit status: 0 printed, 1 nothing was refused, 2 bad usage, 125 not in a sandbox.\n";
+static const struct command_line explain_line = {
+	.name = "egressctl explain",
+	.args = "[--json] [EVENT | -]",
+	.about = "What was tried and by whom, which rule refused it, whether it looks like an\n"
+		 "attack or like a missing allowance, and every way to allow it. EVENT is\n"
+		 "SANDBOX.SEQ as in `egressctl log`, or last (default: your newest one); - reads\n"
+		 "a JSON line of `egressctl log --json` from standard input.\n",
+	.options = rows,
+	.end = "Exit status: 0 explained, 1 no such event, 2 bad usage or no event, 125 failed.\n",
+	.max = 1,
+};
+
+static const struct command_line why_line = {
+	.name = "egressctl why",
+	.args = "[--json] [N]",
+	.about = "For a program in a sandbox: what was refused to it last, by which rule, and\n"
+		 "what would allow it; the newest last. N is how many (default: 3).\n",
+	.options = rows,
+	.end = "Exit status: 0 printed, 1 nothing was refused, 2 bad usage, 125 not in a\n"
+	       "sandbox.\n",
+	.max = 1,
+};
 
 /* ---- printing -------------------------------------------------------------------------- */
 
@@ -65,18 +73,15 @@ static int print_event(const struct event_parsed *e, enum explain_for whom, bool
 	if (json) {
 		json_t *j = explain_json(e, whom);
 
-		err = j ? json_dumpf(j, stdout, JSON_COMPACT) : -ENOMEM;
+		err = print_json(stdout, j, JSON_COMPACT);
 		json_decref(j);
 	} else {
 		err = explain_text(e, whom, &t);
 		if (!err)
-			fputs(t.p, stdout);
+			puts(t.p);
 	}
 	text_free(&t);
-	if (err)
-		return out_of_memory();
-	putchar('\n');
-	return 0;
+	return err ? out_of_memory() : 0;
 }
 
 /* Exit status 2: it is no event. */
@@ -115,6 +120,20 @@ static int explain_stdin(bool json)
 	return status;
 }
 
+/* Is there a file that `allow --save` would write to, for this operator? */
+static enum explain_for whom_of(const json_t *answer)
+{
+	const json_t *files = json_array_get(json_object_get(answer, "files"), 0);
+	struct save_target t = {};
+
+	if (!json_is_true(json_object_get(answer, "live")))
+		return EXPLAIN_ENDED;
+	if (!files || save_target_find(files, &t, NULL))
+		return EXPLAIN_UNSAVED;
+	save_target_clear(&t);
+	return EXPLAIN_LIVE;
+}
+
 static int explain_asked(const char *ref, bool json)
 {
 	json_t *request, *answer = NULL;
@@ -140,41 +159,9 @@ static int explain_asked(const char *ref, bool json)
 	}
 	event = json_object_get(answer, "line");
 	status = print_line(json_string_value(event) ? json_string_value(event) : "",
-			    json_string_length(event),
-			    json_is_true(json_object_get(answer, "live")) ? EXPLAIN_LIVE :
-									    EXPLAIN_ENDED, json);
+			    json_string_length(event), whom_of(answer), json);
 	json_decref(answer);
 	return status;
-}
-
-static const struct option options[] = {
-	{ "json", no_argument, NULL, 'j' },
-	{ "help", no_argument, NULL, 'h' },
-	{ NULL, 0, NULL, 0 },
-};
-
-/* 0: *json is set and at most one argument is left; -1: help was printed; else the status. */
-static int parse(int argc, char **argv, const char *usage, bool *json)
-{
-	int c;
-
-	optind = 0; /* egressctl itself parsed options before */
-	while ((c = getopt_long(argc, argv, "h", options, NULL)) != -1) {
-		if (c == 'h') {
-			fputs(usage, stdout);
-			return -1;
-		}
-		if (c != 'j') {
-			fputs(usage, stderr);
-			return LAUNCH_USAGE;
-		}
-		*json = true;
-	}
-	if (argc - optind > 1) {
-		fputs(usage, stderr);
-		return LAUNCH_USAGE;
-	}
-	return 0;
 }
 
 int cmd_explain(int argc, char **argv)
@@ -182,21 +169,16 @@ int cmd_explain(int argc, char **argv)
 	uint64_t sandbox, seq;
 	bool json = false;
 	const char *ref;
-	int ret = parse(argc, argv, explain_usage, &json);
+	int status;
 
-	if (ret)
-		return ret < 0 ? 0 : ret;
-	ref = optind < argc ? argv[optind] : REF_LAST;
+	if (options_done(&explain_line, &json, &argc, &argv, &status))
+		return status;
+	ref = argc ? argv[0] : REF_LAST;
 	if (str_eq(ref, "-"))
 		return explain_stdin(json);
-	if (ref_parse_event(ref, &sandbox, &seq)) {
-		char quoted[256];
-
-		diag_escape(quoted, sizeof(quoted), ref, strlen(ref));
-		fprintf(stderr, "egressctl explain: '%s' is no event: expected SANDBOX.SEQ as in "
-			"egressctl log (7.12), last, or -\n", quoted);
-		return LAUNCH_USAGE;
-	}
+	if (ref_parse_event(ref, &sandbox, &seq))
+		return options_bad(&explain_line, "'%s' is no event: expected SANDBOX.SEQ as in "
+				   "egressctl log (7.12), last, or -", ref);
 	return explain_asked(ref, json);
 }
 
@@ -279,15 +261,12 @@ int cmd_why(int argc, char **argv)
 	const char *path = getenv("EGRESSCTL_DENIALS");
 	uint64_t n = WHY_DEFAULT;
 	bool json = false;
-	int ret = parse(argc, argv, why_usage, &json);
+	int status;
 
-	if (ret)
-		return ret < 0 ? 0 : ret;
-	if (optind < argc && parse_u64(argv[optind], 1, WHY_MAX, &n)) {
-		fprintf(stderr, "egressctl why: how many? expected a number from 1 to %u\n",
-			WHY_MAX);
-		return LAUNCH_USAGE;
-	}
+	if (options_done(&why_line, &json, &argc, &argv, &status))
+		return status;
+	if (argc && parse_u64(argv[0], 1, WHY_MAX, &n))
+		return options_bad(&why_line, "how many? expected a number from 1 to %u", WHY_MAX);
 	if (!path || !*path) {
 		fputs("egressctl why: this is no sandbox: $EGRESSCTL_DENIALS is not set "
 		      "(outside: egressctl explain)\n", stderr);

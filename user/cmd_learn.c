@@ -5,7 +5,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -18,6 +17,8 @@
 #include "launch.h"
 #include "learn.h"
 #include "learn_file.h"
+#include "options.h"
+#include "print.h"
 #include "trace.h"
 #include "trace_client.h"
 #include "util.h"
@@ -25,30 +26,16 @@
 #define FAILED 125
 #define QUESTIONS_SHOWN 20u /* the file has them all */
 
-static const char usage[] =
-	"Usage: egressctl learn [-o FILE] [--base POLICY] [--merge] [--] COMMAND [ARGUMENT]...\n"
-	"\n"
-	"Run COMMAND in audit mode, in which nothing is refused, and write the smallest\n"
-	"readable policy that allows what it did. Give it trusted input: while it is\n"
-	"watched it can do what you can. Secrets and metadata addresses it asked for are\n"
-	"never allowed, but listed as questions.\n"
-	"\n"
-	"  -o, --output FILE   the policy; default: standard output, after the command's\n"
-	"      --base POLICY   what it begins with (default: base); `secrets` is always added\n"
-	"      --merge         add what is missing to the FILE of an earlier run\n"
-	"      --name NAME     what to call the sandbox in lists\n"
-	"\n"
-	"Exit status: COMMAND's when it failed, and the policy is written all the same;\n"
-	"1: something it touched was not recorded, 2: usage, 125: it could not be done.\n";
-
 struct learner {
 	const char *output; /* NULL: standard output */
 	const char *base;
 	const char *name;
 	bool merge; /* into a file that is there */
+	bool json; /* what was learned */
 	const char *extends[2];
 	size_t nextends;
 	struct launch l;
+	size_t left_out; /* rules that the file could not have */
 	int status; /* to exit with when the command did well */
 };
 
@@ -65,16 +52,42 @@ static void say_questions(const struct learned *l)
 	if (!l->nquestions)
 		return;
 	fprintf(stderr, "egressctl learn: not allowed, for you to decide:\n");
-	for (size_t i = 0; i < l->nquestions && i < QUESTIONS_SHOWN; i++)
-		fprintf(stderr, "    %s  # %s\n",
-			l->questions[i].rule ? l->questions[i].rule : "(no rule can)",
-			l->questions[i].why);
+	for (size_t i = 0; i < l->nquestions && i < QUESTIONS_SHOWN; i++) {
+		const struct learn_question *q = &l->questions[i];
+
+		fputs("    ", stderr);
+		print_safe(stderr, q->rule ? q->rule : "(no rule can)");
+		fputs("  # ", stderr);
+		print_safe(stderr, q->why);
+		fputc('\n', stderr);
+	}
 	if (l->nquestions > QUESTIONS_SHOWN)
 		fprintf(stderr, "    and %zu more\n", l->nquestions - QUESTIONS_SHOWN);
 }
 
+static void say_json(const struct learner *r, const struct learned *l, const struct trace *t)
+{
+	json_t *questions = json_array();
+
+	for (size_t i = 0; i < l->nquestions; i++)
+		(void)json_array_append_new(questions,
+					    json_pack("{s:s?, s:s}", "rule", l->questions[i].rule,
+						      "why", l->questions[i].why));
+	questions = json_pack("{s:s?, s:i, s:o, s:b, s:I, s:I, s:b}", "output", r->output, "rules",
+			      (int)l->nrules, "questions", questions, "complete",
+			      !trace_incomplete(t), "lost", (json_int_t)(t->lost + t->dropped),
+			      "uncounted", (json_int_t)t->uncounted, "restarted",
+			      (int)t->restarted);
+	(void)print_json(stderr, questions, JSON_COMPACT);
+	json_decref(questions);
+}
+
 static void say_done(const struct learner *r, const struct learned *l, const struct trace *t)
 {
+	if (r->json) {
+		say_json(r, l, t);
+		return;
+	}
 	if (trace_incomplete(t))
 		fprintf(stderr, "egressctl learn: INCOMPLETE: %llu records and %llu packets were "
 				"lost%s: learn again with --merge, in smaller steps\n",
@@ -165,7 +178,10 @@ static int learn_from(struct learner *r, const struct trace *t, struct diag *d)
 
 		err = learn(r, &in, &l, &out, d);
 	}
-	if (!err)
+	if (!err && r->merge)
+		err = learn_file_merge_write(r->output, &l, r->l.drop, r->l.uid, r->l.gid,
+					     &r->left_out, d);
+	else if (!err)
 		err = learn_file_write(r->output, &out, r->l.drop, r->l.uid, r->l.gid, d);
 	if (!err)
 		say_done(r, &l, t);
@@ -198,7 +214,7 @@ static void after(void *ctx, int control, uint64_t sandbox, int status)
 	if (err)
 		diag_print(stderr, "egressctl learn", &d);
 	else
-		r->status = trace_incomplete(&t) ? 1 : 0;
+		r->status = trace_incomplete(&t) || r->left_out ? 1 : 0;
 	if (status)
 		fprintf(stderr, "egressctl learn: the command did not end well: what it would have "
 				"done is not known\n");
@@ -207,48 +223,35 @@ static void after(void *ctx, int control, uint64_t sandbox, int status)
 
 /* ---- the command line ---------------------------------------------------------------------- */
 
-static int parse(struct learner *r, int argc, char **argv)
-{
-	static const struct option longopts[] = {
-		{ "output", required_argument, NULL, 'o' },
-		{ "base", required_argument, NULL, 'b' },
-		{ "merge", no_argument, NULL, 'm' },
-		{ "name", required_argument, NULL, 'n' },
-		{ "help", no_argument, NULL, 'h' },
-		{},
-	};
-	int c;
+#define AT(field) .at = offsetof(struct learner, field)
 
-	r->base = "base";
-	optind = 0;
-	while ((c = getopt_long(argc, argv, "+o:h", longopts, NULL)) != -1) {
-		switch (c) {
-		case 'o':
-			r->output = optarg;
-			break;
-		case 'b':
-			r->base = optarg;
-			break;
-		case 'm':
-			r->merge = true;
-			break;
-		case 'n':
-			r->name = optarg;
-			break;
-		case 'h':
-			(void)fputs(usage, stdout);
-			return -1;
-		default:
-			(void)fputs(usage, stderr);
-			return 2;
-		}
-	}
-	if (optind == argc || (r->merge && !r->output)) {
-		(void)fputs(usage, stderr);
-		return 2;
-	}
-	return 0;
-}
+static const struct option_row rows[] = {
+	{ "-o --output", "FILE", "the policy; default: standard output, after the command's",
+	  .kind = OPTION_TEXT, AT(output) },
+	{ "--base", "POLICY", "what it begins with (default: base); `secrets` is always added",
+	  .kind = OPTION_TEXT, AT(base) },
+	{ "--merge", NULL, "add what is missing to the FILE of an earlier run",
+	  .kind = OPTION_FLAG, AT(merge) },
+	{ "--name", "NAME", "what to call the sandbox in lists", .kind = OPTION_TEXT, AT(name) },
+	{ "--json", NULL, "what was learned as JSON, on standard error", .kind = OPTION_FLAG,
+	  AT(json) },
+	{}
+};
+
+static const struct command_line line = {
+	.name = "egressctl learn",
+	.args = "[-o FILE] [OPTION]... [--] COMMAND [ARGUMENT]...",
+	.about = "Run COMMAND in audit mode, in which nothing is refused, and write the smallest\n"
+		 "readable policy that allows what it did. Give it trusted input: while it is\n"
+		 "watched it can do what you can. Secrets and metadata addresses it asked for are\n"
+		 "never allowed, but listed as questions.\n",
+	.options = rows,
+	.end = "Exit status: COMMAND's when it failed, and the policy is written all the same;\n"
+	       "1: something it touched was not recorded, 2: usage, 125: it could not be done.\n",
+	.wraps = true,
+	.min = 1,
+	.max = OPTIONS_ANY,
+};
 
 /* What is run: as `egressctl run --audit --trace -p …`. */
 static int make_launch(struct learner *r, char **command, struct diag *d)
@@ -279,19 +282,21 @@ static int make_launch(struct learner *r, char **command, struct diag *d)
 	for (i = 0; i < argc; i++)
 		full[n + i] = command[i];
 	/* it points into `full`, which lives as long as the process */
-	return launch_parse(&r->l, n + argc, full, &help, d);
+	return launch_parse(&launch_egressctl, &r->l, n + argc, full, &help, d);
 }
 
 int cmd_learn(int argc, char **argv)
 {
-	struct learner r = {};
+	struct learner r = { .base = "base" };
 	struct diag d = {};
-	int status = parse(&r, argc, argv);
+	int status;
 
-	if (status)
-		return status < 0 ? 0 : status;
+	if (options_done(&line, &r, &argc, &argv, &status))
+		return status;
+	if (r.merge && !r.output)
+		return options_bad(&line, "--merge needs --output FILE, to add to");
 	if (learn_file_begin(r.output, &r.merge, r.base, r.extends, &r.nextends, &d) ||
-	    make_launch(&r, argv + optind, &d)) {
+	    make_launch(&r, argv, &d)) {
 		diag_print(stderr, "egressctl learn", &d);
 		return d.err == -ENOMEM ? FAILED : 2;
 	}

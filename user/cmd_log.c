@@ -4,7 +4,6 @@
  * log file; everybody else asks the service, which gives a user what is theirs.
  */
 #include <errno.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <linux/types.h>
 #include <stdio.h>
@@ -22,6 +21,8 @@
 #include "event_text.h"
 #include "eventlog.h"
 #include "launch.h"
+#include "options.h"
+#include "print.h"
 #include "ref.h"
 #include "util.h"
 
@@ -32,17 +33,6 @@ struct log_options {
 	bool follow;
 	bool json;
 };
-
-static const char usage[] =
-	"usage: egressctl log [OPTION]... [SANDBOX]\n"
-	"  -f, --follow        go on with events as they happen\n"
-	"      --json          one JSON object a line, see egressctl-events(5)\n"
-	"      --sandbox SANDBOX  of one: its number, or the name of a live one, or last\n"
-	"      --op OPERATION  open, connect, socket, ... see egressctl-events(5)\n"
-	"      --verdict WORD  denied, or audit: would have been denied\n"
-	"      --since WHEN    90s, 15m, 2h, 7d, or a time as in the JSON: 2026-01-31T09:00:00Z\n"
-	"      --until WHEN    the same; not with -f\n"
-	"      --dir DIR       read the log in DIR, not where egressd writes it\n";
 
 /* ---- options ------------------------------------------------------------------------ */
 
@@ -77,105 +67,114 @@ static int parse_when(const char *s, uint64_t *ns)
 	return event_time_parse(buf, ns);
 }
 
-static int bad(const char *option, const char *value, const char *expected)
-{
-	char quoted[256];
-
-	diag_escape(quoted, sizeof(quoted), value, strlen(value));
-	fprintf(stderr, "egressctl log: %s: '%s' is not %s\n", option, quoted, expected);
-	return LAUNCH_USAGE;
-}
-
 /* The nearest word of the format. */
-static int bad_op(const char *word)
+static int parse_op(void *into, const char *word, struct diag *d)
 {
-	const char *nearest = NULL;
-	size_t least = SIZE_MAX;
-	char expected[128];
+	struct log_options *o = into;
+	struct nearest near = { .text = word };
 
-	for (uint16_t op = 1; op < EG_OP_MAX; op++) {
-		size_t far = ref_distance(word, event_op_name(op));
-
-		if (far >= least)
-			continue;
-		least = far;
-		nearest = event_op_name(op);
-	}
-	(void)snprintf(expected, sizeof(expected), "an operation; the nearest is %s (see "
-		       "egressctl-events(5))", nearest);
-	return bad("--op", word, expected);
+	o->filter.op = event_op_from_name(word);
+	if (o->filter.op > 0)
+		return 0;
+	for (uint16_t op = 1; op < EG_OP_MAX; op++)
+		nearest_try(&near, event_op_name(op));
+	return diag_set(d, -EINVAL, "--op: '%s' is not an operation%s", word, nearest_words(&near));
 }
 
-static int parse_option(struct log_options *o, int c)
+static int parse_verdict(void *into, const char *word, struct diag *d)
 {
-	switch (c) {
-	case 'f':
-		o->follow = true;
-		return 0;
-	case 'j':
-		o->json = true;
-		return 0;
-	case 's':
-		o->sandbox = optarg;
-		return 0;
-	case 'v':
-		if (!str_eq(optarg, "denied") && !str_eq(optarg, "audit"))
-			return bad("--verdict", optarg, "denied or audit");
-		o->filter.verdict = (uint8_t)event_verdict_from_name(optarg);
-		return 0;
-	case 'o':
-		o->filter.op = event_op_from_name(optarg);
-		if (o->filter.op <= 0)
-			return bad_op(optarg);
-		return 0;
-	case 't':
-	case 'u':
-		if (parse_when(optarg, c == 't' ? &o->filter.since_ns : &o->filter.until_ns))
-			return bad(c == 't' ? "--since" : "--until", optarg,
-				   "a time ago (90s, 15m, 2h, 7d) or a time "
-				   "(2026-01-31T09:00:00Z)");
-		return 0;
-	case 'd':
-		o->dir = optarg;
-		return 0;
-	case 'h':
-		fputs(usage, stdout);
-		return -1; /* done */
-	default:
-		fputs(usage, stderr);
-		return LAUNCH_USAGE;
-	}
-}
+	struct log_options *o = into;
 
-static int parse_options(struct log_options *o, int argc, char **argv)
-{
-	static const struct option longopts[] = {
-		{ "follow", no_argument, NULL, 'f' },
-		{ "json", no_argument, NULL, 'j' },
-		{ "sandbox", required_argument, NULL, 's' },
-		{ "op", required_argument, NULL, 'o' },
-		{ "verdict", required_argument, NULL, 'v' },
-		{ "since", required_argument, NULL, 't' },
-		{ "until", required_argument, NULL, 'u' },
-		{ "dir", required_argument, NULL, 'd' },
-		{ "help", no_argument, NULL, 'h' },
-		{ NULL, 0, NULL, 0 },
-	};
-	int c, ret;
-
-	optind = 0; /* egressctl itself parsed options before */
-	while ((c = getopt_long(argc, argv, "fh", longopts, NULL)) != -1) {
-		ret = parse_option(o, c);
-		if (ret)
-			return ret;
-	}
-	if (optind < argc && !o->sandbox)
-		o->sandbox = argv[optind++];
-	if (optind < argc || (o->follow && o->filter.until_ns)) {
-		fputs(usage, stderr);
-		return LAUNCH_USAGE;
-	}
+	if (!str_eq(word, "denied") && !str_eq(word, "audit"))
+		return diag_set(d, -EINVAL, "--verdict: '%s' is not denied or audit", word);
+	o->filter.verdict = (uint8_t)event_verdict_from_name(word);
 	return 0;
+}
+
+static int bad_when(const char *option, const char *word, struct diag *d)
+{
+	return diag_set(d, -EINVAL, "%s: '%s' is not a time ago (90s, 15m, 2h, 7d) or a time "
+				    "(2026-01-31T09:00:00Z)", option, word);
+}
+
+static int parse_since(void *into, const char *word, struct diag *d)
+{
+	struct log_options *o = into;
+
+	return parse_when(word, &o->filter.since_ns) ? bad_when("--since", word, d) : 0;
+}
+
+static int parse_until(void *into, const char *word, struct diag *d)
+{
+	struct log_options *o = into;
+
+	return parse_when(word, &o->filter.until_ns) ? bad_when("--until", word, d) : 0;
+}
+
+#define AT(field) .at = offsetof(struct log_options, field)
+#define PARSED(fn) .kind = OPTION_PARSED, .parse = fn
+
+static const struct option_row rows[] = {
+	{ "-f --follow", NULL, "go on with events as they happen", .kind = OPTION_FLAG,
+	  AT(follow) },
+	{ "--json", NULL, "one JSON object a line, see egressctl-events(5)", .kind = OPTION_FLAG,
+	  AT(json) },
+	{ "--sandbox", "SANDBOX", "of one: its number, or the name of a live one, or last",
+	  .kind = OPTION_TEXT, AT(sandbox) },
+	{ "--op", "OPERATION", "of one kind, see below and egressctl-events(5)", PARSED(parse_op) },
+	{ "--verdict", "denied|audit", "denied, or audit: would have been denied",
+	  PARSED(parse_verdict) },
+	{ "--since", "WHEN", "90s, 15m, 2h, 7d, or a time as in the JSON:\n2026-01-31T09:00:00Z",
+	  PARSED(parse_since) },
+	{ "--until", "WHEN", "the same; not with -f", PARSED(parse_until) },
+	{ "--dir", "DIR", "read the log in DIR, not where egressd writes it", .kind = OPTION_TEXT,
+	  AT(dir) },
+	{}
+};
+
+static const struct command_line line = {
+	.name = "egressctl log",
+	.args = "[OPTION]... [SANDBOX]",
+	.about = "Refused accesses, the oldest first, with what would allow each. Root reads the\n"
+		 "log, everybody else asks egressd for what is theirs.\n",
+	.options = rows,
+	.max = 1,
+};
+
+/* The words of the format, for people and for completion. */
+static void operations(struct text *t)
+{
+	size_t start = 0;
+
+	text_add(t, "OPERATION is one of:");
+	for (uint16_t op = 1; op < EG_OP_MAX; op++) {
+		if (t->len - start > 70) {
+			text_add(t, "\n ");
+			start = t->len;
+		}
+		text_addf(t, " %s%s", event_op_name(op), op + 1 < EG_OP_MAX ? "," : "\n");
+	}
+}
+
+static int parse_options(struct log_options *o, int argc, char **argv, int *status)
+{
+	struct command_line l = line;
+	struct text ops = { 0 };
+	bool done;
+
+	operations(&ops);
+	l.end = ops.failed ? NULL : ops.p;
+	done = options_done(&l, o, &argc, &argv, status);
+	text_free(&ops);
+	if (done)
+		return -1;
+	if (argc && o->sandbox)
+		*status = options_bad(&line, "unexpected argument '%s'", argv[0]);
+	else if (o->follow && o->filter.until_ns)
+		*status = options_bad(&line, "--until ends what -f goes on with");
+	else if (argc)
+		o->sandbox = argv[0];
+	return *status ? -1 : 0;
 }
 
 /* A number needs nobody; names are those of live sandboxes, which the service knows. */
@@ -188,8 +187,8 @@ static int find_sandbox(struct log_options *o)
 		return 0;
 	request = json_pack("{s:s, s:o}", "op", "find", "sandbox", ref_sandbox(o->sandbox));
 	if (!request)
-		return bad("SANDBOX", o->sandbox,
-			   "the number or name of a sandbox (see egressctl ps)");
+		return options_bad(&line, "'%s' is not the number or name of a sandbox (see "
+				   "egressctl ps)", o->sandbox);
 	status = client_call(request, &answer);
 	json_decref(request);
 	if (!status)
@@ -201,7 +200,10 @@ static int find_sandbox(struct log_options *o)
 /* ---- output --------------------------------------------------------------------------- */
 
 struct printer {
+	uint64_t lines; /* so far */
+	bool only_count; /* print none */
 	bool json;
+	bool theirs; /* who wrote the log is not known */
 	bool flush; /* somebody may be watching, and nothing says when no more comes */
 	struct text text;
 };
@@ -217,13 +219,21 @@ static void print_time(uint64_t ns)
 	fputs(buf, stdout);
 }
 
+static void print_dumped(struct printer *p, const char *line, size_t len)
+{
+	text_reset(&p->text);
+	text_add_dumped(&p->text, line, len);
+	if (!p->text.failed)
+		fwrite(p->text.p, 1, p->text.len, stdout);
+}
+
 static void print_person(struct printer *p, const char *line, size_t len)
 {
 	struct event_parsed e;
 
 	/* the log's own records, and those of a later version, are shown as they are */
 	if (event_from_json(line, len, &e)) {
-		fwrite(line, 1, len, stdout);
+		print_dumped(p, line, len);
 		return;
 	}
 	if (!event_to_line(&e.ev, &p->text)) {
@@ -232,10 +242,10 @@ static void print_person(struct printer *p, const char *line, size_t len)
 			printf(" %s", p->text.p);
 		else
 			printf(" [%" PRIu64 "] %s", e.ev.sandbox, p->text.p);
-		if (e.allow_command)
-			printf("\n    allow: %s", e.allow_command);
-		else if (e.allow_rule)
-			printf("\n    allow: %s", e.allow_rule);
+		if (e.allow_command || e.allow_rule) {
+			printf("\n    allow: ");
+			print_safe(stdout, e.allow_command ? e.allow_command : e.allow_rule);
+		}
 	}
 	event_parsed_free(&e);
 }
@@ -245,12 +255,18 @@ static int print_line(void *ctx, const char *line, size_t len)
 {
 	struct printer *p = ctx;
 
-	if (line && p->json)
+	if (p->only_count)
+		return line ? (int)++p->lines : 0; /* one is enough */
+	if (line && p->json && p->theirs)
+		print_dumped(p, line, len);
+	else if (line && p->json)
 		fwrite(line, 1, len, stdout);
 	else if (line)
 		print_person(p, line, len);
-	if (line)
+	if (line) {
 		putchar('\n');
+		p->lines++;
+	}
 	if (!line || p->flush)
 		fflush(stdout);
 	return ferror(stdout) ? -EPIPE : 0;
@@ -273,21 +289,24 @@ static void print_message(void *ctx, json_t *msg)
 
 	if (!line || !eventlog_match(r->filter, line, len))
 		return;
+	if (r->printer->only_count) {
+		r->printer->lines++;
+		return;
+	}
 	/* nobody reads any more, and nothing else ends a call that follows */
 	if (print_line(r->printer, line, len))
 		exit(0);
 }
 
-static json_t *request(const struct log_options *o)
+static json_t *request(const struct eventlog_filter *f, bool follow)
 {
-	return json_pack("{s:s, s:I, s:I, s:b}", "op", "log", "sandbox",
-			 (json_int_t)o->filter.sandbox, "since", (json_int_t)o->filter.since_ns,
-			 "follow", o->follow);
+	return json_pack("{s:s, s:I, s:I, s:b}", "op", "log", "sandbox", (json_int_t)f->sandbox,
+			 "since", (json_int_t)f->since_ns, "follow", follow);
 }
 
-static int log_remote(const struct log_options *o, struct printer *p)
+static int log_remote(const struct eventlog_filter *f, bool follow, struct printer *p)
 {
-	struct remote r = { .printer = p, .filter = &o->filter };
+	struct remote r = { .printer = p, .filter = f };
 	int fd = control_connect(CONTROL_SOCKET), status = LAUNCH_FAILED, err;
 	json_t *req, *answer = NULL;
 	struct diag d = { 0 };
@@ -297,7 +316,7 @@ static int log_remote(const struct log_options *o, struct printer *p)
 			CONTROL_SOCKET, strerror(-fd), EVENTLOG_DIR);
 		return LAUNCH_FAILED;
 	}
-	req = request(o);
+	req = request(f, follow);
 	err = req ? control_call(fd, req, NULL, 0, print_message, &r, &answer, &status, &d) :
 		-ENOMEM;
 	json_decref(req);
@@ -315,40 +334,74 @@ static int log_remote(const struct log_options *o, struct printer *p)
 
 /* ---- from the file -------------------------------------------------------------------------- */
 
-static int log_file(const struct log_options *o, struct printer *p)
+static int log_file(const struct log_options *o, const struct eventlog_filter *f, bool follow,
+		    struct printer *p)
 {
-	struct config c = {};
+	_cleanup_free_ char *where = NULL;
+	const char *dir = o->dir;
 	struct diag d = {};
-	const char *dir;
 	int err;
 
-	/* where egressd writes; with a file that is not good it would not have started */
-	if (!o->dir && config_load(CONFIG_FILE, &c, &d) && d.err)
+	if (!dir)
+		dir = where = config_log_dir(CONFIG_FILE, &d);
+	if (d.err)
 		diag_print(stderr, "egressctl log", &d);
-	dir = o->dir ? o->dir : c.log_dir ? c.log_dir : EVENTLOG_DIR;
-	err = eventlog_read(dir, &o->filter, o->follow, print_line, p);
-	if (err && err != -EPIPE) /* a reader that went away, as `head` does, is no error */
-		fprintf(stderr, "egressctl log: %s: %s\n", dir, strerror(-err));
-	config_clear(&c);
-	return err && err != -EPIPE ? LAUNCH_FAILED : 0;
+	err = dir ? eventlog_read(dir, f, follow, print_line, p) : -ENOMEM;
+	/* a reader that went away, as `head` does, is no error */
+	if (err < 0 && err != -EPIPE)
+		fprintf(stderr, "egressctl log: %s: %s\n", dir ? dir : "", strerror(-err));
+	return err < 0 && err != -EPIPE ? LAUNCH_FAILED : 0;
+}
+
+/* ---- the command ------------------------------------------------------------------------- */
+
+static int read_log(const struct log_options *o, const struct eventlog_filter *f, bool follow,
+		    struct printer *p)
+{
+	if (!o->dir && geteuid() != 0)
+		return log_remote(f, follow, p);
+	return log_file(o, f, follow, p);
+}
+
+/* Nothing was printed of a number: there was nothing, or there is no such sandbox. */
+static int check_known(const struct log_options *o)
+{
+	struct eventlog_filter any = { .sandbox = o->filter.sandbox, .owner = -1 };
+	struct printer count = { .only_count = true };
+	struct diag d = {};
+	int ret = read_log(o, &any, false, &count);
+
+	if (ret || count.lines)
+		return ret;
+	if (o->dir)
+		(void)diag_set(&d, -ENOENT, "nothing of sandbox %" PRIu64 " is in %s",
+			       any.sandbox, o->dir);
+	else if (!client_unknown(any.sandbox, &d))
+		return 0;
+	diag_print(stderr, "egressctl log", &d);
+	return 1;
 }
 
 int cmd_log(int argc, char **argv)
 {
 	struct log_options o = { .filter.owner = -1 };
 	struct printer p = { 0 };
-	bool remote;
-	int ret = parse_options(&o, argc, argv);
+	int ret;
 
-	if (!ret)
-		ret = find_sandbox(&o);
+	if (parse_options(&o, argc, argv, &ret))
+		return ret;
+	ret = find_sandbox(&o);
 	if (ret)
-		return ret < 0 ? 0 : ret;
+		return ret;
 	p.json = o.json;
-	remote = !o.dir && geteuid() != 0;
-	p.flush = o.follow && remote;
-	ret = remote ? log_remote(&o, &p) : log_file(&o, &p);
+	p.theirs = o.dir;
+	p.flush = o.follow && !o.dir && geteuid() != 0;
+	if (o.filter.sandbox && o.follow)
+		(void)check_known(&o); /* said; its first event may be to come */
+	ret = read_log(&o, &o.filter, o.follow, &p);
 	text_free(&p.text);
+	if (!ret && !p.lines && o.filter.sandbox && !o.follow)
+		ret = check_known(&o);
 	if (fflush(stdout) && !ret)
 		ret = LAUNCH_FAILED;
 	return ret;

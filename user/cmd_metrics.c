@@ -7,6 +7,7 @@
 #include "commands.h"
 #include "control.h"
 #include "diag.h"
+#include "options.h"
 #include "util.h"
 
 #define FAILED 125
@@ -17,23 +18,23 @@ static int fail(int status, const struct diag *d)
 	return status;
 }
 
+static const struct command_line line = {
+	.name = "egressctl metrics",
+	.args = "",
+	.about = "Print what egressd counts, in the text format of Prometheus. As root.\n",
+};
+
 int cmd_metrics(int argc, char **argv)
 {
 	json_t *request, *answer = NULL;
-	int status = FAILED, err;
 	struct diag d = {};
+	int status, err;
 	const char *text;
 	size_t len;
 	int fd;
 
-	if (argc > 1) {
-		bool help = str_eq(argv[1], "--help");
-
-		fprintf(help ? stdout : stderr,
-			"Usage: egressctl metrics\n\n"
-			"Print what egressd counts, in the text format of Prometheus. As root.\n");
-		return help ? 0 : 2;
-	}
+	if (options_done(&line, NULL, &argc, &argv, &status))
+		return status;
 	fd = control_connect(CONTROL_SOCKET);
 	if (fd == -ENOENT || fd == -ECONNREFUSED)
 		(void)diag_set(&d, fd, "egressd is not running");
@@ -41,6 +42,7 @@ int cmd_metrics(int argc, char **argv)
 		(void)diag_set(&d, fd, "cannot reach egressd: %s", strerror(-fd));
 	if (fd < 0)
 		return fail(FAILED, &d);
+	status = FAILED;
 	request = json_pack("{s:s}", "op", "metrics");
 	err = control_call(fd, request, NULL, 0, NULL, NULL, &answer, &status, &d);
 	json_decref(request);

@@ -4,6 +4,7 @@
 #define EGRESSCTL_CMD_POLICY_H
 
 #include "compile.h"
+#include "options.h"
 
 /*
  * Load and compile `file` as it would be bound here: -C `workdir` or the current
@@ -15,7 +16,11 @@
 int cmd_policy_load(const char *file, const char *workdir, struct policy **p, struct compiled **c,
 		    struct diag *d);
 
-extern const char cmd_check_help[];
-extern const char cmd_test_help[];
+struct cmd_policy_options {
+	const char *workdir; /* NULL: the current directory */
+	bool json;
+};
+
+extern const struct option_row cmd_policy_rows[];
 
 #endif

@@ -10,6 +10,8 @@
 #include "client.h"
 #include "commands.h"
 #include "diag.h"
+#include "options.h"
+#include "print.h"
 #include "ref.h"
 #include "util.h"
 
@@ -71,7 +73,9 @@ static void print_list(const json_t *list)
 
 		printf("%8lld %-10s %8lld %7s %-8s %8lld %-20s %s\n", client_number(b, "sandbox"),
 		       user_name(client_number(b, "uid")), client_number(b, "pid"),
-		       uptime(client_number(b, "started"), up), safe(b, "mode", mode, sizeof(mode)),
+		       uptime(client_number(b, "started"), up),
+		       json_is_true(json_object_get(b, "frozen")) ?
+			       "frozen" : safe(b, "mode", mode, sizeof(mode)),
 		       client_number(b, "denied"), safe(b, "policy", policy, sizeof(policy)),
 		       safe(b, "name", name, sizeof(name)));
 	}
@@ -86,36 +90,46 @@ static int list_all(json_t **answer)
 	return status;
 }
 
+static const struct option_row ps_rows[] = {
+	{ "--json", NULL, "print a JSON array, with more of each", .kind = OPTION_FLAG },
+	{}
+};
+
+static const struct command_line ps_line = {
+	.name = "egressctl ps",
+	.args = "[--json]",
+	.about = "The live sandboxes: yours, or all of them for root. DENIALS counts what was\n"
+		 "refused, or would have been; see egressctl show SANDBOX.\n",
+	.options = ps_rows,
+};
+
 int cmd_ps(int argc, char **argv)
 {
-	bool json = argc == 2 && str_eq(argv[1], "--json");
 	json_t *answer = NULL;
+	bool json = false;
 	int status;
 
-	if (argc > 1 && !json) {
-		bool help = str_eq(argv[1], "--help");
-
-		fprintf(help ? stdout : stderr,
-			"usage: egressctl ps [--json]\n"
-			"\n"
-			"The live sandboxes: yours, or all of them for root. DENIALS counts what\n"
-			"was refused, or would have been; see egressctl show SANDBOX.\n");
-		return help ? 0 : 2;
-	}
+	if (options_done(&ps_line, &json, &argc, &argv, &status))
+		return status;
 	status = list_all(&answer);
-	if (!status && json) {
-		(void)json_dumpf(json_object_get(answer, "sandboxes"), stdout, JSON_INDENT(2));
-		putchar('\n');
-	} else if (!status) {
+	if (!status && json)
+		(void)print_json(stdout, json_object_get(answer, "sandboxes"), JSON_INDENT(2));
+	else if (!status)
 		print_list(json_object_get(answer, "sandboxes"));
-	}
+	if (!status && *client_text(answer, "refuses"))
+		fprintf(stderr, "egressctl: %s\n", client_text(answer, "refuses"));
 	json_decref(answer);
 	return status;
 }
 
 /* ---- kill --------------------------------------------------------------------------- */
 
-static int kill_one(json_t *ref)
+struct kill_options {
+	bool mine, json;
+};
+
+/* Its number is appended to `ended`. */
+static int kill_one(json_t *ref, json_t *ended)
 {
 	json_t *answer = NULL, *request = NULL;
 	int status;
@@ -128,13 +142,16 @@ static int kill_one(json_t *ref)
 		return 2;
 	}
 	status = client_call(request, &answer);
+	if (!status)
+		(void)json_array_append_new(ended, json_pack("{s:I}", "sandbox",
+							     client_number(answer, "sandbox")));
 	json_decref(request);
 	json_decref(answer);
 	return status;
 }
 
 /* Root's own are root's alone: nobody ends everybody's by a slip. */
-static int kill_mine(void)
+static int kill_mine(json_t *ended)
 {
 	json_t *answer = NULL;
 	const json_t *b;
@@ -149,7 +166,7 @@ static int kill_mine(void)
 
 		if (client_number(b, "uid") != (long long)getuid())
 			continue;
-		s = kill_one(json_integer(client_number(b, "sandbox")));
+		s = kill_one(json_integer(client_number(b, "sandbox")), ended);
 		/* one that ended by itself in between is as dead as it was to be */
 		status = s && s != 1 ? s : status;
 	}
@@ -157,26 +174,42 @@ static int kill_mine(void)
 	return status;
 }
 
+static const struct option_row kill_rows[] = {
+	{ "--mine", NULL, "all that belong to you", .kind = OPTION_FLAG,
+	  .at = offsetof(struct kill_options, mine) },
+	{ "--json", NULL, "print a JSON array of those that were ended", .kind = OPTION_FLAG,
+	  .at = offsetof(struct kill_options, json) },
+	{}
+};
+
+static const struct command_line kill_line = {
+	.name = "egressctl kill",
+	.args = "[--json] SANDBOX...\n[--json] --mine",
+	.about = "End everything in sandboxes: by number, by name, or `last`.\n",
+	.options = kill_rows,
+	.max = OPTIONS_ANY,
+};
+
 int cmd_kill(int argc, char **argv)
 {
-	int status = 0;
+	struct kill_options o = {};
+	json_t *ended;
+	int status;
 
-	if (argc == 2 && str_eq(argv[1], "--mine"))
-		return kill_mine();
-	if (argc < 2 || argv[1][0] == '-') {
-		bool help = argc == 2 && str_eq(argv[1], "--help");
-
-		fprintf(help ? stdout : stderr,
-			"usage: egressctl kill SANDBOX... | --mine\n"
-			"\n"
-			"End everything in sandboxes: by number, by name, or `last`; --mine: in\n"
-			"all that belong to you.\n");
-		return help ? 0 : 2;
-	}
-	for (int i = 1; i < argc; i++) {
-		int s = kill_one(ref_sandbox(argv[i]));
+	if (options_done(&kill_line, &o, &argc, &argv, &status))
+		return status;
+	if (o.mine == (argc > 0))
+		return options_bad(&kill_line, "either --mine or SANDBOX was expected");
+	ended = json_array();
+	if (o.mine)
+		status = kill_mine(ended);
+	for (int i = 0; i < argc; i++) {
+		int s = kill_one(ref_sandbox(argv[i]), ended);
 
 		status = s ? s : status;
 	}
+	if (o.json)
+		(void)print_json(stdout, ended, JSON_INDENT(2));
+	json_decref(ended);
 	return status;
 }

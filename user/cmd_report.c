@@ -1,18 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* egressctl report: what a sandbox touched; and `run --report FILE`. */
 #include <errno.h>
-#include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "client.h"
 #include "commands.h"
+#include "config.h"
 #include "control.h"
 #include "diag.h"
 #include "event_text.h"
-#include "eventlog.h"
 #include "launch.h"
 #include "learn_file.h"
+#include "options.h"
+#include "print.h"
 #include "ref.h"
 #include "report.h"
 #include "runs.h"
@@ -22,16 +24,25 @@
 
 #define FAILED 125
 
-static const char usage[] =
-	"Usage: egressctl report [--json] SANDBOX\n"
-	"\n"
-	"What a traced sandbox touched: hosts by name, with bytes; paths by directory;\n"
-	"programs it ran; what was refused, by rule. SANDBOX is a number, a name or\n"
-	"\"last\", of a live sandbox or one that ended. Sandboxes are traced when they are\n"
-	"run with --trace or --report, or by `egressctl learn`.\n"
-	"\n"
-	"Exit status: 0; 1: the record is incomplete, or there is none and what was\n"
-	"refused is printed from the log; 2: usage; 125: it could not be done.\n";
+static const struct option_row rows[] = {
+	{ "--json", NULL, "print it as JSON", .kind = OPTION_FLAG },
+	{}
+};
+
+static const struct command_line line = {
+	.name = "egressctl report",
+	.args = "[--json] SANDBOX",
+	.about = "What a traced sandbox touched: hosts by name, with bytes; paths by directory;\n"
+		 "programs it ran; what was refused, by rule. SANDBOX is a number, a name or\n"
+		 "last, of a live sandbox or one that ended. Sandboxes are traced when they are\n"
+		 "run with --trace or --report, or by `egressctl learn`.\n",
+	.options = rows,
+	.end = "Exit status: 0; 1: the record is incomplete, or there is none and what was\n"
+	       "refused is printed from the log, or there is no such sandbox; 2: usage; 125: it\n"
+	       "could not be done.\n",
+	.min = 1,
+	.max = 1,
+};
 
 /* ---- without a trace ------------------------------------------------------------------------ */
 
@@ -43,6 +54,7 @@ struct denied {
 struct denials {
 	bool json;
 	uint64_t sandbox;
+	uint64_t lines; /* in the log, its last record among them */
 	uint64_t total;
 	struct denied *v;
 	size_t n, cap;
@@ -73,6 +85,7 @@ static int count_line(void *ctx, const char *line, size_t len)
 	char buf[1024];
 	int err = 0;
 
+	c->lines++;
 	if (reason) { /* else it is the sandbox's last record */
 		(void)snprintf(buf, sizeof(buf), "%s%s%s", rule ? rule : "", rule ? ": " : "",
 			       rule && text ? text : text ? text : reason);
@@ -120,30 +133,29 @@ static void print_denials(const struct denials *c)
 							    "count", (json_int_t)c->v[i].count));
 	list = json_pack("{s:I, s:b, s:b, s:o}", "sandbox", (json_int_t)c->sandbox, "traced", 0,
 			 "complete", 0, "denials", list);
-	(void)json_dumpf(list, stdout, JSON_INDENT(2));
-	putchar('\n');
+	(void)print_json(stdout, list, JSON_INDENT(2));
 	json_decref(list);
 }
 
 /* Not traced: what the event log has of it. */
 static int report_untraced(int control, uint64_t sandbox, bool json)
 {
-	struct eventlog_filter f = { .sandbox = sandbox, .owner = -1 };
 	struct denials c = { .json = json, .sandbox = sandbox };
 	json_t *request;
 	struct diag d = {};
 	int err;
 
+	/* egressd, which said so, knows where its log is */
+	request = json_pack("{s:s, s:I}", "op", "log", "sandbox", (json_int_t)sandbox);
+	err = control_call(control, request, NULL, 0, count_event, &c, NULL, NULL, &d);
+	json_decref(request);
+	if (!err && !c.lines && client_unknown(sandbox, &d)) {
+		diag_print(stderr, "egressctl report", &d);
+		return 1;
+	}
 	fprintf(stderr, "egressctl report: sandbox %llu was not traced: hosts, paths and programs "
 			"are not known (run with --trace); what was refused is in the log\n",
 		(unsigned long long)sandbox);
-	if (geteuid() == 0) {
-		err = eventlog_read(EVENTLOG_DIR, &f, false, count_line, &c);
-	} else {
-		request = json_pack("{s:s, s:I}", "op", "log", "sandbox", (json_int_t)sandbox);
-		err = control_call(control, request, NULL, 0, count_event, &c, NULL, NULL, &d);
-		json_decref(request);
-	}
 	if (c.n)
 		qsort(c.v, c.n, sizeof(*c.v), by_count);
 	if (!err)
@@ -184,11 +196,12 @@ static int print_trace(const struct trace *t, bool json)
 /* Without egressd root looks itself: runs without a service leave their trace as well. */
 static int find_ended(json_t *ref, struct trace *t, struct diag *d)
 {
-	int fd = runs_open(EVENTLOG_DIR, -1, ref), err;
+	_cleanup_free_ char *dir = config_log_dir(CONFIG_FILE, d);
+	int fd = dir ? runs_open(dir, -1, ref) : -ENOMEM, err;
 
 	if (fd < 0)
 		return diag_set(d, fd, "egressd is not running, and there is no such run in %s/%s",
-				EVENTLOG_DIR, RUNS_DIR);
+				dir ? dir : "", RUNS_DIR);
 	err = trace_read(fd, t);
 	close(fd);
 	return err ? diag_set(d, err, "the record cannot be read: %s", strerror(-err)) : 0;
@@ -227,29 +240,12 @@ static int report(const char *sandbox, bool json)
 
 int cmd_report(int argc, char **argv)
 {
-	static const struct option longopts[] = { { "json", no_argument, NULL, 'j' },
-						  { "help", no_argument, NULL, 'h' },
-						  {} };
 	bool json = false;
-	int c;
+	int status;
 
-	optind = 0;
-	while ((c = getopt_long(argc, argv, "h", longopts, NULL)) != -1) {
-		if (c == 'h') {
-			(void)fputs(usage, stdout);
-			return 0;
-		}
-		if (c != 'j') {
-			(void)fputs(usage, stderr);
-			return 2;
-		}
-		json = true;
-	}
-	if (optind + 1 != argc) {
-		(void)fputs(usage, stderr);
-		return 2;
-	}
-	return report(argv[optind], json);
+	if (options_done(&line, &json, &argc, &argv, &status))
+		return status;
+	return report(argv[0], json);
 }
 
 /* ---- run --report ---------------------------------------------------------------------- */

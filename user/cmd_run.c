@@ -9,6 +9,7 @@
 #include "diag.h"
 #include "launch.h"
 #include "local_agent.h"
+#include "options.h"
 #include "task_check.h"
 #include "util.h"
 
@@ -74,10 +75,10 @@ int cmd_run(int argc, char **argv)
 	struct launch l;
 	bool help;
 
-	if (launch_parse(&l, argc, argv, &help, &d))
-		return fail(LAUNCH_USAGE, &d);
+	if (launch_parse(&launch_egressctl, &l, argc, argv, &help, &d))
+		return options_bad(&launch_egressctl, "%s", d.msg);
 	if (help) {
-		launch_usage(stdout, "egressctl run");
+		options_help(&launch_egressctl, stdout);
 		return 0;
 	}
 	if (launch_sudo_user(&l, &d))

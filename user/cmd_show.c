@@ -9,29 +9,25 @@
 #include "client.h"
 #include "commands.h"
 #include "event_text.h"
+#include "options.h"
+#include "print.h"
 #include "ref.h"
 #include "util.h"
 
-static const char usage[] =
-	"usage: egressctl show [--json] [SANDBOX]\n"
-	"\n"
-	"A live sandbox: its policy, grants and the time they have left, processes,\n"
-	"connections with their names and bytes, counters, and denials by rule.\n"
-	"\n"
-	"  SANDBOX     its number or name, or last (default: your newest one)\n";
+static const struct option_row rows[] = {
+	{ "--json", NULL, "print it as JSON", .kind = OPTION_FLAG },
+	{}
+};
 
-/*
- * Text from the service: names that somebody chose were escaped there, or are here.
- * What the service wrote as one word stays as it is.
- */
-static void put_safe(const char *s)
-{
-	struct text t = { 0 };
-
-	text_add_safe(&t, s);
-	fputs(t.failed || !t.p ? "" : t.p, stdout);
-	text_free(&t);
-}
+static const struct command_line line = {
+	.name = "egressctl show",
+	.args = "[--json] [SANDBOX]",
+	.about = "A live sandbox: its policy, grants and the time they have left, processes,\n"
+		 "connections with their names and bytes, counters, and denials by rule.\n"
+		 "SANDBOX is its number or name, or last (default: your newest one).\n",
+	.options = rows,
+	.max = 1,
+};
 
 static void row(const char *key)
 {
@@ -43,7 +39,7 @@ static void row_text(const json_t *o, const char *title, const char *key)
 	if (!client_text(o, key)[0])
 		return;
 	row(title);
-	put_safe(client_text(o, key));
+	print_safe(stdout, client_text(o, key));
 	putchar('\n');
 }
 
@@ -75,12 +71,12 @@ static void print_head(const json_t *o)
 	if (localtime_r(&started, &tm))
 		(void)strftime(stamp, sizeof(stamp), "%F %T", &tm);
 	printf("sandbox %lld ", client_number(o, "sandbox"));
-	put_safe(client_text(o, "name"));
+	print_safe(stdout, client_text(o, "name"));
 	printf("\n");
 	row_text(o, "policy", "policy");
 	json_array_foreach(files, i, f) {
 		row(i ? "" : "files");
-		put_safe(json_string_value(f));
+		print_safe(stdout, json_string_value(f));
 		putchar('\n');
 	}
 	row_text(o, "mode", "mode");
@@ -116,13 +112,13 @@ static void print_grants(const json_t *list)
 	json_array_foreach(list, i, g) {
 		printf("  g%-5lld %s ", client_number(g, "grant"),
 		       json_is_true(json_object_get(g, "deny")) ? "deny " : "allow");
-		put_safe(client_text(g, "rule"));
+		print_safe(stdout, client_text(g, "rule"));
 		printf(", ");
 		print_left(g);
 		printf(", by user %lld", client_number(g, "by"));
 		if (client_text(g, "note")[0]) {
 			printf(": ");
-			put_safe(client_text(g, "note"));
+			print_safe(stdout, client_text(g, "note"));
 		}
 		putchar('\n');
 	}
@@ -138,7 +134,7 @@ static void print_processes(const json_t *list)
 		int depth = (int)MIN(client_number(p, "depth"), 40ll);
 
 		printf("  %8lld %*s", client_number(p, "pid"), 2 * depth, "");
-		put_safe(client_text(p, "command"));
+		print_safe(stdout, client_text(p, "command"));
 		putchar('\n');
 	}
 }
@@ -148,7 +144,7 @@ static void print_end(const json_t *f, const char *addr, const char *port)
 	const char *a = client_text(f, addr);
 
 	printf(strchr(a, ':') ? "[" : "");
-	put_safe(a);
+	print_safe(stdout, a);
 	printf(strchr(a, ':') ? "]:%lld" : ":%lld", client_number(f, port));
 }
 
@@ -166,7 +162,7 @@ static void print_flows(const json_t *list)
 		print_bytes(json_object_get(f, "received"));
 		printf("  ");
 		if (client_text(f, "name")[0]) {
-			put_safe(client_text(f, "name"));
+			print_safe(stdout, client_text(f, "name"));
 			putchar(' ');
 		}
 		if (client_number(f, "port"))
@@ -186,10 +182,10 @@ static void print_denials(const json_t *list)
 	json_array_foreach(list, i, r) {
 		printf("  %8lld  ", client_number(r, "count"));
 		if (client_text(r, "rule")[0]) {
-			put_safe(client_text(r, "rule"));
+			print_safe(stdout, client_text(r, "rule"));
 			printf(" ");
 		}
-		put_safe(client_text(r, "text"));
+		print_safe(stdout, client_text(r, "text"));
 		putchar('\n');
 	}
 }
@@ -197,33 +193,19 @@ static void print_denials(const json_t *list)
 int cmd_show(int argc, char **argv)
 {
 	json_t *request, *answer = NULL;
-	const char *sandbox = NULL;
 	bool json = false;
 	int status;
 
-	for (int i = 1; i < argc; i++) {
-		if (str_eq(argv[i], "--json")) {
-			json = true;
-		} else if (argv[i][0] != '-' && !sandbox) {
-			sandbox = argv[i];
-		} else {
-			bool help = str_eq(argv[i], "--help");
-
-			fputs(usage, help ? stdout : stderr);
-			return help ? 0 : 2;
-		}
-	}
+	if (options_done(&line, &json, &argc, &argv, &status))
+		return status;
 	request = json_pack("{s:s, s:o}", "op", "show", "sandbox",
-			    ref_sandbox(sandbox ? sandbox : REF_LAST));
-	if (!request) {
-		fputs("egressctl show: which sandbox? expected a number or a name\n", stderr);
-		return 2;
-	}
+			    ref_sandbox(argc ? argv[0] : REF_LAST));
+	if (!request)
+		return options_bad(&line, "which sandbox? expected a number or a name");
 	status = client_call(request, &answer);
 	json_decref(request);
 	if (!status && json) {
-		(void)json_dumpf(answer, stdout, JSON_INDENT(2));
-		putchar('\n');
+		(void)print_json(stdout, answer, JSON_INDENT(2));
 	} else if (!status) {
 		print_head(answer);
 		print_grants(json_object_get(answer, "grants"));

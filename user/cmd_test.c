@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* egressctl test: what would the policy say to this access, and which rule? */
-#include <getopt.h>
 #include <jansson.h>
 #include <limits.h>
 #include <netinet/in.h>
@@ -8,23 +7,26 @@
 #include "cmd_policy.h"
 #include "commands.h"
 #include "policy_int.h"
+#include "print.h"
+#include "ref.h"
 #include "verdict.h"
 
-const char cmd_test_help[] =
-	"Usage: egressctl test [--json] [-C DIR] FILE connect HOST:PORT[/PROTO]\n"
-	"       egressctl test [--json] [-C DIR] FILE open PATH PERM\n"
-	"       egressctl test [--json] [-C DIR] FILE unix NAME\n"
-	"\n"
-	"Ask a policy about one access. The answer comes from the tables that the kernel\n"
-	"uses, with the rule that decides. HOST is an address ([IPv6] in brackets) or a\n"
-	"name, PROTO tcp (default), udp, sctp or icmp, PERM letters of rwxc, NAME the path\n"
-	"of a socket or @ and an abstract name. PATH is taken as it is: the kernel sees\n"
-	"what a path resolves to, so give it without symbolic links.\n"
-	"\n"
-	"  -C DIR     the workspace (default: the current directory)\n"
-	"  --json     one JSON object\n"
-	"\n"
-	"Exit status: 0 allowed, 1 denied, 2 a policy is wrong or the usage is.\n";
+static const struct command_line line = {
+	.name = "egressctl test",
+	.args = "[--json] [-C DIR] FILE connect HOST:PORT[/PROTO]\n"
+		"[--json] [-C DIR] FILE open PATH PERM\n"
+		"[--json] [-C DIR] FILE unix NAME",
+	.about = "Ask a policy about one access. The answer comes from the tables that the\n"
+		 "kernel uses, with the rule that decides. HOST is an address ([IPv6] in\n"
+		 "brackets) or a name, PROTO tcp (default), udp, sctp or icmp, PERM letters of\n"
+		 "rwxc, NAME the path of a socket or @ and an abstract name. PATH is taken as it\n"
+		 "is: the kernel sees what a path resolves to, so give it without symbolic\n"
+		 "links.\n",
+	.options = cmd_policy_rows,
+	.end = "Exit status: 0 allowed, 1 denied, 2 a policy is wrong or the usage is.\n",
+	.min = 3,
+	.max = 4,
+};
 
 struct answer {
 	bool allowed;
@@ -38,7 +40,10 @@ struct answer {
 
 static int bad_usage(const char *why, const char *what)
 {
-	(void)fprintf(stderr, "egressctl test: %s \"%s\"\n", why, what);
+	char quoted[256];
+
+	diag_escape(quoted, sizeof(quoted), what, strlen(what));
+	(void)fprintf(stderr, "egressctl test: %s \"%s\"\n", why, quoted);
 	return 2;
 }
 
@@ -193,16 +198,18 @@ static void print_answer(const struct compiled *c, const struct answer *a)
 {
 	char rule[4096];
 
-	if (a->rule)
-		(void)printf("%s by %s\n", a->allowed ? "allowed" : "denied",
-			     verdict_rule_text(c, a->rule, rule, sizeof(rule)));
-	else
+	if (a->rule) {
+		(void)printf("%s by ", a->allowed ? "allowed" : "denied");
+		print_safe(stdout, verdict_rule_text(c, a->rule, rule, sizeof(rule)));
+		(void)putchar('\n');
+	} else {
 		(void)printf("%s: no rule (%s)\n", a->allowed ? "allowed" : "denied", a->what);
+	}
 	if (a->note)
 		(void)fprintf(stderr, "egressctl test: note: %s\n", a->note);
 }
 
-static void print_json(const struct compiled *c, const struct answer *a)
+static void json_answer(const struct compiled *c, const struct answer *a)
 {
 	const struct rule_ref *r = a->rule ? &c->rules[a->rule - 1] : NULL;
 	json_t *j = json_pack("{s:b, s:s?, s:i, s:s?, s:s?}", "allowed", a->allowed, "file",
@@ -217,9 +224,7 @@ static void print_json(const struct compiled *c, const struct answer *a)
 		(void)json_object_set_new(j, "private", json_boolean(a->flags & EG_CL_PRIVATE));
 		(void)json_object_set_new(j, "proxy", json_boolean(a->flags & EG_CL_PROXY));
 	}
-	if (j)
-		(void)json_dumpf(j, stdout, JSON_COMPACT);
-	(void)putchar('\n');
+	(void)print_json(stdout, j, JSON_COMPACT);
 	json_decref(j);
 }
 
@@ -231,6 +236,16 @@ static const struct {
 	{ "open", test_open },
 	{ "unix", test_unix },
 };
+
+static int bad_question(const char *word)
+{
+	struct nearest near = { .text = word };
+
+	for (size_t i = 0; i < ARRAY_SIZE(questions); i++)
+		nearest_try(&near, questions[i].name);
+	return options_bad(&line, "'%s' is no question%s: expected connect, open or unix", word,
+			   nearest_words(&near));
+}
 
 static int ask(const char *workdir, bool json, int argc, char **argv)
 {
@@ -244,7 +259,7 @@ static int ask(const char *workdir, bool json, int argc, char **argv)
 	for (q = 0; q < ARRAY_SIZE(questions) && !str_eq(questions[q].name, argv[1]); q++)
 		;
 	if (q == ARRAY_SIZE(questions))
-		return bad_usage("expected connect, open or unix, got", argv[1]);
+		return bad_question(argv[1]);
 	if (cmd_policy_load(argv[0], workdir, &p, &c, &d)) {
 		diag_print(stderr, "egressctl test", &d);
 		return 2;
@@ -252,7 +267,7 @@ static int ask(const char *workdir, bool json, int argc, char **argv)
 	status = questions[q].ask(c, argc - 2, argv + 2, &a);
 	if (!status) {
 		if (json)
-			print_json(c, &a);
+			json_answer(c, &a);
 		else
 			print_answer(c, &a);
 		status = a.allowed ? 0 : 1;
@@ -264,32 +279,10 @@ static int ask(const char *workdir, bool json, int argc, char **argv)
 
 int cmd_test(int argc, char **argv)
 {
-	static const struct option options[] = { { "json", no_argument, NULL, 'j' },
-						 { "help", no_argument, NULL, 'h' },
-						 {} };
-	const char *workdir = NULL;
-	bool json = false;
-	int opt;
+	struct cmd_policy_options o = {};
+	int status;
 
-	while ((opt = getopt_long(argc, argv, "+C:h", options, NULL)) != -1) {
-		switch (opt) {
-		case 'j':
-			json = true;
-			break;
-		case 'C':
-			workdir = optarg;
-			break;
-		case 'h':
-			(void)fputs(cmd_test_help, stdout);
-			return 0;
-		default:
-			(void)fputs(cmd_test_help, stderr);
-			return 2;
-		}
-	}
-	if (argc - optind < 3) {
-		(void)fputs(cmd_test_help, stderr);
-		return 2;
-	}
-	return ask(workdir, json, argc - optind, argv + optind);
+	if (options_done(&line, &o, &argc, &argv, &status))
+		return status;
+	return ask(o.workdir, o.json, argc, argv);
 }

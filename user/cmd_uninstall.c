@@ -2,7 +2,7 @@
 /* `egressctl uninstall`: nothing of ours stays in the kernel, while nothing needs it. */
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
+#include <jansson.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,20 +14,43 @@
 #include "bpf_sweep.h"
 #include "cgroup.h"
 #include "commands.h"
+#include "config.h"
 #include "diag.h"
 #include "eventlog.h"
+#include "runs.h"
+#include "sandbox.h"
+#include "options.h"
+#include "print.h"
 #include "state.h"
 #include "util.h"
 
-static const char usage[] =
-	"usage: egressctl uninstall [--check] [--logs]\n"
-	"      --check  only say whether anything runs: 0 nothing, 1 something does\n"
-	"      --logs   remove " EVENTLOG_DIR ", too\n"
-	"Programs, maps, links, cgroups and state of egressctl are removed. Refused while\n"
-	"sandboxes run or egressd does; files of the installation and of /etc stay.\n";
+struct options {
+	bool check, logs, json;
+};
+
+static const struct option_row rows[] = {
+	{ "--check", NULL, "only say whether anything runs: 0 nothing, 1 something does",
+	  .kind = OPTION_FLAG, .at = offsetof(struct options, check) },
+	{ "--logs", NULL, "remove " EVENTLOG_DIR ", too", .kind = OPTION_FLAG,
+	  .at = offsetof(struct options, logs) },
+	{ "--json", NULL, "print what was removed and what was kept as JSON", .kind = OPTION_FLAG,
+	  .at = offsetof(struct options, json) },
+	{}
+};
+
+static const struct command_line line = {
+	.name = "egressctl uninstall",
+	.args = "[--json] [--check | --logs]",
+	.about = "Programs, maps, links, cgroups and state of egressctl are removed. Refused\n"
+		 "while sandboxes run or egressd does; files of the installation and of /etc\n"
+		 "stay.\n",
+	.options = rows,
+	.end = "Exit status: 0 done, or nothing runs; 1 something runs; 2 usage; 125 failed.\n",
+};
 
 struct host_paths {
 	char bpffs[PATH_MAX - 64], cgroup[PATH_MAX - 64];
+	json_t *removed, *kept; /* paths */
 };
 
 struct found {
@@ -96,14 +119,14 @@ static int each_agent(const struct host_paths *h,
 	return err;
 }
 
-static int remove_dir(const char *path, struct diag *d)
+static int remove_dir(const struct host_paths *h, const char *path, struct diag *d)
 {
 	if (access(path, F_OK))
 		return 0;
 	sweep_tree(path);
 	if (!access(path, F_OK))
 		return diag_set(d, -EIO, "cannot remove %s", path);
-	printf("removed %s\n", path);
+	(void)json_array_append_new(h->removed, json_string(path));
 	return 0;
 }
 
@@ -114,7 +137,7 @@ static int remove_agent(const struct host_paths *h, const char *name, struct dia
 	int err;
 
 	(void)snprintf(path, sizeof(path), "%s/%s", h->bpffs, name);
-	err = h->bpffs[0] ? remove_dir(path, d) : 0;
+	err = h->bpffs[0] ? remove_dir(h, path, d) : 0;
 	if (err)
 		return err;
 	(void)cgroup_remove(root, name);
@@ -153,6 +176,43 @@ static int find_host(struct host_paths *h, struct diag *d)
 	return 0;
 }
 
+/* By its settings a log may lie among other things, which stay. */
+static int remove_logs(const struct host_paths *h, const char *dir, struct diag *d)
+{
+	char path[PATH_MAX];
+
+	if (access(dir, F_OK))
+		return 0;
+	(void)snprintf(path, sizeof(path), "%s/%s", dir, RUNS_DIR);
+	sweep_tree(path);
+	if (!access(path, F_OK))
+		return diag_set(d, -EIO, "cannot remove %s", path);
+	eventlog_remove(dir);
+	(void)snprintf(path, sizeof(path), "%s/%s", dir, SANDBOX_NUMBERS);
+	(void)unlink(path); /* ENOENT; what is left keeps the directory */
+	(void)snprintf(path, sizeof(path), "%s/%s", dir, EVENTLOG_FILE);
+	if (!access(path, F_OK))
+		return diag_set(d, -EIO, "cannot remove %s", path);
+	(void)snprintf(path, sizeof(path), "%s%s", rmdir(dir) ? "the logs in " : "", dir);
+	(void)json_array_append_new(h->removed, json_string(path));
+	return 0;
+}
+
+static int see_to_logs(const struct host_paths *h, bool remove, struct diag *d)
+{
+	_cleanup_free_ char *dir = config_log_dir(CONFIG_FILE, remove ? d : NULL);
+
+	if (!dir)
+		return diag_set(d, -ENOMEM, "out of memory");
+	if (remove && d->err)
+		return d->err; /* where they are is not known */
+	if (remove)
+		return remove_logs(h, dir, d);
+	if (!access(dir, F_OK))
+		(void)json_array_append_new(h->kept, json_string(dir));
+	return 0;
+}
+
 static int uninstall(const struct host_paths *h, bool logs, struct diag *d)
 {
 	_cleanup_close_ int lock = take_lock(d);
@@ -165,41 +225,54 @@ static int uninstall(const struct host_paths *h, bool logs, struct diag *d)
 	if (!err)
 		err = each_agent(h, remove_agent, d);
 	if (!err)
-		err = remove_dir(STATE_DIR, d);
-	if (!err && logs)
-		err = remove_dir(EVENTLOG_DIR, d);
-	if (!err && !logs && !access(EVENTLOG_DIR, F_OK))
-		printf("kept %s (--logs removes it)\n", EVENTLOG_DIR);
-	return err;
+		err = remove_dir(h, STATE_DIR, d);
+	return err ? err : see_to_logs(h, logs, d);
+}
+
+static void print_done(const struct host_paths *h)
+{
+	const json_t *path;
+	size_t i;
+
+	json_array_foreach(h->removed, i, path)
+		printf("removed %s\n", json_string_value(path));
+	json_array_foreach(h->kept, i, path)
+		printf("kept %s (--logs removes it)\n", json_string_value(path));
+}
+
+static void print_as_json(const struct host_paths *h, const struct options *o, int err,
+			  const struct diag *d)
+{
+	json_t *j = o->check ? json_pack("{s:b}", "running", err == -EBUSY) :
+			       json_pack("{s:O, s:O}", "removed", h->removed, "kept", h->kept);
+
+	(void)json_object_set_new(j, "error", err ? json_string(d->msg) : json_null());
+	(void)print_json(stdout, j, JSON_INDENT(2));
+	json_decref(j);
 }
 
 int cmd_uninstall(int argc, char **argv)
 {
-	static const struct option longopts[] = {
-		{ "check", no_argument, NULL, 'c' }, { "logs", no_argument, NULL, 'l' },
-		{ "help", no_argument, NULL, 'h' }, {},
-	};
-	bool check = false, logs = false;
+	struct options o = {};
 	struct host_paths h;
 	struct diag d = {};
-	int c, err;
+	int status, err;
 
-	optind = 0;
-	while ((c = getopt_long(argc, argv, "h", longopts, NULL)) != -1) {
-		if (c == 'c')
-			check = true;
-		else if (c == 'l')
-			logs = true;
-		else
-			break;
-	}
-	if (c != -1 || optind != argc || (check && logs)) {
-		fputs(usage, c == 'h' ? stdout : stderr);
-		return c == 'h' ? 0 : 2;
-	}
+	if (options_done(&line, &o, &argc, &argv, &status))
+		return status;
+	if (o.check && o.logs)
+		return options_bad(&line, "--check removes nothing: leave --logs out");
+	h.removed = json_array();
+	h.kept = json_array();
 	err = find_host(&h, &d);
 	if (!err)
-		err = check ? each_agent(&h, check_agent, &d) : uninstall(&h, logs, &d);
+		err = o.check ? each_agent(&h, check_agent, &d) : uninstall(&h, o.logs, &d);
+	if (o.json)
+		print_as_json(&h, &o, err, &d);
+	else
+		print_done(&h);
+	json_decref(h.removed);
+	json_decref(h.kept);
 	if (!err)
 		return 0;
 	diag_print(stderr, "egressctl", &d);

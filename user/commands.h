@@ -32,6 +32,7 @@ int cmd_doctor(int argc, char **argv);
 int cmd_attach(int argc, char **argv);
 int cmd_detach(int argc, char **argv);
 int cmd_enter(int argc, char **argv);
+int cmd_setup(int argc, char **argv);
 int cmd_uninstall(int argc, char **argv);
 
 /* cmd_run.c: launch through egressd, or with an agent of its own; the exit status. */

@@ -88,11 +88,13 @@ struct compiled {
 	uint32_t nports;
 	struct compiled_anchor *anchors;
 	uint32_t nanchors;
+	bool unbound; /* anchors are left out: what names say is all */
 	struct compiled_name *names; /* in compiled_name_order() */
 	uint32_t nnames;
 	struct rule_ref *rules;
 	uint32_t nrules;
 	struct policy_runtime run;
+	uid_t payer; /* whose share of the tables it uses: publish.h; 0: root, who has none */
 	/* written in the paths of another mount namespace; `root` as in struct rooted, its own */
 	bool rooted;
 	int root;

@@ -411,7 +411,11 @@ static bool may_be_planted(const struct automaton *a, const char *link)
 	return perm & EG_C;
 }
 
-/* 0: may go in; 1: not, and a notice says so; or an error. */
+/*
+ * 0: may go in; 1: not, and a notice says so; or an error. Notices go to who wrote the
+ * policy, and root followed the links: what they are called and where they lead may not
+ * be that user's to know.
+ */
 static int judge_link(struct paths *b, const struct automaton *a, const struct spelling *s)
 {
 	_cleanup_free_ char *to = NULL, *as_written = NULL;
@@ -424,8 +428,8 @@ static int judge_link(struct paths *b, const struct automaton *a, const struct s
 		if (!may_be_planted(a, s->links[i]))
 			continue;
 		err = comp_notice(b->k, &s->src->at,
-				  "\"%s\" is not followed over the link %s, which the sandbox may "
-				  "replace: name where it leads", s->src->text, s->links[i]);
+				  "\"%s\" is not followed over a link that the sandbox may "
+				  "replace: name where it leads", s->src->text);
 		return err ? err : 1;
 	}
 	if (s->space != AUTOMATON_PATHS)
@@ -440,8 +444,8 @@ static int judge_link(struct paths *b, const struct automaton *a, const struct s
 	if (written_covers(b, closing, as_written))
 		return 0;
 	err = comp_notice(b->k, &s->src->at,
-			  "\"%s\" is not followed to %s, which \"%s\" closes", s->src->text, to,
-			  b->k->c->rules[closing - 1].text);
+			  "\"%s\" is not followed to where it leads, which \"%s\" closes",
+			  s->src->text, b->k->c->rules[closing - 1].text);
 	return err ? err : 1;
 }
 

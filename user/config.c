@@ -11,7 +11,9 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
+#include "canary.h"
 #include "config.h"
+#include "eventlog.h"
 #include "policy_parse.h"
 
 #include <linux/types.h>
@@ -39,6 +41,7 @@ void config_defaults(struct config *c)
 		.grant_max_ms = CONFIG_GRANT_MS,
 		.grant_paths = true,
 		.grant_save = true,
+		.canary_ms = CANARY_EVERY_MS,
 	};
 }
 
@@ -56,6 +59,8 @@ void config_clear(struct config *c)
 		free(c->attach[i].policy);
 	}
 	free(c->attach);
+	for (uint32_t i = 0; i < c->nruntimes; i++)
+		free(c->runtimes[i]);
 	*c = (struct config){};
 }
 
@@ -131,6 +136,11 @@ static int parse_size(struct pol *p, struct ynode *n, const struct pol_key *k)
 		return pol_expected(p, n, k->key, k->expect);
 	of(p)->log_bytes = v;
 	return 0;
+}
+
+static int parse_new_privileges(struct pol *p, struct ynode *n, const struct pol_key *k)
+{
+	return take_bool(p, n, k, &of(p)->new_privileges);
 }
 
 static int parse_journal(struct pol *p, struct ynode *n, const struct pol_key *k)
@@ -219,6 +229,21 @@ static int parse_within(struct pol *p, struct ynode *n, const struct pol_key *k)
 	for (struct ynode *e = n->first; e && !err; e = e->next)
 		err = take_within(p, e, k, to++);
 	return err;
+}
+
+/* ---- canary ------------------------------------------------------------------------------- */
+
+static int parse_every(struct pol *p, struct ynode *n, const struct pol_key *k)
+{
+	int err = pol_scalar(p, n, k->key, k->expect);
+	uint64_t ms;
+
+	if (err)
+		return err;
+	if (policy_time_parse(n->text, &ms) || ms < CANARY_EVERY_MIN_MS || ms > CANARY_EVERY_MAX_MS)
+		return pol_expected(p, n, k->key, k->expect);
+	of(p)->canary_ms = (uint32_t)ms;
+	return 0;
 }
 
 /* ---- metrics ------------------------------------------------------------------------------ */
@@ -359,6 +384,73 @@ static int parse_attach(struct pol *p, struct ynode *n, const struct pol_key *k)
 	return err;
 }
 
+/* ---- runtimes ------------------------------------------------------------------------------- */
+
+/*
+ * What is there is trusted to be a runtime, and what it is told of itself is its number:
+ * whoever writes to the file, or puts another program of root's in its place, gets out.
+ * NULL: it is fine, or not there (yet); else what is wrong with it, malloc()ed.
+ */
+static char *runtime_wrong(const char *path)
+{
+	_cleanup_free_ char *real = realpath(path, NULL), *part = strdup(path);
+	char *why = NULL, *slash;
+	struct stat st;
+	int n = 0;
+
+	if (!part)
+		return strdup("out of memory");
+	if (!real && errno == ENOENT)
+		return lstat(path, &st) ? NULL : strdup("it is a link to nowhere");
+	if (!real)
+		return strdup(strerror(errno));
+	if (!str_eq(real, path))
+		n = asprintf(&why, "a link leads to %s: expected that path itself", real);
+	else if (stat(path, &st) || !S_ISREG(st.st_mode))
+		return strdup("it is not a file");
+	for (; !n; *slash = '\0') {
+		if (stat(*part ? part : "/", &st) || (st.st_uid && st.st_uid != geteuid()) ||
+		    (st.st_mode & 022))
+			n = asprintf(&why, "others than root can write to %s", *part ? part : "/");
+		slash = strrchr(part, '/');
+		if (!slash)
+			break;
+	}
+	return n < 0 ? strdup("out of memory") : why;
+}
+
+static int take_runtime(struct pol *p, const struct ynode *n, const struct pol_key *k)
+{
+	struct config *c = of(p);
+	_cleanup_free_ char *wrong = NULL;
+	int err = pol_scalar(p, n, k->key, k->expect);
+
+	if (err)
+		return err;
+	if (!plain_path(n->text) || str_ends(n->text, "/"))
+		return pol_expected(p, n, k->key, k->expect);
+	wrong = runtime_wrong(n->text);
+	if (wrong)
+		return pol_bad(p, n, "%s: %s: %s", k->key, n->text, wrong);
+	err = take_text(p, n, &c->runtimes[c->nruntimes]);
+	c->nruntimes += !err;
+	return err;
+}
+
+static int parse_runtimes(struct pol *p, struct ynode *n, const struct pol_key *k)
+{
+	int err = 0;
+
+	if (n->type != Y_LIST)
+		return pol_expected(p, n, k->key, k->expect);
+	if (n->count > CONFIG_MAX_RUNTIMES)
+		return pol_bad(p, n, "runtimes: %u entries, at most %u", n->count,
+			       CONFIG_MAX_RUNTIMES);
+	for (struct ynode *e = n->first; e && !err; e = e->next)
+		err = take_runtime(p, e, k);
+	return err;
+}
+
 /* ---- the file ---------------------------------------------------------------------------- */
 
 static const struct pol_key socket_keys[] = {
@@ -368,6 +460,7 @@ static const struct pol_key socket_keys[] = {
 
 static const struct pol_key sandboxes_keys[] = {
 	{ "per-user", "a number from 1 to 4096", parse_per_user, 0 },
+	{ "new-privileges", "true or false", parse_new_privileges, 0 },
 	{}
 };
 
@@ -387,6 +480,12 @@ static const struct pol_key grants_keys[] = {
 	{}
 };
 
+static const struct pol_key canary_keys[] = {
+	{ "every", "a time from 1s to 4s, so that silence is told of within ten seconds",
+	  parse_every, 0 },
+	{}
+};
+
 static const struct pol_key metrics_keys[] = {
 	{ "listen", "an address and a port, such as 127.0.0.1:9477 or \"[::1]:9477\"",
 	  parse_metrics_listen, 0 },
@@ -400,6 +499,7 @@ static const struct section {
 } sections[] = {
 	{ "socket", socket_keys },   { "sandboxes", sandboxes_keys }, { "log", log_keys },
 	{ "grants", grants_keys },   { "metrics", metrics_keys },
+	{ "canary", canary_keys },
 };
 
 static int parse_section(struct pol *p, struct ynode *n, const struct pol_key *k)
@@ -423,7 +523,9 @@ static const struct pol_key top_keys[] = {
 	{ "stop", "keep or end", parse_stop, 0 },
 	{ "grants", "a map", parse_section, 3 },
 	{ "attach", "a list of {cgroup: PATTERN, policy: NAME}", parse_attach, 0 },
+	{ "runtimes", "a list of programs by their absolute paths", parse_runtimes, 0 },
 	{ "metrics", "a map", parse_section, 4 },
+	{ "canary", "a map", parse_section, 5 },
 	{}
 };
 
@@ -515,4 +617,15 @@ int config_load(const char *path, struct config *c, struct diag *d)
 		return fd;
 	err = policy_read_fd(fd, path, &text, &len, d);
 	return err ? err : config_parse(path, text, len, c, d);
+}
+
+char *config_log_dir(const char *path, struct diag *d)
+{
+	struct config c = {};
+	char *dir;
+
+	(void)config_load(path, &c, d);
+	dir = strdup(c.log_dir ? c.log_dir : EVENTLOG_DIR);
+	config_clear(&c);
+	return dir;
 }

@@ -18,6 +18,7 @@ struct sockaddr_storage;
 #define CONFIG_FILE "/etc/egressctl/egressd.yaml"
 #define CONFIG_MAX_ATTACH 64u
 #define CONFIG_MAX_AUTHORITY 64u
+#define CONFIG_MAX_RUNTIMES 32u
 #define CONFIG_PER_UID 64u /* sandboxes of one user, when nothing else is said */
 #define CONFIG_PER_UID_MAX 4096u
 #define CONFIG_GRANT_MS (24u * 3600 * 1000)
@@ -47,6 +48,7 @@ struct config {
 	/* socket */
 	char *group; /* NULL: every user */
 	uint32_t max_per_uid; /* sandboxes of one user; 64 */
+	bool new_privileges; /* set-uid programs gain rights in those of ordinary users, too */
 	/* log */
 	char *log_dir; /* NULL: the default */
 	uint64_t log_bytes; /* of all files together; 0: the default */
@@ -64,11 +66,19 @@ struct config {
 	 */
 	char **grant_within;
 	bool grant_save; /* --save into a policy that is the user's own; default true */
+	/* canary */
+	uint32_t canary_ms; /* how often every hook is tried; CANARY_EVERY_MS */
 	/* metrics: address and port of the HTTP listener; NULL: none */
 	char *metrics;
 	bool metrics_remote; /* the address may be one that other hosts reach */
 	struct config_attach *attach;
 	uint32_t nattach;
+	/*
+	 * runtimes: programs that set containers up, beside those that are known. Absolute
+	 * paths without a link; what is there is root's alone to change.
+	 */
+	char *runtimes[CONFIG_MAX_RUNTIMES];
+	uint32_t nruntimes;
 };
 
 /* Every value as it is without a file. */
@@ -85,6 +95,13 @@ int config_load(const char *path, struct config *c, struct diag *d);
 int config_parse(const char *file, const char *text, size_t len, struct config *c,
 		 struct diag *d);
 void config_clear(struct config *c);
+
+/*
+ * The log's directory by the settings, for those who look without egressd: malloc()ed, or
+ * NULL. A file that is not good, which egressd would not have started with, is told in
+ * `d` and the default returned.
+ */
+char *config_log_dir(const char *path, struct diag *d);
 
 /*
  * "127.0.0.1:9477" or "[::1]:9477". -EINVAL without a message. *local: no other host

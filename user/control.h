@@ -18,7 +18,8 @@
  *	follow	sandbox (optional): events of own sandboxes from now on
  *	status	-> what egressd runs with
  *	prove	-> every hook and whether it refused; the port of a resolver that
- *		allows no name, for as long as the connection lasts
+ *		allows no name, for as long as the connection lasts; why no sandboxes
+ *		are made, if none are ("refuses": of ps, too)
  *	trace	sandbox, live or ended -> what a traced one touched: {"ok": true} and
  *		a descriptor to read it from (trace.h), or {"untraced": id}
  *
@@ -28,6 +29,7 @@
 #ifndef CONTROL_H
 #define CONTROL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -55,17 +57,21 @@ struct server;
 int control_send(int fd, const json_t *msg, const int *fds, size_t nfds);
 
 /*
- * The same on a socket that does not block, for a process that may wait for its peer: the mode is
- * shared with whoever has the socket too, and so is not to be changed for that.
- */
-int control_send_waiting(int fd, const json_t *msg);
-
-/*
  * Receive one object; descriptors that came with it are the caller's (closed
  * here on failure). 0: the peer closed. 1: *msg is set. -EBADMSG: not one JSON
  * object, or over the limits; -EAGAIN.
  */
 int control_recv(int fd, json_t **msg, int *fds, size_t *nfds);
+
+/*
+ * The same from somebody who is not trusted with our memory: a text of nothing but brackets
+ * takes sixty times its length, so that the values in it are counted before it is read.
+ */
+#define CONTROL_VALUES_MAX (64u << 10)
+int control_recv_request(int fd, json_t **msg, int *fds, size_t *nfds);
+
+/* Does it go as a memfd, whose memory is the sender's until it is read? */
+bool control_is_big(const json_t *msg);
 
 /* One JSON object, the whole of `text`. -EBADMSG. */
 int control_parse(const char *text, size_t len, json_t **msg);
@@ -111,6 +117,8 @@ void server_reload_failed(struct server *s);
 /* Kill every sandbox and wait until they are gone. */
 void server_kill_all(struct server *s);
 void server_free(struct server *s);
+/* -EPERM with a message while a hook is silent, or nobody knows: no new sandboxes. */
+int server_canary_refuses(const struct server *s, struct diag *d);
 uint32_t server_connections(const struct server *s);
 
 #endif

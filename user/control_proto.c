@@ -83,15 +83,26 @@ int control_send(int fd, const json_t *msg, const int *fds, size_t nfds)
 	return send_packet(fd, text, len, fds, nfds);
 }
 
-int control_send_waiting(int fd, const json_t *msg)
+bool control_is_big(const json_t *msg)
 {
-	struct pollfd p = { .fd = fd, .events = POLLOUT };
-	int err;
+	return json_dumpb(msg, NULL, 0, JSON_COMPACT) > PACKET_MAX;
+}
 
-	while ((err = control_send(fd, msg, NULL, 0)) == -EAGAIN)
-		if (poll(&p, 1, -1) < 0 && errno != EINTR)
-			return -errno;
-	return err;
+/* At least as many as there are values in it, if it is JSON; counted up to `max` + 1. */
+static size_t count_values(const char *text, size_t len, size_t max)
+{
+	bool quoted = false;
+	size_t i, n = 1;
+
+	for (i = 0; i < len && n <= max; i++) {
+		if (quoted && text[i] == '\\')
+			i++;
+		else if (text[i] == '"')
+			quoted = !quoted;
+		else if (!quoted && (text[i] == ',' || text[i] == '[' || text[i] == '{'))
+			n++;
+	}
+	return n;
 }
 
 int control_parse(const char *text, size_t len, json_t **msg)
@@ -110,8 +121,14 @@ int control_parse(const char *text, size_t len, json_t **msg)
 	return 0;
 }
 
+static int parse_bounded(const char *text, size_t len, size_t max_values, json_t **msg)
+{
+	return count_values(text, len, max_values) > max_values ? -EBADMSG :
+								   control_parse(text, len, msg);
+}
+
 /* The object in a memfd. It is another's: its size may change while it is read. */
-static int parse_memfd(int mem, json_t **msg)
+static int parse_memfd(int mem, size_t max_values, json_t **msg)
 {
 	_cleanup_free_ char *text = NULL;
 	struct stat st;
@@ -132,7 +149,7 @@ static int parse_memfd(int mem, json_t **msg)
 			return -EBADMSG;
 		done += n;
 	}
-	return control_parse(text, done, msg);
+	return parse_bounded(text, done, max_values, msg);
 }
 
 static void close_all(int *fds, size_t *nfds)
@@ -171,7 +188,7 @@ static int take_fds(struct msghdr *m, int *fds, size_t max, size_t *nfds)
 	return err;
 }
 
-int control_recv(int fd, json_t **msg, int *fds, size_t *nfds)
+static int receive(int fd, size_t max_values, json_t **msg, int *fds, size_t *nfds)
 {
 	union {
 		struct cmsghdr h;
@@ -199,10 +216,10 @@ int control_recv(int fd, json_t **msg, int *fds, size_t *nfds)
 	if (!err && n == 1 && buf[0] == MARK_MEMFD && ngot) {
 		int mem = got[--ngot];
 
-		err = parse_memfd(mem, msg);
+		err = parse_memfd(mem, max_values, msg);
 		close(mem);
 	} else if (!err) {
-		err = ngot > CONTROL_FDS_MAX ? -EBADMSG : control_parse(buf, n, msg);
+		err = ngot > CONTROL_FDS_MAX ? -EBADMSG : parse_bounded(buf, n, max_values, msg);
 	}
 	if (err) {
 		close_all(got, &ngot);
@@ -215,6 +232,16 @@ int control_recv(int fd, json_t **msg, int *fds, size_t *nfds)
 		close_all(got, &ngot);
 	}
 	return 1;
+}
+
+int control_recv(int fd, json_t **msg, int *fds, size_t *nfds)
+{
+	return receive(fd, CONTROL_MESSAGE_MAX, msg, fds, nfds);
+}
+
+int control_recv_request(int fd, json_t **msg, int *fds, size_t *nfds)
+{
+	return receive(fd, CONTROL_VALUES_MAX, msg, fds, nfds);
 }
 
 int control_connect(const char *path)

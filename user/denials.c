@@ -363,22 +363,46 @@ static bool has_seq(const char *line, size_t len, uint64_t seq)
 	return len > strlen(head) + (size_t)n && !memcmp(line + strlen(head), member, (size_t)n);
 }
 
+/* The line before the one that begins at *end, which then is its own beginning. */
+static const char *line_before(const struct denials *d, size_t *end, size_t *len)
+{
+	const char *nl;
+	size_t start;
+
+	if (!*end)
+		return NULL;
+	nl = memrchr(d->lines.p, '\n', *end - 1);
+	start = nl ? (size_t)(nl - d->lines.p) + 1 : 0;
+	*len = *end - 1 - start;
+	*end = start;
+	return d->lines.p + start;
+}
+
 const char *denials_find(const struct denials *d, uint64_t seq, size_t *len)
 {
-	size_t end = d->lines.len;
+	size_t end = d->lines.len, n;
+	const char *line;
 
-	while (end) {
-		const char *nl = memrchr(d->lines.p, '\n', end - 1);
-		size_t start = nl ? (size_t)(nl - d->lines.p) + 1 : 0;
-		const char *line = d->lines.p + start;
-		size_t n = end - 1 - start;
-
+	while ((line = line_before(d, &end, &n)))
 		if (!seq || has_seq(line, n, seq)) {
 			*len = n;
 			return line;
 		}
-		end = start;
-	}
+	return NULL;
+}
+
+const char *denials_last_allowable(const struct denials *d, size_t *len)
+{
+	/* a program's own quotes have a backslash before them */
+	static const char member[] = ",\"allow_run\":\"egressctl run --allow ";
+	size_t end = d->lines.len, n;
+	const char *line;
+
+	while ((line = line_before(d, &end, &n)))
+		if (memmem(line, n, member, strlen(member))) {
+			*len = n;
+			return line;
+		}
 	return NULL;
 }
 

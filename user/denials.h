@@ -48,6 +48,9 @@ void denials_flush(struct denials *d);
  */
 const char *denials_find(const struct denials *d, uint64_t seq, size_t *len);
 
+/* The newest one that a rule could allow: in its JSON, `allow_run` has rules. As above. */
+const char *denials_last_allowable(const struct denials *d, size_t *len);
+
 /* Remove the files in `dir` that no living process holds. */
 void denials_sweep(const char *dir);
 

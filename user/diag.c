@@ -1,29 +1,32 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "diag.h"
+#include "event_text.h"
 
 void diag_escape(char *out, size_t outlen, const char *s, size_t len)
 {
 	static const char hex[] = "0123456789abcdef";
-	size_t o = 0;
+	size_t o = 0, n;
 
 	if (!outlen)
 		return;
-	for (size_t i = 0; i < len; i++) {
-		unsigned char c = (unsigned char)s[i];
+	for (size_t i = 0; i < len; i += n) {
+		uint32_t code = 0;
+		bool plain;
 
-		/* C1 controls are left to UTF-8: alone they are no valid text */
-		if (c >= 0x20 && c != 0x7f) {
-			if (o + 1 >= outlen)
-				break;
-			out[o++] = (char)c;
-			continue;
-		}
-		if (o + 4 >= outlen)
+		n = text_char_at(s + i, len - i, &code);
+		plain = n && !text_char_unsafe(code);
+		n = n ? n : 1;
+		/* whole characters and whole escapes only */
+		if (o + (plain ? n : 4 * n) >= outlen)
 			break;
-		out[o++] = '\\';
-		out[o++] = 'x';
-		out[o++] = hex[c >> 4];
-		out[o++] = hex[c & 15];
+		for (size_t k = i; k < i + n; k++) {
+			if (!plain) {
+				out[o++] = '\\';
+				out[o++] = 'x';
+				out[o++] = hex[(unsigned char)s[k] >> 4];
+			}
+			out[o++] = plain ? s[k] : hex[s[k] & 15];
+		}
 	}
 	out[o] = '\0';
 }

@@ -7,8 +7,9 @@
  * message stays when another one is set over it, because the first failure is
  * the cause; diag_clear() starts afresh. Every function accepts d == NULL.
  *
- * Bytes that could act on a terminal (controls, ESC, DEL) are escaped as \xNN
- * when the message is set: policies and paths quoted in it may be hostile.
+ * What text_char_unsafe() says (controls, those of C1 too, what reorders text) and what
+ * is not UTF-8 is escaped as \xNN when the message is set: policies and paths quoted in
+ * it may be hostile.
  */
 #ifndef EGRESSCTL_DIAG_H
 #define EGRESSCTL_DIAG_H
@@ -40,7 +41,10 @@ const char *diag_text(const struct diag *d, char *buf, size_t len);
 /* One line "prog: file:line:col: message". */
 void diag_print(FILE *f, const char *prog, const struct diag *d);
 
-/* Copy `s` so that no byte can act on a terminal; always NUL-terminated. */
+/*
+ * Copy `s` so that nothing in it can act on a terminal, nor look like something else;
+ * always NUL-terminated. What was copied so once is not changed by a second time.
+ */
 void diag_escape(char *out, size_t outlen, const char *s, size_t len);
 
 #endif

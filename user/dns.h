@@ -91,6 +91,8 @@ struct dns_ops {
 	 */
 	int (*bind)(void *ctx, const uint8_t addr[16], uint32_t classes, uint64_t expires_ns);
 	int (*unbind)(void *ctx, const uint8_t addr[16]);
+	/* May there be one more address, in a table that others use, too? NULL: yes. */
+	bool (*room)(void *ctx);
 	/* When a flow was last allowed by the binding; 0: never. */
 	uint64_t (*last_used)(void *ctx, const uint8_t addr[16]);
 	/* Is a flow open to it? Asked only before a binding is given up. */

@@ -138,20 +138,33 @@ static struct dns_binding *idle_longest(struct dns_bindings *b, uint64_t now)
 	return NULL;
 }
 
+static int give_one_up(struct dns_bindings *b, uint64_t now)
+{
+	struct dns_binding *e = idle_ended(b, now);
+
+	if (!e) {
+		e = idle_longest(b, now);
+		b->given_up += !!e;
+	}
+	if (!e)
+		return -ENOSPC;
+	unbind(b, e);
+	return 0;
+}
+
 static int make_room(struct dns_bindings *b, uint64_t now)
 {
-	while (b->count >= DNS_MAX_BINDINGS || b->nnames >= DNS_MAX_BOUND_NAMES) {
-		struct dns_binding *e = idle_ended(b, now);
+	bool given = false;
+	int err = 0;
 
-		if (!e) {
-			e = idle_longest(b, now);
-			b->given_up += !!e;
-		}
-		if (!e)
-			return -ENOSPC;
-		unbind(b, e);
+	while (!err && (b->count >= DNS_MAX_BINDINGS || b->nnames >= DNS_MAX_BOUND_NAMES)) {
+		err = give_one_up(b, now);
+		given = true;
 	}
-	return 0;
+	/* of a table that is others', too: one for one of its own can always be had */
+	if (!err && !given && b->ops->room && !b->ops->room(b->ctx))
+		err = give_one_up(b, now);
+	return err;
 }
 
 void dns_bind_sweep(struct dns_bindings *b, uint64_t now)

@@ -120,9 +120,8 @@ static void judge_lsm(const struct doctor_facts *f, struct findings *out)
 			"be enforced",
 			f->lsms);
 		remedy(k,
-		       "add lsm=%s%sbpf to the kernel command line (GRUB_CMDLINE_LINUX in "
-		       "/etc/default/grub, then update-grub) and reboot; --egress-only works "
-		       "without",
+		       "egressctl setup --boot, then reboot (by hand: add lsm=%s%sbpf to the "
+		       "kernel command line); --egress-only works without",
 		       f->lsms, *f->lsms ? "," : "");
 		lose(out, k, LOST_PATHS);
 	}
@@ -383,6 +382,11 @@ static void judge_proof(const struct doctor_facts *f, struct findings *out)
 	}
 	judge_layer(f, 1, out);
 	judge_layer(f, 0, out);
+	/* what is lost by that, the layers say */
+	if (*f->refuses && !f->service) {
+		k = add(out, "service", FINDING_MISSING, "egressd refuses: %s", f->refuses);
+		remedy(k, "nothing beside that: it tries again every few seconds");
+	}
 }
 
 /* ---- files --------------------------------------------------------------------------- */

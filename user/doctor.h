@@ -61,6 +61,7 @@ struct doctor_facts {
 	char lsm_error[1024], agent_error[1024]; /* why not all of it, why nothing was proved */
 	struct doctor_hook hooks[DOCTOR_MAX_HOOKS];
 	size_t nhooks;
+	char refuses[1024]; /* why egressd makes no sandboxes; "": it does */
 	int resolver_answers; /* errno, negative; 0: refused a name as it should; 1: not asked */
 	/* files */
 	char log_dir[PATH_MAX];

@@ -290,6 +290,7 @@ static void take_proof(struct doctor_facts *f, int fd)
 		return;
 	}
 	take_hooks(f, json_object_get(answer, "hooks"));
+	copy(f->refuses, sizeof(f->refuses), answer, "refuses");
 	port = json_integer_value(json_object_get(answer, "resolver"));
 	f->resolver_answers = port ? ask_resolver((uint16_t)port) : -EADDRNOTAVAIL;
 	json_decref(answer);

@@ -12,6 +12,7 @@
 #include "control.h"
 #include "diag.h"
 #include "launch.h"
+#include "options.h"
 #include "task_check.h"
 
 static int fail(int status, const struct diag *d)
@@ -27,15 +28,11 @@ int main(int argc, char **argv)
 	bool help;
 	int fd;
 
-	if (launch_parse(&l, argc, argv, &help, &d))
-		return fail(LAUNCH_USAGE, &d);
+	if (launch_parse(&launch_egress_run, &l, argc, argv, &help, &d))
+		return options_bad(&launch_egress_run, "%s", d.msg);
 	if (help) {
-		launch_usage(stdout, "egress-run");
+		options_help(&launch_egress_run, stdout);
 		return 0;
-	}
-	if (l.report) {
-		(void)diag_set(&d, -EINVAL, "--report is for `egressctl run`");
-		return fail(LAUNCH_USAGE, &d);
 	}
 	if (task_self_in_sandbox()) {
 		(void)diag_set(&d, -EPERM, LAUNCH_NESTED);

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* egressctl: a table of commands. See egressctl(8). */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "commands.h"
+#include "diag.h"
+#include "ref.h"
 #include "util.h"
 
 static const struct command {
@@ -35,6 +38,8 @@ static const struct command {
 	  "put own processes under a policy, for good" },
 	{ "show", cmd_show, "[--json] [SANDBOX]", "all there is to see of a live sandbox" },
 	{ "kill", cmd_kill, "SANDBOX... | --mine", "end sandboxes" },
+	{ "setup", cmd_setup, "--boot [--undo] [--dry-run]",
+	  "BPF LSM from the next boot on, or back" },
 	{ "uninstall", cmd_uninstall, "[--check] [--logs]", "leave nothing in the kernel" },
 };
 
@@ -50,21 +55,41 @@ static int usage(FILE *f, int status)
 	return status;
 }
 
-int main(int argc, char **argv)
+static int unknown(const char *name)
+{
+	struct nearest near = { .text = name };
+	struct diag d = {};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(commands); i++)
+		nearest_try(&near, commands[i].name);
+	(void)diag_set(&d, -EINVAL, "unknown command '%s'%s", name, nearest_words(&near));
+	diag_print(stderr, "egressctl", &d);
+	fprintf(stderr, "Try: egressctl --help\n");
+	return 2;
+}
+
+static int run(int argc, char **argv)
 {
 	size_t i;
 
+	for (i = 0; i < ARRAY_SIZE(commands); i++)
+		if (str_eq(commands[i].name, argv[0]))
+			return commands[i].run(argc, argv);
+	return unknown(argv[0]);
+}
+
+int main(int argc, char **argv)
+{
 	if (argc < 2)
 		return usage(stderr, 2);
+	if (str_eq(argv[1], "help") && argc > 2)
+		return run(2, (char *[]){ argv[2], (char *)"--help", NULL });
 	if (str_eq(argv[1], "--help") || str_eq(argv[1], "-h") || str_eq(argv[1], "help"))
 		return usage(stdout, 0);
 	if (str_eq(argv[1], "--version")) {
 		puts("egressctl " EG_VERSION);
 		return 0;
 	}
-	for (i = 0; i < ARRAY_SIZE(commands); i++)
-		if (str_eq(commands[i].name, argv[1]))
-			return commands[i].run(argc - 1, argv + 1);
-	fprintf(stderr, "egressctl: unknown command '%s'\n", argv[1]);
-	return usage(stderr, 2);
+	return run(argc - 1, argv + 1);
 }

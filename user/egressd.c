@@ -35,7 +35,7 @@ struct options {
 	const char *file; /* NULL: CONFIG_FILE, if there is one */
 	const char *group, *log_dir;
 	uint32_t max_per_uid; /* 0: not given */
-	bool keep;
+	bool keep, stay_loaded;
 	bool help;
 };
 
@@ -54,6 +54,8 @@ static const char usage[] =
 	"  --max-sandboxes N    live sandboxes of one user (default: 64)\n"
 	"  --log-dir DIR        where events are written (default: " EVENTLOG_DIR ")\n"
 	"  --keep               leave sandboxes running and enforced when stopped\n"
+	"  --stay-loaded        leave the BPF programs loaded when stopped, for a quick start;\n"
+	"                       egressctl uninstall removes them\n"
 	"  --egress-only        enforce network rules alone, without BPF LSM\n"
 	"  -v, --verbose        print libbpf's messages\n\n"
 	"SIGHUP reads the settings again.\n";
@@ -84,6 +86,9 @@ static int parse_option(struct options *o, int c, struct diag *d)
 	case 'k':
 		o->keep = true;
 		return 0;
+	case 's':
+		o->stay_loaded = true;
+		return 0;
 	case 'e':
 		o->agent.egress_only = true;
 		return 0;
@@ -101,6 +106,7 @@ static int parse_options(struct options *o, int argc, char **argv, struct diag *
 		{ "max-sandboxes", required_argument, NULL, 'm' },
 		{ "log-dir", required_argument, NULL, 'l' },
 		{ "keep", no_argument, NULL, 'k' },
+		{ "stay-loaded", no_argument, NULL, 's' },
 		{ "egress-only", no_argument, NULL, 'e' },
 		{ "verbose", no_argument, NULL, 'v' },
 		{ "help", no_argument, NULL, 'h' },
@@ -180,8 +186,13 @@ static struct config *read_config(const struct options *o, struct diag *d)
 
 static void say_serving(const struct service *v)
 {
-	(void)sd_notifyf(0, "READY=1\nSTATUS=serving, settings from %s",
-			 v->config->file ? v->config->file : "nowhere: the defaults");
+	struct diag d = {};
+
+	if (server_canary_refuses(v->s, &d))
+		(void)sd_notifyf(0, "READY=1\nSTATUS=%s", d.msg);
+	else
+		(void)sd_notifyf(0, "READY=1\nSTATUS=serving, settings from %s",
+				 v->config->file ? v->config->file : "nowhere: the defaults");
 }
 
 /* All of the new file holds from here on, or nothing of it. */
@@ -306,8 +317,20 @@ static int run(struct service *v, struct diag *d)
 	if (err)
 		return err;
 	err = serve(v, a, d);
+	if (err == -ESTALE && agent_kept(a)) {
+		fprintf(stderr, "egressd: %s: they are loaded anew\n", d->msg);
+		*d = (struct diag){};
+		v->s = NULL;
+		v->o.agent.anew = true;
+		agent_close(a, 0);
+		err = agent_open(&v->o.agent, &a, d);
+		if (err)
+			return err;
+		err = serve(v, a, d);
+	}
 	/* only when every sandbox has ended nothing is left to be enforced */
-	agent_close(a, err || v->config->keep || agent_in_use(a) ? 0 : AGENT_REMOVE);
+	agent_close(a, err || v->config->keep || v->o.stay_loaded || agent_in_use(a) ?
+			       0 : AGENT_REMOVE);
 	return err;
 }
 

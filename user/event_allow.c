@@ -8,6 +8,7 @@
 #include "../bpf/egressctl.h"
 #include "compile.h"
 #include "event_text.h"
+#include "util.h"
 
 /*
  * A name as a pattern that matches it: pattern characters are escaped, and a
@@ -226,4 +227,41 @@ int event_allow_run(const struct event *ev, struct text *t)
 	text_free(&words[0]);
 	text_free(&words[1]);
 	return t->failed ? -ENOMEM : 0;
+}
+
+/* quote_shell() backwards: one word in single quotes, and *s behind it. */
+static bool unquote_shell(const char **s, struct text *t)
+{
+	const char *p = *s;
+	size_t n;
+
+	if (*p++ != '\'')
+		return false;
+	for (;; p += 4) {
+		n = strcspn(p, "'");
+		text_add_bytes(t, p, n);
+		p += n;
+		if (!str_starts(p, "'\\''"))
+			break;
+		text_add(t, "'");
+	}
+	*s = p + 1;
+	return *p;
+}
+
+size_t event_run_words(const char *run, struct text words[2])
+{
+	static const char head[] = "egressctl run", option[] = " --allow ";
+	size_t n = 0;
+
+	text_reset(&words[0]);
+	text_reset(&words[1]);
+	if (!run || !str_starts(run, head))
+		return 0;
+	for (run += strlen(head); n < 2 && str_starts(run, option); n++) {
+		run += strlen(option);
+		if (!unquote_shell(&run, &words[n]) || words[n].failed || !words[n].len)
+			return 0;
+	}
+	return str_eq(run, " ...") ? n : 0;
 }

@@ -293,6 +293,22 @@ static const char *socket_kind(uint32_t family, uint32_t type, uint32_t protocol
 	}
 }
 
+static const char *lifted_by(uint64_t cap)
+{
+	switch (cap) {
+	case CAP_NET_ADMIN:
+		return "net_admin";
+	case CAP_SYS_ADMIN:
+		return "sys_admin";
+	case CAP_SYS_NICE:
+		return "sys_nice";
+	case CAP_SYS_RESOURCE:
+		return "sys_resource";
+	default:
+		return NULL;
+	}
+}
+
 static const char *privilege(const struct event *ev)
 {
 	switch (ev->op) {
@@ -309,9 +325,7 @@ static const char *privilege(const struct event *ev)
 	case EG_OP_KEY:
 		return "keys";
 	case EG_OP_CAPABLE:
-		if (ev->aux == CAP_NET_ADMIN)
-			return "net_admin";
-		return ev->aux == CAP_SYS_ADMIN ? "sys_admin" : NULL;
+		return lifted_by(ev->aux);
 	default:
 		return NULL;
 	}

@@ -50,6 +50,11 @@ int event_allow_command(const struct event *ev, struct text *t);
 int event_allow_run(const struct event *ev, struct text *t);
 /* The rules themselves in the words of allow.h, not quoted: how many; free both texts. */
 size_t event_allow_words(const struct event *ev, struct text words[2]);
+/*
+ * The same from the text of event_allow_run(), as it was logged; 0: it is something else
+ * (or NULL), or there is no memory.
+ */
+size_t event_run_words(const char *run, struct text words[2]);
 
 /*
  * The way back, for those who get events as JSON (the launcher from the service,
@@ -116,6 +121,8 @@ void text_add_escaped(struct text *t, const char *p, size_t len);
 void text_add_safe(struct text *t, const char *s);
 /* The same, as a JSON string with its quotes; false: some bytes were replaced. */
 bool text_add_json(struct text *t, const char *p, size_t len);
+/* A whole JSON text by others, for a terminal: its strings get the same escapes. */
+void text_add_dumped(struct text *t, const char *json, size_t len);
 /*
  * The character at s: its length in bytes (1 to 4) and code point, or 0 when the
  * bytes are not UTF-8. Unsafe are those that move the cursor, reorder what is

@@ -238,3 +238,14 @@ const struct eventlog_stats *eventlog_stats(const struct eventlog *log)
 {
 	return &log->stats;
 }
+
+void eventlog_remove(const char *dir)
+{
+	_cleanup_close_ int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	char name[sizeof(EVENTLOG_FILE) + 12];
+
+	for (unsigned int i = 0; fd >= 0 && i <= EVENTLOG_KEEP; i++) {
+		(void)snprintf(name, sizeof(name), i ? EVENTLOG_FILE ".%u" : EVENTLOG_FILE, i);
+		(void)unlinkat(fd, name, 0); /* ENOENT; else the caller sees what is left */
+	}
+}

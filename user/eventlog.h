@@ -46,6 +46,9 @@ void eventlog_add(struct eventlog *log, const char *json, size_t len);
 void eventlog_flush(struct eventlog *log);
 const struct eventlog_stats *eventlog_stats(const struct eventlog *log);
 
+/* Remove the files of a log, of which none is open, and nothing else that lies in `dir`. */
+void eventlog_remove(const char *dir);
+
 /* ---- reading ------------------------------------------------------------------ */
 
 struct eventlog_filter {

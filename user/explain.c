@@ -12,6 +12,10 @@
 #include "explain.h"
 #include "util.h"
 
+#ifndef EG_DATADIR
+#define EG_DATADIR "/usr/share/egressctl"
+#endif
+
 #define COLUMN "  %-9s"
 
 /* ---- parts that both forms have ------------------------------------------------------ */
@@ -39,6 +43,20 @@ static const char *run_command(const struct event_parsed *e)
 	if (e->allow_run)
 		return e->allow_run;
 	return live_command(e) ? NULL : e->allow_command; /* of a log before there was allow_run */
+}
+
+/* It is not for people to change, and what --save makes in its place has another one. */
+static bool is_shipped(const char *file)
+{
+	return str_starts(file, EG_DATADIR "/policies/");
+}
+
+/* NULL: what is no file, such as what `run --allow` made. */
+static const char *file_of(const struct event_parsed *e)
+{
+	const char *file = e->ev.policy_file;
+
+	return file && strchr(file, '/') ? file : NULL;
 }
 
 static bool can_be_allowed(const struct event_parsed *e)
@@ -137,7 +155,8 @@ static void add_why(struct text *t, const struct event *ev)
 static void add_allow(struct text *t, const struct event_parsed *e, enum explain_for whom)
 {
 	const char *live = whom == EXPLAIN_ENDED ? NULL : live_command(e);
-	const char *run = run_command(e);
+	const char *run = run_command(e), *file = file_of(e);
+	bool save = live && whom != EXPLAIN_UNSAVED;
 
 	if (!can_be_allowed(e))
 		return;
@@ -152,15 +171,16 @@ static void add_allow(struct text *t, const struct event_parsed *e, enum explain
 		text_addf(t, "\n    %-18s", "for the next run");
 		text_add_safe(t, run);
 	}
-	if (live) {
+	if (save) {
 		text_addf(t, "\n    %-18s", "for good");
 		text_add_safe(t, live);
 		text_add(t, " --save");
 	}
 	if (e->allow_rule) {
-		text_addf(t, "\n    %-18s", live ? "" : "for good");
-		text_add(t, live ? "or in " : "in ");
-		text_add_safe(t, e->ev.policy_file ? e->ev.policy_file : "the policy");
+		text_addf(t, "\n    %-18s", save ? "" : "for good");
+		text_add(t, save ? "or in " : "in ");
+		text_add(t, file && is_shipped(file) ? "a copy of " : "");
+		text_add_safe(t, file ? file : "the policy");
 		text_add(t, ": ");
 		text_add_safe(t, e->allow_rule);
 	}
@@ -259,7 +279,7 @@ static json_t *json_parents(const struct event *ev)
 static json_t *json_allow(const struct event_parsed *e, enum explain_for whom)
 {
 	const char *live = whom == EXPLAIN_ENDED ? NULL : live_command(e);
-	const char *run = run_command(e);
+	const char *run = run_command(e), *file = file_of(e);
 	json_t *list = json_array();
 
 	if (live)
@@ -268,13 +288,14 @@ static json_t *json_allow(const struct event_parsed *e, enum explain_for whom)
 	if (run)
 		(void)json_array_append_new(list, json_pack("{s:s, s:s}", "lasts", "run",
 							    "command", run));
-	if (live)
+	if (live && whom != EXPLAIN_UNSAVED)
 		(void)json_array_append_new(list, json_pack("{s:s, s:s++}", "lasts", "always",
 							    "command", live, " --save", ""));
 	if (e->allow_rule)
 		(void)json_array_append_new(list, json_pack("{s:s, s:s, s:s?}", "lasts", "always",
 							    "line", e->allow_rule, "file",
-							    e->ev.policy_file));
+							    file && !is_shipped(file) ? file :
+											NULL));
 	return list;
 }
 

@@ -12,7 +12,8 @@
 #include "event_text.h"
 
 enum explain_for {
-	EXPLAIN_LIVE, /* the sandbox may be given something */
+	EXPLAIN_LIVE, /* the sandbox may be given something, for a time or for good */
+	EXPLAIN_UNSAVED, /* for a time: the reader cannot --save to its policy */
 	EXPLAIN_ENDED, /* it is gone: rules are for the next run */
 	EXPLAIN_INSIDE, /* the reader is in the sandbox, and can allow nothing */
 };

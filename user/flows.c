@@ -20,11 +20,9 @@
 #define STATE(s) (1u << (s))
 #define TCP_ALIVE (STATE(1) | STATE(2) | STATE(3) | STATE(4) | STATE(5) | STATE(8) | STATE(9))
 
-struct search {
-	const uint8_t *addr;
-	struct inet_diag_sockid *found; /* what to end; NULL: only count */
-	int n, max;
-};
+/* Snapshots of a host with more are not kept: what is asked about counts as in use. */
+#define SEEN_MAX (1u << 18)
+#define SEEN_NS 1000000000ull
 
 static void mapped(const struct inet_diag_msg *m, uint8_t out[16])
 {
@@ -37,53 +35,11 @@ static void mapped(const struct inet_diag_msg *m, uint8_t out[16])
 	memcpy(out + 12, m->id.idiag_dst, 4);
 }
 
-static int on_socket(struct nl_msg *msg, void *ctx)
-{
-	const struct nlmsghdr *h = nlmsg_hdr(msg);
-	const struct inet_diag_msg *m = nlmsg_data(h);
-	struct search *s = ctx;
-	uint8_t dst[16];
-
-	if (h->nlmsg_type != SOCK_DIAG_BY_FAMILY || nlmsg_datalen(h) < (int)sizeof(*m))
-		return NL_SKIP;
-	mapped(m, dst);
-	if (memcmp(dst, s->addr, sizeof(dst)))
-		return NL_SKIP;
-	if (s->found && s->n < s->max)
-		s->found[s->n] = m->id;
-	s->n++;
-	return NL_OK;
-}
-
 static int on_error(struct sockaddr_nl *from, struct nlmsgerr *e, void *ctx)
 {
 	(void)from;
 	*(int *)ctx = e->error;
 	return NL_STOP;
-}
-
-static int ask(struct nl_sock *nl, uint8_t family, uint16_t lport, uint16_t port, struct search *s)
-{
-	struct inet_diag_req_v2 r = { .sdiag_family = family, .sdiag_protocol = IPPROTO_TCP,
-				      .idiag_states = TCP_ALIVE };
-	int err, failed = 0;
-
-	r.id.idiag_sport = htons(lport);
-	r.id.idiag_dport = htons(port);
-	nl_socket_modify_cb(nl, NL_CB_VALID, NL_CB_CUSTOM, on_socket, s);
-	nl_socket_modify_err_cb(nl, NL_CB_CUSTOM, on_error, &failed);
-	err = nl_send_simple(nl, SOCK_DIAG_BY_FAMILY, NLM_F_DUMP, &r, sizeof(r));
-	if (err >= 0)
-		err = nl_recvmsgs_default(nl);
-	return err < 0 ? -EIO : failed;
-}
-
-/* A connection over IPv4 may belong to a socket of either family. */
-static int ask_both(struct nl_sock *nl, uint16_t lport, uint16_t port, struct search *s)
-{
-	int err = ask(nl, AF_INET6, lport, port, s);
-
-	return err ? err : ask(nl, AF_INET, lport, port, s);
 }
 
 static void close_netlink(struct nl_sock **nl)
@@ -102,12 +58,142 @@ static struct nl_sock *open_netlink(void)
 	return nl;
 }
 
-bool flows_open_to(const uint8_t addr[16])
+/* Ask for what sockets carry in the map `stamps`, beside what is always told. */
+static struct nl_msg *make_request(const struct inet_diag_req_v2 *q, int stamps)
+{
+	struct nl_msg *msg = nlmsg_alloc_simple(SOCK_DIAG_BY_FAMILY, NLM_F_DUMP);
+	struct nlattr *nest;
+
+	if (!msg)
+		return NULL;
+	if (nlmsg_append(msg, (void *)q, sizeof(*q), NLMSG_ALIGNTO))
+		goto failed;
+	if (stamps < 0)
+		return msg;
+	nest = nla_nest_start(msg, INET_DIAG_REQ_SK_BPF_STORAGES);
+	if (!nest || nla_put_u32(msg, SK_DIAG_BPF_STORAGE_REQ_MAP_FD, (uint32_t)stamps))
+		goto failed;
+	nla_nest_end(msg, nest);
+	return msg;
+failed:
+	nlmsg_free(msg);
+	return NULL;
+}
+
+/* Each answer to fn(msg, ctx). */
+static int dump(struct nl_sock *nl, const struct inet_diag_req_v2 *q, int stamps,
+		nl_recvmsg_msg_cb_t fn, void *ctx)
+{
+	struct nl_msg *msg = make_request(q, stamps);
+	int err, failed = 0;
+
+	if (!msg)
+		return -ENOMEM;
+	nl_socket_modify_cb(nl, NL_CB_VALID, NL_CB_CUSTOM, fn, ctx);
+	nl_socket_modify_err_cb(nl, NL_CB_CUSTOM, on_error, &failed);
+	err = nl_send_auto(nl, msg);
+	nlmsg_free(msg);
+	if (err >= 0)
+		err = nl_recvmsgs_default(nl);
+	return err < 0 ? -EIO : failed;
+}
+
+static const struct inet_diag_msg *socket_of(const struct nlmsghdr *h)
+{
+	return h->nlmsg_type == SOCK_DIAG_BY_FAMILY &&
+			       nlmsg_datalen(h) >= (int)sizeof(struct inet_diag_msg) ?
+		       nlmsg_data(h) :
+		       NULL;
+}
+
+/* ---- who uses an address ------------------------------------------------------------- */
+
+static int on_seen(struct nl_msg *msg, void *ctx)
+{
+	const struct inet_diag_msg *m = socket_of(nlmsg_hdr(msg));
+	struct flows_seen *s = ctx;
+
+	if (!m)
+		return NL_SKIP;
+	if (s->n == SEEN_MAX || array_reserve(&s->addrs, &s->cap, s->n)) {
+		s->unknown = true;
+		return NL_SKIP;
+	}
+	mapped(m, s->addrs[s->n++]);
+	return NL_OK;
+}
+
+static int compare_addr(const void *a, const void *b)
+{
+	return memcmp(a, b, 16);
+}
+
+static void look_again(struct flows_seen *s, uint64_t now)
 {
 	__attribute__((cleanup(close_netlink))) struct nl_sock *nl = open_netlink();
-	struct search s = { .addr = addr };
+	/* a connection over IPv4 may belong to a socket of either family */
+	static const uint8_t families[] = { AF_INET6, AF_INET };
 
-	return !nl || ask_both(nl, 0, 0, &s) || s.n;
+	s->n = 0;
+	s->taken = now;
+	s->unknown = !nl;
+	for (size_t i = 0; i < ARRAY_SIZE(families) && !s->unknown; i++) {
+		struct inet_diag_req_v2 q = { .sdiag_family = families[i],
+					      .sdiag_protocol = IPPROTO_TCP,
+					      .idiag_states = TCP_ALIVE };
+
+		if (dump(nl, &q, -1, on_seen, s))
+			s->unknown = true;
+	}
+	if (s->n)
+		qsort(s->addrs, s->n, sizeof(*s->addrs), compare_addr);
+}
+
+bool flows_open_to(struct flows_seen *s, const uint8_t addr[16], uint64_t used, uint64_t now)
+{
+	if (!s->taken || now - s->taken >= SEEN_NS)
+		look_again(s, now);
+	return s->unknown || used >= s->taken ||
+	       (s->n && bsearch(addr, s->addrs, s->n, sizeof(*s->addrs), compare_addr));
+}
+
+void flows_seen_clear(struct flows_seen *s)
+{
+	free(s->addrs);
+	*s = (struct flows_seen){};
+}
+
+/* ---- whose they are, and their end ------------------------------------------------------ */
+
+/* The stamp of a socket, from the one map that was asked for: struct eg_sock begins with it. */
+static bool read_stamp(struct nlattr *all, uint64_t *sandbox)
+{
+	struct nlattr *one, *value;
+
+	one = all ? nla_find(nla_data(all), nla_len(all), SK_DIAG_BPF_STORAGE) : NULL;
+	value = one ? nla_find(nla_data(one), nla_len(one), SK_DIAG_BPF_STORAGE_MAP_VALUE) : NULL;
+	if (!value || nla_len(value) < (int)sizeof(*sandbox))
+		return false;
+	memcpy(sandbox, nla_data(value), sizeof(*sandbox));
+	return true;
+}
+
+static bool is_mine(const struct nlmsghdr *h, const struct flows_owner *o)
+{
+	const int at = sizeof(struct inet_diag_msg);
+	struct nlattr *a;
+	uint64_t id;
+
+	if (read_stamp(nlmsg_find_attr((struct nlmsghdr *)h, at, INET_DIAG_SK_BPF_STORAGES), &id))
+		return id == o->sandbox;
+	a = nlmsg_find_attr((struct nlmsghdr *)h, at, INET_DIAG_CGROUP_ID);
+	if (!a || nla_len(a) < (int)sizeof(id))
+		return false;
+	memcpy(&id, nla_data(a), sizeof(id));
+	for (size_t i = 0; i < o->ncgroups; i++)
+		if (o->cgroups[i] == id)
+			return true;
+	return false;
 }
 
 static int end_one(struct nl_sock *nl, uint8_t family, uint8_t proto,
@@ -124,28 +210,57 @@ static int end_one(struct nl_sock *nl, uint8_t family, uint8_t proto,
 	return err < 0 ? -EIO : failed;
 }
 
-static int abort_here(const uint8_t addr[16], uint16_t port, uint16_t lport)
+struct search {
+	const struct flows_owner *owner;
+	const uint8_t *addr;
+	struct inet_diag_sockid found[8]; /* what to end */
+	size_t n;
+};
+
+static int on_match(struct nl_msg *msg, void *ctx)
+{
+	const struct inet_diag_msg *m = socket_of(nlmsg_hdr(msg));
+	struct search *s = ctx;
+	uint8_t dst[16];
+
+	if (!m)
+		return NL_SKIP;
+	mapped(m, dst);
+	/* ports and addresses are the same in every namespace: somebody else's is not ended */
+	if (memcmp(dst, s->addr, sizeof(dst)) || !is_mine(nlmsg_hdr(msg), s->owner))
+		return NL_SKIP;
+	if (s->n < ARRAY_SIZE(s->found))
+		s->found[s->n++] = m->id;
+	return NL_OK;
+}
+
+static int abort_here(const struct flows_owner *o, const uint8_t addr[16], uint16_t port,
+		      uint16_t lport)
 {
 	__attribute__((cleanup(close_netlink))) struct nl_sock *nl = open_netlink();
 	static const uint8_t families[] = { AF_INET6, AF_INET };
-	struct inet_diag_sockid found[8];
 	int err, ended = 0;
-	size_t i;
+	size_t i, k;
 
 	if (!nl)
 		return -ENOTSUP;
 	for (i = 0; i < ARRAY_SIZE(families); i++) {
-		struct search s = { .addr = addr, .found = found, .max = ARRAY_SIZE(found) };
+		struct search s = { .owner = o, .addr = addr };
+		struct inet_diag_req_v2 q = { .sdiag_family = families[i],
+					      .sdiag_protocol = IPPROTO_TCP,
+					      .idiag_states = TCP_ALIVE };
 
-		err = ask(nl, families[i], lport, port, &s);
+		q.id.idiag_sport = htons(lport);
+		q.id.idiag_dport = htons(port);
+		err = dump(nl, &q, o->stamps, on_match, &s);
+		for (k = 0; !err && k < s.n; k++) {
+			err = end_one(nl, families[i], IPPROTO_TCP, &s.found[k]);
+			ended += !err;
+			if (err == -ENOENT)
+				err = 0;
+		}
 		if (err)
 			return err;
-		for (int k = 0; k < MIN(s.n, s.max); k++) {
-			err = end_one(nl, families[i], IPPROTO_TCP, &found[k]);
-			if (err && err != -ENOENT)
-				return err;
-			ended += !err;
-		}
 	}
 	return ended;
 }
@@ -162,25 +277,16 @@ struct recheck {
 	bool failed;
 };
 
-static bool is_mine(const struct nlmsghdr *h, const struct flows_judge *j)
-{
-	struct nlattr *a = nlmsg_find_attr((struct nlmsghdr *)h, sizeof(struct inet_diag_msg),
-					   INET_DIAG_CGROUP_ID);
-
-	return a && j->mine(j->ctx, nla_get_u64(a));
-}
-
 static int on_listener(struct nl_msg *msg, void *ctx)
 {
-	const struct nlmsghdr *h = nlmsg_hdr(msg);
-	const struct inet_diag_msg *m = nlmsg_data(h);
+	const struct inet_diag_msg *m = socket_of(nlmsg_hdr(msg));
 	struct recheck *r = ctx;
 	uint16_t port;
 
-	if (h->nlmsg_type != SOCK_DIAG_BY_FAMILY || nlmsg_datalen(h) < (int)sizeof(*m))
+	if (!m)
 		return NL_SKIP;
 	port = ntohs(m->id.idiag_sport);
-	if (is_mine(h, r->judge))
+	if (is_mine(nlmsg_hdr(msg), r->judge->owner))
 		r->listens[port / 8] |= (uint8_t)(1u << port % 8);
 	return NL_OK;
 }
@@ -195,14 +301,12 @@ static bool is_loopback(const uint8_t addr[16])
 
 static int on_flow(struct nl_msg *msg, void *ctx)
 {
-	const struct nlmsghdr *h = nlmsg_hdr(msg);
-	const struct inet_diag_msg *m = nlmsg_data(h);
+	const struct inet_diag_msg *m = socket_of(nlmsg_hdr(msg));
 	struct recheck *r = ctx;
 	uint16_t lport;
 	struct flow f;
 
-	if (h->nlmsg_type != SOCK_DIAG_BY_FAMILY || nlmsg_datalen(h) < (int)sizeof(*m) ||
-	    !m->id.idiag_dport || !is_mine(h, r->judge))
+	if (!m || !m->id.idiag_dport || !is_mine(nlmsg_hdr(msg), r->judge->owner))
 		return NL_SKIP;
 	lport = ntohs(m->id.idiag_sport);
 	if (r->proto == IPPROTO_TCP && (r->listens[lport / 8] >> lport % 8 & 1))
@@ -222,18 +326,13 @@ static int on_flow(struct nl_msg *msg, void *ctx)
 	return NL_OK;
 }
 
-static int dump(struct nl_sock *nl, struct recheck *r, uint32_t states, nl_recvmsg_msg_cb_t fn)
+static int dump_states(struct nl_sock *nl, struct recheck *r, uint32_t states,
+		       nl_recvmsg_msg_cb_t fn)
 {
 	struct inet_diag_req_v2 q = { .sdiag_family = r->family, .sdiag_protocol = r->proto,
 				      .idiag_states = states };
-	int err, failed = 0;
 
-	nl_socket_modify_cb(nl, NL_CB_VALID, NL_CB_CUSTOM, fn, r);
-	nl_socket_modify_err_cb(nl, NL_CB_CUSTOM, on_error, &failed);
-	err = nl_send_simple(nl, SOCK_DIAG_BY_FAMILY, NLM_F_DUMP, &q, sizeof(q));
-	if (err >= 0)
-		err = nl_recvmsgs_default(nl);
-	return err < 0 ? -EIO : failed;
+	return dump(nl, &q, r->judge->owner->stamps, fn, r);
 }
 
 static int recheck_family(struct nl_sock *nl, struct recheck *r)
@@ -241,7 +340,7 @@ static int recheck_family(struct nl_sock *nl, struct recheck *r)
 	int err, ended = 0;
 
 	r->n = 0;
-	err = dump(nl, r, r->proto == IPPROTO_TCP ? TCP_ALIVE : STATE(1), on_flow);
+	err = dump_states(nl, r, r->proto == IPPROTO_TCP ? TCP_ALIVE : STATE(1), on_flow);
 	for (size_t i = 0; !err && i < r->n; i++) {
 		err = end_one(nl, r->family, r->proto, &r->found[i]);
 		ended += !err;
@@ -266,7 +365,7 @@ static int recheck_all(const struct flows_judge *j)
 	r->proto = IPPROTO_TCP;
 	for (i = 0; i < ARRAY_SIZE(families) && !got; i++) {
 		r->family = families[i];
-		got = dump(nl, r, STATE(10) /* TCP_LISTEN */, on_listener);
+		got = dump_states(nl, r, STATE(10) /* TCP_LISTEN */, on_listener);
 	}
 	for (i = 0; i < 4 && got >= 0; i++) {
 		r->family = families[i % 2];
@@ -280,6 +379,7 @@ static int recheck_all(const struct flows_judge *j)
 
 struct visit {
 	const struct flows_judge *judge; /* NULL: end this one */
+	const struct flows_owner *owner;
 	const uint8_t *addr;
 	uint16_t port, lport;
 	int netns_fd, result;
@@ -287,7 +387,8 @@ struct visit {
 
 static int visit(const struct visit *v)
 {
-	return v->judge ? recheck_all(v->judge) : abort_here(v->addr, v->port, v->lport);
+	return v->judge ? recheck_all(v->judge) :
+			  abort_here(v->owner, v->addr, v->port, v->lport);
 }
 
 static void *visit_there(void *arg)
@@ -324,9 +425,11 @@ int flows_recheck(int netns_fd, const struct flows_judge *j)
 	return visit_netns(&v);
 }
 
-int flows_abort(int netns_fd, const uint8_t addr[16], uint16_t port, uint16_t lport)
+int flows_abort(int netns_fd, const struct flows_owner *o, const uint8_t addr[16], uint16_t port,
+		uint16_t lport)
 {
-	struct visit v = { .addr = addr, .port = port, .lport = lport, .netns_fd = netns_fd };
+	struct visit v = { .owner = o, .addr = addr, .port = port, .lport = lport,
+			   .netns_fd = netns_fd };
 
 	return visit_netns(&v);
 }

@@ -7,18 +7,44 @@
 #define FLOWS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
-/* Is a TCP connection of this namespace open to this address (IPv4 mapped)? In doubt, yes. */
-bool flows_open_to(const uint8_t addr[16]);
+/* Addresses that TCP connections of this namespace were open to at some time. */
+struct flows_seen {
+	uint8_t (*addrs)[16]; /* IPv4 mapped, sorted, each one once */
+	size_t n, cap;
+	uint64_t taken; /* ns, CLOCK_BOOTTIME; 0: never */
+	bool unknown; /* it could not be told, or they were too many */
+};
 
 /*
- * End the TCP connections from local port lport to addr and port (host byte order), so
+ * Is one open to this address, whose last one was allowed at `used`? In doubt, yes. All
+ * sockets of the host are gone through for it, and so no more than once a second: what
+ * was used since then is in use.
+ */
+bool flows_open_to(struct flows_seen *s, const uint8_t addr[16], uint64_t used, uint64_t now);
+void flows_seen_clear(struct flows_seen *s);
+
+/*
+ * Whose socket it is: its stamp says so, whatever cgroup it was made in. One without has
+ * sent nothing yet (--egress-only), or a kernel worker made it: its cgroup says so.
+ */
+struct flows_owner {
+	uint64_t sandbox;
+	int stamps; /* map of struct eg_sock; -1: there is none */
+	const uint64_t *cgroups; /* kernfs ids */
+	size_t ncgroups;
+};
+
+/*
+ * End its TCP connections from local port lport to addr and port (host byte order), so
  * that their program sees ECONNABORTED instead of a silence, in the network namespace
  * netns_fd, -1: this one. Needs CAP_NET_ADMIN and a kernel with INET_DIAG_DESTROY. How
  * many, or a negative errno.
  */
-int flows_abort(int netns_fd, const uint8_t addr[16], uint16_t port, uint16_t lport);
+int flows_abort(int netns_fd, const struct flows_owner *o, const uint8_t addr[16], uint16_t port,
+		uint16_t lport);
 
 /* One end of a connected socket, seen from the other. */
 struct flow {
@@ -29,14 +55,14 @@ struct flow {
 };
 
 struct flows_judge {
-	bool (*mine)(void *ctx, uint64_t cgroup); /* kernfs id of a socket's cgroup */
+	const struct flows_owner *owner;
 	bool (*refused)(void *ctx, const struct flow *f);
 	void *ctx;
 };
 
 /*
- * End (ECONNABORTED) each connected TCP and UDP socket that is mine and refused, but
- * for TCP connections that came in through a listener of mine. In the network
+ * End (ECONNABORTED) each connected TCP and UDP socket that is the owner's and refused,
+ * but for TCP connections that came in through a listener of it. In the network
  * namespace netns_fd, -1: this one. Calls back from another thread, which is waited
  * for. How many were ended, or a negative errno: then some may be left, of which the
  * kernel programs let nothing pass.

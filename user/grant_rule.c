@@ -8,6 +8,7 @@
 #include "config.h"
 #include "grant_rule.h"
 #include "policy_int.h"
+#include "ref.h"
 #include "util.h"
 #include "verdict.h"
 
@@ -176,6 +177,8 @@ int grant_rule_make(const char *rule, bool deny, const struct compiled *base,
 		    const struct compiled *now, struct grant_rule *out, struct diag *d)
 {
 	struct grant_rule r = { .deny = deny };
+	struct nearest near = {};
+	char first[16];
 	int err = 0;
 
 	if (strlen(rule) > GRANT_RULE_MAX)
@@ -185,9 +188,14 @@ int grant_rule_make(const char *rule, bool deny, const struct compiled *base,
 	} else if (str_starts(rule, CONNECT)) {
 		err = connect_rule(rule, deny, now, &r.by_name, d);
 	} else if (deny) {
-		err = diag_set(d, -EINVAL, "'%s' cannot be taken away from a running sandbox: "
+		(void)snprintf(first, sizeof(first), "%.*s", (int)strcspn(rule, " "), rule);
+		near.text = first;
+		nearest_try(&near, "connect");
+		nearest_try(&near, "open");
+		err = diag_set(d, -EINVAL, "'%s' cannot be taken away from a running sandbox%s: "
 					   "expected 'connect DEST' or 'open PATH [PERM]'; or "
-					   "switch it to another policy", rule);
+					   "switch it to another policy", rule,
+			       nearest_words(&near));
 	}
 	if (!err && !r.rule) {
 		r.rule = strdup(rule);
@@ -302,4 +310,18 @@ int grant_rule_check(const struct config *config, const struct grant_rule *r, ui
 		return diag_set(d, -EPERM, "'%s': only root may grant this on this host (%s: "
 					   "grants: within)", r->rule, file);
 	return 0;
+}
+
+int grant_switch_check(const struct config *config, struct diag *d)
+{
+	const char *why = config->grant_who == CONFIG_NOBODY ? "who" :
+			  config->grant_within		       ? "within" :
+			  !config->grant_paths		       ? "paths" :
+			  config->grant_max_ms && config->grant_max_ms < CONFIG_GRANT_MS ? "for" :
+											   NULL;
+
+	if (!why)
+		return 0;
+	return diag_set(d, -EPERM, "only root may switch policies on this host (%s: grants: %s)",
+			config->file ? config->file : CONFIG_FILE, why);
 }

@@ -49,5 +49,11 @@ void grant_rule_clear(struct grant_rule *r);
  */
 int grant_rule_check(const struct config *config, const struct grant_rule *r, uint64_t ms,
 		     struct diag *d);
+/*
+ * May such a user switch the policy of a sandbox? What another policy would add nobody
+ * can compare with what may be granted, and it lasts as long as the sandbox: not where
+ * the host grants less than it does by itself. -EPERM.
+ */
+int grant_switch_check(const struct config *config, struct diag *d);
 
 #endif

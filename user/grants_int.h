@@ -17,6 +17,8 @@
 #include "grant_rule.h"
 
 struct conn;
+#include "publish.h"
+
 struct diag;
 struct version;
 
@@ -52,7 +54,9 @@ struct grants {
 		uint32_t family;
 	} families[FAMILIES];
 	uint32_t next_family;
+	enum publish_room room; /* for the change that is being made: publish.h */
 	sd_event_source *timer;
+	bool untidy; /* some are over, and the version without them is not in force yet */
 };
 
 void grants_drop_at(struct grants *g, uint32_t i);

@@ -82,7 +82,7 @@ static int publish_one(struct grants *g, uint32_t n, uint64_t names, const struc
 		       struct diag *d)
 {
 	uint64_t key = family_key(g, names), lapses = n ? g->v[n - 1].lapses : UINT64_MAX;
-	struct version_tail tail = { .family = family_of(g, key) };
+	struct version_tail tail = { .family = family_of(g, key), .room = g->room };
 	const struct version *next = *v;
 	json_t *list = rules_of(g, n, d);
 	int err = list ? 0 : d->err;

@@ -98,9 +98,9 @@ static int check_lsm(struct diag *d)
 			return 0;
 	return diag_set(d, -ENOTSUP,
 			"BPF LSM is not active in this kernel, so path rules cannot be enforced: "
-			"add lsm=%s%sbpf to the kernel command line (GRUB_CMDLINE_LINUX in "
-			"/etc/default/grub, then update-grub) and reboot, or give --egress-only "
-			"to enforce network rules alone",
+			"run egressctl setup --boot and reboot (by hand: add lsm=%s%sbpf to the "
+			"kernel command line), or give --egress-only to enforce network rules "
+			"alone",
 			list, *list ? "," : "");
 }
 

@@ -142,15 +142,26 @@ static void add_object(struct journal *j, const struct event *ev)
 	}
 }
 
+/* What the author of a policy chose, more than a word. */
+static void add_safe(struct journal *j, const char *key, const char *s)
+{
+	text_reset(&j->part);
+	text_add_safe(&j->part, s ? s : "");
+	add_field(&j->entry, key, j->part.p ? j->part.p : "", j->part.len);
+	j->entry.failed = j->entry.failed || j->part.failed;
+}
+
 static void add_rule(struct journal *j, const struct event *ev)
 {
+	struct text name = { 0 };
+
 	if (!ev->by)
 		return;
-	text_reset(&j->part);
-	event_add_rule_name(&j->part, ev->by);
-	add_field(&j->entry, "EGRESSCTL_RULE", j->part.p, j->part.len);
-	j->entry.failed = j->entry.failed || j->part.failed;
-	add_string(j, "EGRESSCTL_RULE_TEXT", ev->by->text);
+	event_add_rule_name(&name, ev->by);
+	add_safe(j, "EGRESSCTL_RULE", name.p);
+	add_safe(j, "EGRESSCTL_RULE_TEXT", ev->by->text);
+	j->entry.failed = j->entry.failed || name.failed;
+	text_free(&name);
 }
 
 static int make_entry(struct journal *j, const struct event *ev)
@@ -266,6 +277,22 @@ void journal_event(struct journal *j, const struct event *ev)
 	j->stats.left_out++;
 	j->untold++;
 	arm(j);
+}
+
+int journal_note(struct journal *j, const struct journal_note *note)
+{
+	text_reset(&j->entry);
+	text_reset(&j->part);
+	text_addf(&j->part, "%s%s%s", note->text, *note->remedy ? ": " : "", note->remedy);
+	add_field(&j->entry, "MESSAGE", j->part.p, j->part.len);
+	add_string(j, "MESSAGE_ID", note->id);
+	add_string(j, "SYSLOG_IDENTIFIER", "egressd");
+	add_number(j, "PRIORITY", (uint64_t)note->priority);
+	if (*note->remedy)
+		add_string(j, "EGRESSCTL_REMEDY", note->remedy);
+	for (size_t i = 0; i < note->nhooks; i++)
+		add_string(j, "EGRESSCTL_HOOK", note->hooks[i]);
+	return j->entry.failed || j->part.failed ? -ENOMEM : send_entry(j);
 }
 
 const struct journal_stats *journal_stats(const struct journal *j)

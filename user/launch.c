@@ -20,6 +20,7 @@
 #include "launch.h"
 #include "launch_int.h"
 #include "policy_send.h"
+#include "print.h"
 #include "util.h"
 
 static void say(const struct diag *d)
@@ -160,8 +161,11 @@ static void print_notices(const struct launch *l, const json_t *answer)
 
 	if (!l->verbose)
 		return;
-	json_array_foreach(notices, i, n)
-		fprintf(stderr, "%s: %s\n", program_invocation_short_name, json_string_value(n));
+	json_array_foreach(notices, i, n) {
+		fprintf(stderr, "%s: ", program_invocation_short_name);
+		print_safe(stderr, json_string_value(n));
+		fputc('\n', stderr);
+	}
 }
 
 static json_int_t number(const json_t *o, const char *key)
@@ -182,13 +186,15 @@ static void print_summary(const struct launch *l, json_int_t sandbox, bool audit
 
 		(void)json_object_set_new(o, "sandbox", json_integer(sandbox));
 		(void)json_object_set_new(o, "summary", json_true());
-		(void)json_dumpf(o, stderr, JSON_COMPACT | JSON_ENCODE_ANY);
-		fputc('\n', stderr);
+		(void)print_json(stderr, o, JSON_COMPACT | JSON_ENCODE_ANY);
 		json_decref(o);
 		return;
 	}
-	if (note)
-		fprintf(stderr, "%s: %s\n", me, note);
+	if (note) {
+		fprintf(stderr, "%s: ", me);
+		print_safe(stderr, note);
+		fputc('\n', stderr);
+	}
 	if (!denied)
 		return;
 	fprintf(stderr, "%s: %lld access%s %s", me, (long long)denied,

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <sys/types.h>
 
+struct command_line;
 struct diag;
 
 /* Exit statuses, as a shell's; the others are the command's. */
@@ -69,8 +70,10 @@ struct launch {
  * are checked now, before any other is opened. -EINVAL with a message; *help is
  * set when help was asked for (and nothing else is to be done).
  */
-int launch_parse(struct launch *l, int argc, char **argv, bool *help, struct diag *d);
-void launch_usage(FILE *f, const char *program);
+int launch_parse(const struct command_line *c, struct launch *l, int argc, char **argv, bool *help,
+		 struct diag *d);
+
+extern const struct command_line launch_egress_run, launch_egressctl;
 
 /*
  * Run it over `control` (a connection to a server, taken over). Returns the

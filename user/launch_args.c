@@ -8,85 +8,13 @@
 
 #include "diag.h"
 #include "launch.h"
+#include "options.h"
 #include "run_limits.h"
 #include "util.h"
 
-enum kind { FLAG, LIST, TEXT, FD };
-
-static const struct option_spec {
-	const char *names; /* separated by spaces */
-	const char *arg; /* NULL: takes none */
-	enum kind kind;
-	size_t at, count; /* in struct launch */
-	const char *help;
-} specs[] = {
-#define AT(field) offsetof(struct launch, field)
-	{ "-p --policy", "POLICY", LIST, AT(policies), AT(npolicies),
-	  "policy by name or path (./FILE); several are united" },
-	{ "--allow", "RULE", LIST, AT(allows), AT(nallows),
-	  "add to the policy: 'open PATH PERM', 'connect ADDR:PORT', 'unix NAME'" },
-	{ "--egress-only", NULL, FLAG, AT(egress_only), 0,
-	  "enforce network rules alone: for kernels without BPF LSM" },
-	{ "--audit", NULL, FLAG, AT(audit), 0, "report what would be refused, refuse nothing" },
-	{ "--trace", NULL, FLAG, AT(trace), 0,
-	  "record what it touches, for `egressctl report`; a little slower" },
-	{ "--report", "FILE", TEXT, AT(report), 0,
-	  "write to FILE what it touched; FILE.json: as JSON" },
-	{ "-v --verbose", NULL, FLAG, AT(verbose), 0, "print each refused access as it happens" },
-	{ "--fail-fast", NULL, FLAG, AT(fail_fast), 0, "end the run at the first refused access" },
-	{ "--json", NULL, FLAG, AT(json), 0, "print refused accesses and the summary as JSON" },
-	{ "--keep-fd", "N", FD, AT(keep_fds), AT(nkeep_fds),
-	  "leave this descriptor open, beside 0, 1 and 2" },
-	{ "--limit", "KEY=VALUE", LIST, AT(limits), AT(nlimits),
-	  "memory=4G, pids=512, cpu=200%, io=100 or time=30m" },
-	{ "--name", "NAME", TEXT, AT(name), 0, "what to call the sandbox in lists" },
-	{ "--new-privileges", NULL, FLAG, AT(new_privs), 0, "let set-uid programs gain rights" },
-};
-
-void launch_usage(FILE *f, const char *program)
+static int store_fd(void *into, const char *value, struct diag *d)
 {
-	size_t i;
-
-	fprintf(f, "Usage: %s [OPTION]... [--] COMMAND [ARGUMENT]...\n\n"
-		   "Run COMMAND in a sandbox. Its exit status is COMMAND's; 2: bad policy or\n"
-		   "arguments, 125: not started, 126: cannot be executed, 127: not found.\n\n",
-		program);
-	for (i = 0; i < ARRAY_SIZE(specs); i++) {
-		char left[64];
-
-		snprintf(left, sizeof(left), "%s %s", specs[i].names,
-			 specs[i].arg ? specs[i].arg : "");
-		fprintf(f, "  %-24s %s\n", left, specs[i].help);
-	}
-}
-
-/* Is `name` one of the space-separated names? */
-static bool has_name(const char *names, const char *name, size_t len)
-{
-	const char *p = names;
-
-	while (*p) {
-		size_t n = strcspn(p, " ");
-
-		if (n == len && !memcmp(p, name, len))
-			return true;
-		p += n + (p[n] == ' ');
-	}
-	return false;
-}
-
-static const struct option_spec *find(const char *name, size_t len)
-{
-	size_t i;
-
-	for (i = 0; i < ARRAY_SIZE(specs); i++)
-		if (has_name(specs[i].names, name, len))
-			return &specs[i];
-	return NULL;
-}
-
-static int store_fd(struct launch *l, const char *value, struct diag *d)
-{
+	struct launch *l = into;
 	uint64_t fd;
 
 	if (parse_u64(value, 0, 1048575, &fd))
@@ -100,29 +28,56 @@ static int store_fd(struct launch *l, const char *value, struct diag *d)
 	return 0;
 }
 
-static int store(struct launch *l, const struct option_spec *s, const char *value, struct diag *d)
-{
-	void *at = (char *)l + s->at;
-	size_t *count = (size_t *)((char *)l + s->count);
+_Static_assert(LAUNCH_LIST == OPTION_LIST_MAX, "lists of struct launch are lists of options");
 
-	switch (s->kind) {
-	case FLAG:
-		*(bool *)at = true;
-		return 0;
-	case TEXT:
-		*(const char **)at = value;
-		return 0;
-	case FD:
-		return store_fd(l, value, d);
-	case LIST:
-		if (*count == LAUNCH_LIST)
-			return diag_set(d, -EINVAL, "%s: given more than %d times", s->names,
-					LAUNCH_LIST);
-		((const char **)at)[(*count)++] = value;
-		return 0;
-	}
-	return -EINVAL;
-}
+#define AT(field) .at = offsetof(struct launch, field)
+#define FLAG(field) .kind = OPTION_FLAG, AT(field)
+#define TEXT(field) .kind = OPTION_TEXT, AT(field)
+#define LIST(field) .kind = OPTION_LIST, AT(field), .count = offsetof(struct launch, n##field)
+
+static const struct option_row rows[] = {
+	{ "-p --policy", "POLICY", "by name or path (./FILE); several are united; default: agent",
+	  LIST(policies) },
+	{ "--allow", "RULE", "add to the policy: 'open PATH PERM', 'connect ADDR:PORT',\n"
+			     "'unix NAME'", LIST(allows) },
+	{ "--egress-only", NULL, "enforce network rules alone: for kernels without BPF LSM",
+	  FLAG(egress_only) },
+	{ "--audit", NULL, "report what would be refused, refuse nothing", FLAG(audit) },
+	{ "--trace", NULL, "record what it touches, for `egressctl report`; a little slower",
+	  FLAG(trace) },
+	{ "-v --verbose", NULL, "print each refused access as it happens", FLAG(verbose) },
+	{ "--fail-fast", NULL, "end the run at the first refused access", FLAG(fail_fast) },
+	{ "--json", NULL, "print refused accesses and the summary as JSON", FLAG(json) },
+	{ "--keep-fd", "N", "leave this descriptor open, beside 0, 1 and 2",
+	  .kind = OPTION_PARSED, .parse = store_fd },
+	{ "--limit", "KEY=VALUE", "memory=4G, pids=512, cpu=200%, io=100 or time=30m",
+	  LIST(limits) },
+	{ "--name", "NAME", "what to call the sandbox in lists", TEXT(name) },
+	{ "--new-privileges", NULL, "let set-uid programs gain rights", FLAG(new_privs) },
+	{}
+};
+
+/* made by egressctl from what egressd kept, with code that egress-run is too small for */
+static const struct option_row report_rows[] = {
+	{ "--report", "FILE", "write to FILE what it touched; FILE.json: as JSON", TEXT(report) },
+	{}
+};
+
+#define ARGS "[OPTION]... [--] COMMAND [ARGUMENT]..."
+#define ABOUT "Run COMMAND in a sandbox.\n"
+#define END \
+	"Exit status: COMMAND's; 2 bad policy or arguments, 125 not started, 126 cannot be\n" \
+	"executed, 127 not found.\n"
+
+const struct command_line launch_egress_run = {
+	.name = "egress-run", .args = ARGS, .about = ABOUT, .end = END, .options = rows,
+	.wraps = true, .max = OPTIONS_ANY,
+};
+
+const struct command_line launch_egressctl = {
+	.name = "egressctl run", .args = ARGS, .about = ABOUT, .end = END, .options = rows,
+	.more = report_rows, .wraps = true, .max = OPTIONS_ANY,
+};
 
 static int check(struct launch *l, struct diag *d)
 {
@@ -144,43 +99,15 @@ static int check(struct launch *l, struct diag *d)
 	return 0;
 }
 
-int launch_parse(struct launch *l, int argc, char **argv, bool *help, struct diag *d)
+int launch_parse(const struct command_line *c, struct launch *l, int argc, char **argv, bool *help,
+		 struct diag *d)
 {
-	int i, err;
+	int n;
 
 	*l = (struct launch){};
-	*help = false;
-	for (i = 1; i < argc && argv[i][0] == '-' && argv[i][1]; i++) {
-		size_t len = strcspn(argv[i], "=");
-		const struct option_spec *s = find(argv[i], len);
-		const char *value = NULL;
-
-		if (str_eq(argv[i], "--")) {
-			i++;
-			break;
-		}
-		if (str_eq(argv[i], "-h") || str_eq(argv[i], "--help")) {
-			*help = true;
-			return 0;
-		}
-		/* -pNAME */
-		if (!s && argv[i][1] != '-' && argv[i][2] && (s = find(argv[i], 2)) && s->arg)
-			value = argv[i] + 2;
-		else if (s && argv[i][len] == '=')
-			value = argv[i] + len + 1;
-		if (!s || (value && !s->arg))
-			return diag_set(d, -EINVAL, "unknown option '%s': try --help", argv[i]);
-		if (s->arg && !value) {
-			if (i + 1 == argc)
-				return diag_set(d, -EINVAL, "option '%s' needs a value: %s",
-						argv[i], s->arg);
-			value = argv[++i];
-		}
-		err = store(l, s, value, d);
-		if (err)
-			return err;
-	}
-	l->argv = argv + i;
+	n = options_read(c, l, argc, argv, &l->argv, help, d);
+	if (n < 0 || *help)
+		return MIN(n, 0);
 	return check(l, d);
 }
 

@@ -264,6 +264,12 @@ static void __attribute__((noreturn)) child_main(const struct launch *l, int go,
 	err = become(l);
 	if (err)
 		fail(report, -err, LAUNCH_FAILED, "cannot become the calling user");
+	/*
+	 * Root may raise its rights anyhow. Others choose what a set-uid program would see, and
+	 * egressd takes none without.
+	 */
+	if (getuid() != 0 && !l->new_privs && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+		fail(report, errno, LAUNCH_FAILED, "cannot give up new privileges");
 	if (write(report, &ready, sizeof(ready)) != sizeof(ready))
 		_exit(LAUNCH_FAILED);
 	text = read_orders(go);
@@ -276,9 +282,6 @@ static void __attribute__((noreturn)) child_main(const struct launch *l, int go,
 	err = close_others(l, report);
 	if (err)
 		fail(report, -err, LAUNCH_FAILED, "cannot close descriptors");
-	/* root may raise its rights anyhow; for others set-uid is only a larger target */
-	if (getuid() != 0 && !l->new_privs && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
-		fail(report, errno, LAUNCH_FAILED, "cannot give up new privileges");
 	restore_signals(old);
 	environ = env;
 	execvp(l->argv[0], l->argv);

@@ -158,31 +158,67 @@ static int read_file(const char *file, char **text, size_t *len, struct diag *d)
 	return 0;
 }
 
-/* 0: it is in; 1: it cannot be, and that was said. */
-static int put_rule(const char *file, const struct learn_rule *r, char **text, size_t *len,
-		    struct diag *d)
+/* Not even `own` is in a list that is new, when nothing that it extends has it. */
+static int needs_own(const char *text, bool *own, struct diag *d)
 {
-	struct text words = { 0 };
-	struct diag why = {};
+	struct policy_reader rd = { read_text, (void *)text };
+	struct policy *p = NULL;
+	int err = policy_load(TEXT_NAME, &rd, &p, d);
+
+	*own = !err && !p->loopback.at.file;
+	policy_free(p);
+	return err;
+}
+
+/* One rule in the words of policy_edit.h. 0; 1: it cannot be; or -ENOMEM. */
+static int put_words(const char *file, const char *words, const char *why, char **text,
+		     size_t *len, struct diag *d)
+{
 	char *more = NULL;
 	size_t n = 0;
-	int err = -EINVAL;
+	int err = policy_edit_add(file, *text, *len, words, why, &more, &n, NULL);
 
-	if (learn_rule_words(r, &words) && !words.failed)
-		err = policy_edit_add(file, *text, *len, words.p, r->why, &more, &n, &why);
-	text_free(&words);
 	if (err == -ENOMEM)
 		return diag_set(d, err, "out of memory");
-	if (err < 0)
-		fprintf(stderr, "egressctl learn: add to %s by hand: %s%s%s%s%s\n", file, r->text,
-			r->options ? " {" : "", r->options ? r->options : "",
-			r->options ? "}" : "", why.err ? " (a rule there is in the way)" : "");
 	if (!err) {
 		free(*text);
 		*text = more;
 		*len = n;
 	}
-	return 0;
+	return err < 0;
+}
+
+static int put_rule(const char *file, const struct learn_rule *r, char **text, size_t *len,
+		    struct diag *d)
+{
+	struct text words = { 0 };
+	bool own = false;
+	int err = 0;
+
+	if (r->kind == LEARN_LOOPBACK)
+		err = needs_own(*text, &own, d);
+	if (!err && own)
+		err = put_words(file, "loopback own", NULL, text, len, d);
+	if (!err && (!learn_rule_words(r, &words) || words.failed))
+		err = words.failed ? diag_set(d, -ENOMEM, "out of memory") : 1;
+	if (!err)
+		err = put_words(file, words.p, r->why, text, len, d);
+	text_free(&words);
+	return err;
+}
+
+/* left[i] (may be NULL): rules[i] cannot be in it. */
+static int put_rules(const char *file, const struct learned *l, bool *left, char **text,
+		     size_t *len, struct diag *d)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < l->nrules && err >= 0; i++) {
+		err = put_rule(file, &l->rules[i], text, len, d);
+		if (left)
+			left[i] = err > 0;
+	}
+	return MIN(err, 0);
 }
 
 int learn_file_merge(const char *file, const struct learned *l, struct text *out, struct diag *d)
@@ -191,8 +227,8 @@ int learn_file_merge(const char *file, const struct learned *l, struct text *out
 	size_t len = 0;
 	int err = read_file(file, &text, &len, d);
 
-	for (size_t i = 0; !err && i < l->nrules; i++)
-		err = put_rule(file, &l->rules[i], &text, &len, d);
+	if (!err)
+		err = put_rules(file, l, NULL, &text, &len, d);
 	text_reset(out);
 	if (!err) {
 		text_add_bytes(out, text, len);
@@ -201,6 +237,50 @@ int learn_file_merge(const char *file, const struct learned *l, struct text *out
 	}
 	free(text);
 	return err;
+}
+
+struct merge {
+	const struct learned *l;
+	bool *left;
+};
+
+static int merge_into(void *ctx, const char *file, const char *text, size_t len, char **out,
+		      size_t *out_len, struct diag *d)
+{
+	const struct merge *m = ctx;
+	char *copy = malloc(len + 1);
+	int err;
+
+	if (!copy)
+		return diag_set(d, -ENOMEM, "out of memory");
+	memcpy(copy, text, len);
+	copy[len] = '\0';
+	*out_len = len;
+	err = put_rules(file, m->l, m->left, &copy, out_len, d);
+	if (!err && *out_len == len && !memcmp(copy, text, len))
+		err = 1;
+	if (err)
+		free(copy);
+	else
+		*out = copy;
+	return err;
+}
+
+static size_t say_left(const char *file, const struct merge *m)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < m->l->nrules; i++) {
+		const struct learn_rule *r = &m->l->rules[i];
+
+		if (!m->left[i])
+			continue;
+		n++;
+		fprintf(stderr, "egressctl learn: add to %s by hand (a rule there is in the way): "
+				"%s%s%s%s\n", file, r->text, r->options ? " {" : "",
+			r->options ? r->options : "", r->options ? "}" : "");
+	}
+	return n;
 }
 
 /* ---- writing -------------------------------------------------------------------------------- */
@@ -247,6 +327,20 @@ static int replace(const char *file, const struct text *t)
 	return err;
 }
 
+/* Under sudo the directory is the user's, and so is what may lie in the way there. */
+static int become(bool drop, uid_t uid, gid_t gid, struct diag *d)
+{
+	if (drop && (setegid(gid) || seteuid(uid)))
+		return diag_set(d, -errno, "cannot become the user: %s", strerror(errno));
+	return 0;
+}
+
+static void become_root(bool drop)
+{
+	if (drop && (seteuid(0) || setegid(0)))
+		abort(); /* what comes next would run with the wrong rights */
+}
+
 int learn_file_write(const char *file, const struct text *t, bool drop, uid_t uid, gid_t gid,
 		     struct diag *d)
 {
@@ -256,11 +350,31 @@ int learn_file_write(const char *file, const struct text *t, bool drop, uid_t ui
 		err = fwrite(t->p, 1, t->len, stdout) == t->len && !fflush(stdout) ? 0 : -EIO;
 		return err ? diag_set(d, err, "cannot write the policy") : 0;
 	}
-	/* under sudo the directory is the user's, and so is what may lie in the way there */
-	if (drop && (setegid(gid) || seteuid(uid)))
-		return diag_set(d, -errno, "cannot become the user: %s", strerror(errno));
+	err = become(drop, uid, gid, d);
+	if (err)
+		return err;
 	err = replace(file, t);
-	if (drop && (seteuid(0) || setegid(0)))
-		abort(); /* what comes next would run with the wrong rights */
+	become_root(drop);
 	return err ? diag_set(d, err, "cannot write %s: %s", file, strerror(-err)) : 0;
+}
+
+int learn_file_merge_write(const char *file, const struct learned *l, bool drop, uid_t uid,
+			   gid_t gid, size_t *left_out, struct diag *d)
+{
+	_cleanup_free_ bool *left = calloc(l->nrules + 1, sizeof(*left));
+	struct merge m = { l, left };
+	int err;
+
+	*left_out = 0;
+	if (!left)
+		return diag_set(d, -ENOMEM, "out of memory");
+	err = become(drop, uid, gid, d);
+	if (err)
+		return err;
+	err = policy_change(file, merge_into, &m, d);
+	become_root(drop);
+	if (err < 0)
+		return err;
+	*left_out = say_left(file, &m);
+	return 0;
 }

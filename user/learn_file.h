@@ -30,8 +30,15 @@ int learn_file_secrets(const struct policy_vars *v, struct compiled **out, struc
 int learn_file_compile(const char *text, const struct policy_vars *v, struct compiled **out,
 		       struct diag *d);
 
-/* The text of `file` with the rules in it; those it cannot have become questions. */
+/* The text of `file` with the rules in it, as far as it can have them. */
 int learn_file_merge(const char *file, const struct learned *l, struct text *out, struct diag *d);
+/*
+ * The same to the file, as it is by now and with nothing lost that others write at the
+ * same time. Those that it cannot have are told, and how many. drop: under the rights
+ * of that user.
+ */
+int learn_file_merge_write(const char *file, const struct learned *l, bool drop, uid_t uid,
+			   gid_t gid, size_t *left_out, struct diag *d);
 
 /*
  * Replace `file` by the text, atomically; NULL: standard output. drop: under the

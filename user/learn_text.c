@@ -70,18 +70,22 @@ static size_t count_of(const struct learned *l, enum learn_kind kind)
 	return n;
 }
 
+static void add_map(struct text *out, const struct learn_rule *r)
+{
+	text_add(out, "{host: ");
+	(void)text_add_json(out, r->text, strlen(r->text));
+	text_addf(out, ", %s}", r->options);
+}
+
 static void add_item(struct text *out, const struct learn_rule *r)
 {
 	size_t start = out->len;
 
 	text_add(out, "    - ");
-	if (r->options) {
-		text_add(out, "{host: ");
-		(void)text_add_json(out, r->text, strlen(r->text));
-		text_addf(out, ", %s}", r->options);
-	} else {
+	if (r->options)
+		add_map(out, r);
+	else
 		add_scalar(out, r->text);
-	}
 	end_line(out, start, r->why);
 }
 
@@ -170,15 +174,21 @@ bool learn_rule_words(const struct learn_rule *r, struct text *out)
 		text_addf(out, "open %s %s", r->text, policy_perm_text(r->perm, perm));
 		return r->perm;
 	case LEARN_ALLOW:
-		text_addf(out, "connect %s", r->text);
-		return !r->options;
+		text_add(out, "connect ");
+		if (r->options)
+			add_map(out, r);
+		else
+			text_add(out, r->text);
+		return true;
+	case LEARN_LOOPBACK:
+		text_addf(out, "loopback %s", r->text);
+		return true;
 	case LEARN_UNIX:
 		text_addf(out, "unix %s", r->text);
 		return true;
 	case LEARN_SOCKET:
 		text_addf(out, "socket %s", r->text);
 		return true;
-	default:
-		return false;
 	}
+	return false;
 }

@@ -14,9 +14,9 @@
 
 #include "bpf_load.h"
 #include "bpf_sweep.h"
+#include "config.h"
 #include "control.h"
 #include "diag.h"
-#include "eventlog.h"
 #include "local_agent.h"
 #include "state.h"
 #include "util.h"
@@ -33,7 +33,9 @@ static int on_idle(sd_event_source *src, void *ctx)
 
 static int serve_until_done(struct agent *a, int fd, struct diag *d)
 {
-	struct server_options o = { .log_dir = EVENTLOG_DIR, .max_connections = 1 };
+	/* where `log` and `report` look for it */
+	_cleanup_free_ char *dir = config_log_dir(CONFIG_FILE, NULL);
+	struct server_options o = { .log_dir = dir, .max_connections = 1 };
 	sd_event_source *post = NULL;
 	struct server *s = NULL;
 	sd_event *loop = NULL;

@@ -68,22 +68,35 @@ static bool has_word(const struct ydoc *doc, const struct edit_want *w)
 	return false;
 }
 
+static bool has_loopback(const struct edit_rule *r, const struct policy_loopback *lo)
+{
+	if (!r->dest.nports)
+		return lo->own;
+	for (size_t i = 0; i < lo->ports.n; i++)
+		if (edit_covers_ports(&lo->ports.v[i], &r->dest.ports[0]))
+			return true;
+	return lo->host;
+}
+
 static bool has_rule(const struct edit_rule *r, const struct policy *p, const struct ydoc *doc,
 		     const struct edit_want *w)
 {
 	const struct policy_path *path;
 
 	switch (r->verb) {
-	case ALLOW_OPEN:
+	case EDIT_OPEN:
 		path = find_path(&p->files, r->key);
 		return path && (path->perm & r->perm) == r->perm;
-	case ALLOW_UNIX:
+	case EDIT_UNIX:
 		return find_path(&p->unixes, r->key);
-	case ALLOW_CONNECT:
+	case EDIT_CONNECT:
 		for (size_t i = 0; i < p->allow.n; i++)
 			if (!policy_dest_cmp(&p->allow.v[i], &r->dest))
-				return true;
+				/* what it lacks is beside it: it cannot be there twice */
+				return !(r->dest.flags & ~p->allow.v[i].flags);
 		return false;
+	case EDIT_LOOPBACK:
+		return has_loopback(r, &p->loopback);
 	default:
 		return has_word(doc, w);
 	}
@@ -97,16 +110,18 @@ static void want_of(const struct edit_rule *r, struct edit_want *w)
 		const char *keys[2];
 		unsigned int nkeys;
 	} where[] = {
-		[ALLOW_OPEN] = { { "files" }, 1 },
-		[ALLOW_CONNECT] = { { "egress", "allow" }, 2 },
-		[ALLOW_UNIX] = { { "egress", "unix" }, 2 },
-		[ALLOW_SOCKET] = { { "egress", "sockets" }, 2 },
-		[ALLOW_PRIVILEGE] = { { "privileges" }, 1 },
+		[EDIT_OPEN] = { { "files" }, 1 },
+		[EDIT_CONNECT] = { { "egress", "allow" }, 2 },
+		[EDIT_UNIX] = { { "egress", "unix" }, 2 },
+		[EDIT_SOCKET] = { { "egress", "sockets" }, 2 },
+		[EDIT_PRIVILEGE] = { { "privileges" }, 1 },
+		[EDIT_LOOPBACK] = { { "egress", "loopback" }, 2 },
 	};
 
 	memcpy(w->keys, where[r->verb].keys, sizeof(w->keys));
 	w->nkeys = where[r->verb].nkeys;
 	w->value = r->arg;
+	w->map = r->map.root;
 }
 
 /* `perm` is filled with the letters. A path closed by name is an error: somebody meant it. */
@@ -239,7 +254,7 @@ static int add_to(const char *file, const char *text, size_t len, const struct e
 		return err;
 	if (has_rule(r, &o->p, &doc, &w))
 		err = 1;
-	else if (r->verb == ALLOW_OPEN)
+	else if (r->verb == EDIT_OPEN)
 		err = want_perm(r, &o->p, &w, perm, d);
 	else
 		err = edit_rule_denied(r, &o->p, d);

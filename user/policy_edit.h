@@ -8,6 +8,11 @@
  *	unix NAME		egress: {unix: [NAME]}
  *	socket KIND		egress: {sockets: [KIND]}
  *	privilege NAME		privileges: [NAME]
+ *
+ * and, beyond those words, what `learn` finds out:
+ *
+ *	connect {host: …, …}	egress: {allow: [{host: …, …}]}
+ *	loopback own|PORT	egress: {loopback: [own|PORT]}
  */
 #ifndef EGRESSCTL_POLICY_EDIT_H
 #define EGRESSCTL_POLICY_EDIT_H
@@ -61,11 +66,34 @@ int policy_edit_add(const char *file, const char *text, size_t len, const char *
 int policy_save(const char *path, const char *rule, const char *comment, struct diag *d);
 
 /*
- * The file that `-p NAME` stands for with this user (policy_reader_files), as one
- * that may be changed: malloc()ed *path. -EPERM for a policy that comes with
- * egressctl: an upgrade would replace it; the message has the command that makes
- * a copy which is found first. -ENOENT when there is none of that name.
+ * policy_save() to a file that does not exist and begins as `from` does: `path` is
+ * absolute, its directory exists. -EEXIST: somebody else made it.
  */
-int policy_edit_find(const char *name, char **path, struct diag *d);
+int policy_save_copy(const char *from, const char *path, const char *rule, const char *comment,
+		     struct diag *d);
+
+/*
+ * Any change of a policy's file, as policy_save() makes it: no other one is lost.
+ * `change` gets the text there is, maybe several times, and returns 0 and malloc()ed
+ * *out; 1: nothing is to be changed; or a negative errno with a message. What it
+ * makes is not looked at here.
+ */
+typedef int (*policy_change_fn)(void *ctx, const char *file, const char *text, size_t len,
+				char **out, size_t *out_len, struct diag *d);
+int policy_change(const char *path, policy_change_fn change, void *ctx, struct diag *d);
+
+/*
+ * -EPERM, as it comes with egressctl: an upgrade would replace it. The message has the
+ * command that makes a copy which is found first.
+ */
+int policy_shipped(const char *name, const char *path, struct diag *d);
+
+/*
+ * Is `text` the policy `was` still, with nothing taken away: each entry is there, in
+ * the same order in lists, and paths have at least the letters that they had? 1, 0, or
+ * a negative errno with a message: one of the two is no policy's text.
+ */
+int policy_edit_holds(const char *file, const char *text, size_t len, const char *was,
+		      size_t was_len, struct diag *d);
 
 #endif

@@ -10,12 +10,22 @@
 
 /* ---- policy_edit_rule.c: what a rule means --------------------------------------- */
 
+enum edit_verb {
+	EDIT_OPEN = ALLOW_OPEN,
+	EDIT_CONNECT = ALLOW_CONNECT,
+	EDIT_UNIX = ALLOW_UNIX,
+	EDIT_SOCKET = ALLOW_SOCKET,
+	EDIT_PRIVILEGE = ALLOW_PRIVILEGE,
+	EDIT_LOOPBACK,
+};
+
 struct edit_rule {
-	enum allow_verb verb;
+	enum edit_verb verb;
 	char *arg; /* as given */
 	char *key; /* open, unix: in its one spelling */
-	struct policy_dest dest; /* connect */
+	struct policy_dest dest; /* connect; loopback: its ports, none for "own" */
 	uint8_t perm; /* open: EG_R … */
+	struct ydoc map; /* connect {…}: its nodes; root NULL: it is a word */
 };
 
 /* To be cleared whatever is returned. -EINVAL with a message. */
@@ -27,6 +37,9 @@ void edit_rule_clear(struct edit_rule *r);
  * has what its rule says, so that a rule of fewer letters would take some away.
  */
 int edit_rule_widen(struct edit_rule *r, const struct policy *p, struct diag *d);
+
+/* Is the range one of those of `d`, or in one? */
+bool edit_covers_ports(const struct policy_dest *d, const struct policy_ports *p);
 
 /* -EINVAL and the line when a destination is denied, all of it, in `p`. */
 int edit_rule_denied(const struct edit_rule *r, const struct policy *p, struct diag *d);
@@ -44,6 +57,7 @@ struct edit_want {
 	const char *keys[2]; /* of the section, from the top */
 	unsigned int nkeys;
 	const char *value; /* entry of the list, or key of the map */
+	struct ynode *map; /* the entry is this map, which `value` is the text of; NULL: a word */
 	const char *perm; /* value in the map; NULL: a list */
 	const char *replace; /* key of the map whose value `perm` takes the place of, or NULL */
 	const char *comment; /* behind it, without #; NULL: none */

@@ -5,6 +5,8 @@
 #include "policy_edit_int.h"
 #include "verdict.h"
 
+#define LOOPBACK "loopback "
+
 /* ---- words ----------------------------------------------------------------------- */
 
 static int bad(const struct edit_rule *r, const char *what, const char *why, struct diag *d)
@@ -12,34 +14,89 @@ static int bad(const struct edit_rule *r, const char *what, const char *why, str
 	return diag_set(d, -EINVAL, "bad %s \"%s\": %s", what, r->arg, why);
 }
 
-static int parse_arg(struct edit_rule *r, const struct allow_rule *words, struct diag *d)
+static int no_controls(const struct edit_rule *r, struct diag *d)
 {
-	char why[256] = "", perm[8];
-	int err = 0;
-
 	for (const char *s = r->arg; *s; s++)
 		if ((unsigned char)*s < 0x20 || *s == 0x7f)
 			return bad(r, "rule", "a control character (? matches any one byte)", d);
+	return 0;
+}
+
+/* {host: NAME, ports: […], …}: what it means is said by the parser of policies. */
+static int parse_map(struct edit_rule *r, struct diag *d)
+{
+	_cleanup_free_ char *text = NULL;
+	struct policy_extends ext = {};
+	struct policy p = {};
+	struct diag why = {};
+	int err, n;
+
+	err = ydoc_parse("rule", r->arg, strlen(r->arg), &r->map, &why);
+	if (err) {
+		r->map.root = NULL;
+		return err == -ENOMEM ? diag_set(d, err, "out of memory") :
+					bad(r, "destination", why.msg, d);
+	}
+	n = asprintf(&text, "version: 1\negress: {allow: [%s]}\n", r->arg);
+	if (n < 0) {
+		text = NULL;
+		return diag_set(d, -ENOMEM, "out of memory");
+	}
+	err = policy_parse_file("rule", text, (size_t)n, &p, &ext, &why);
+	/* more than one: it was no map by itself */
+	if (!err && p.allow.n != 1)
+		err = diag_set(&why, -EINVAL, "expected one map");
+	if (!err) {
+		r->dest = p.allow.v[0];
+		p.allow.n = 0;
+	}
+	policy_clear(&p);
+	policy_extends_clear(&ext);
+	return err ? diag_set(d, err, "bad destination \"%s\": %s", r->arg, why.msg) : 0;
+}
+
+static int parse_loopback(const char *text, struct edit_rule *r, struct diag *d)
+{
+	r->verb = EDIT_LOOPBACK;
+	r->arg = strdup(text);
+	if (!r->arg)
+		return diag_set(d, -ENOMEM, "out of memory");
+	if (str_eq(text, "own"))
+		return 0;
+	if (no_controls(r, NULL) || policy_ports_parse(text, &r->dest) || !r->dest.ports[0].lo)
+		return bad(r, "loopback rule", "expected own or a port", d);
+	return 0;
+}
+
+static int parse_arg(struct edit_rule *r, const struct allow_rule *words, struct diag *d)
+{
+	char why[256] = "", perm[8];
+	int err = no_controls(r, d);
+
+	if (err)
+		return err;
 	switch (r->verb) {
-	case ALLOW_OPEN:
+	case EDIT_OPEN:
 		(void)snprintf(perm, sizeof(perm), "%s", words->perm);
 		if (policy_perm_parse(perm, &r->perm) || !r->perm)
 			return diag_set(d, -EINVAL, "bad permission \"%s\": expected letters of "
 					"rwxc, each once", words->perm);
 		err = policy_path_parse(r->arg, &r->key, why, sizeof(why));
 		break;
-	case ALLOW_UNIX:
+	case EDIT_UNIX:
 		err = policy_unix_parse(r->arg, &r->key, why, sizeof(why));
 		break;
-	case ALLOW_CONNECT:
-		return policy_dest_parse(r->arg, false, &r->dest, d, NULL);
-	case ALLOW_SOCKET:
-	case ALLOW_PRIVILEGE:
+	case EDIT_CONNECT:
+		return *r->arg == '{' ? parse_map(r, d) :
+					policy_dest_parse(r->arg, false, &r->dest, d, NULL);
+	case EDIT_SOCKET:
+	case EDIT_PRIVILEGE:
+	case EDIT_LOOPBACK:
 		return 0; /* a word of a list: the policy's parser knows them */
 	}
 	if (err == -ENOMEM)
 		return diag_set(d, err, "out of memory");
-	return err ? bad(r, r->verb == ALLOW_OPEN ? "path" : "unix socket", why, d) : 0;
+	return err ? bad(r, r->verb == EDIT_OPEN ? "path" : "unix socket", why, d) : 0;
 }
 
 int edit_rule_parse(const char *text, struct edit_rule *r, struct diag *d)
@@ -48,10 +105,12 @@ int edit_rule_parse(const char *text, struct edit_rule *r, struct diag *d)
 	int err;
 
 	memset(r, 0, sizeof(*r));
+	if (str_starts(text, LOOPBACK))
+		return parse_loopback(text + strlen(LOOPBACK), r, d);
 	err = allow_rule_parse("", text, &words, d);
 	if (err)
 		return err;
-	r->verb = words.verb;
+	r->verb = (enum edit_verb)words.verb;
 	r->arg = strndup(words.arg, words.len);
 	if (!r->arg)
 		return diag_set(d, -ENOMEM, "out of memory");
@@ -63,6 +122,8 @@ void edit_rule_clear(struct edit_rule *r)
 	free(r->arg);
 	free(r->key);
 	policy_dest_clear(&r->dest);
+	if (r->map.root)
+		ydoc_free(&r->map);
 	memset(r, 0, sizeof(*r));
 }
 
@@ -153,7 +214,7 @@ int edit_rule_widen(struct edit_rule *r, const struct policy *p, struct diag *d)
 	uint32_t rule;
 	int err;
 
-	if (r->verb != ALLOW_OPEN)
+	if (r->verb != EDIT_OPEN)
 		return 0;
 	err = policy_compile(p, &nowhere, &c, d);
 	if (err)
@@ -219,7 +280,7 @@ static bool covers_host(const struct policy_dest *deny, const struct policy_dest
 	return !r->below || below || (deny->below && str_eq(r->name, deny->name));
 }
 
-static bool covers_ports(const struct policy_dest *deny, const struct policy_ports *p)
+bool edit_covers_ports(const struct policy_dest *deny, const struct policy_ports *p)
 {
 	for (uint32_t i = 0; i < deny->nports; i++)
 		if (deny->ports[i].lo <= p->lo && deny->ports[i].hi >= p->hi &&
@@ -232,11 +293,11 @@ int edit_rule_denied(const struct edit_rule *r, const struct policy *p, struct d
 {
 	const struct policy_dest *by = NULL, *hit;
 
-	for (uint32_t i = 0; r->verb == ALLOW_CONNECT && i < r->dest.nports; i++, by = hit) {
+	for (uint32_t i = 0; r->verb == EDIT_CONNECT && i < r->dest.nports; i++, by = hit) {
 		hit = NULL;
 		for (size_t k = 0; k < p->deny.n && !hit; k++)
 			if (covers_host(&p->deny.v[k], &r->dest) &&
-			    covers_ports(&p->deny.v[k], &r->dest.ports[i]))
+			    edit_covers_ports(&p->deny.v[k], &r->dest.ports[i]))
 				hit = &p->deny.v[k];
 		if (!hit)
 			return 0;
@@ -257,7 +318,7 @@ int edit_rule_compile(const struct edit_rule *r, const struct policy *p, struct 
 
 	if (err)
 		return err;
-	err = r->verb == ALLOW_OPEN ? path_wins(r, c, d) : 0;
+	err = r->verb == EDIT_OPEN ? path_wins(r, c, d) : 0;
 	compiled_free(c);
 	return err;
 }

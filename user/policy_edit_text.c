@@ -177,7 +177,7 @@ void edit_tree(struct ydoc *doc, const struct edit_want *w, struct edit_nodes *n
 		n->text = w->perm;
 		return;
 	}
-	n = new_node(nodes, Y_SCALAR, w->perm ? w->perm : w->value);
+	n = w->map ? w->map : new_node(nodes, Y_SCALAR, w->perm ? w->perm : w->value);
 	if (w->perm)
 		n->key = new_node(nodes, Y_SCALAR, w->value);
 	append(at, n);
@@ -238,8 +238,43 @@ static void indent_like(struct editor *e, size_t start)
 	text_add_bytes(e->out, e->text + start, spaces_at(e, start));
 }
 
+/* A value of ours in JSON: numbers and truth are words there, too. */
+static void add_json(struct editor *e, const struct ynode *n)
+{
+	bool map = n->type == Y_MAP;
+
+	if (n->type == Y_SCALAR) {
+		bool word = n->plain && *n->text &&
+			    (str_eq(n->text, "true") || str_eq(n->text, "false") ||
+			     (*n->text != '0' && !n->text[strspn(n->text, "0123456789")]));
+
+		if (word)
+			text_add(e->out, n->text);
+		else
+			(void)text_add_json(e->out, n->text, strlen(n->text));
+		return;
+	}
+	text_add(e->out, map ? "{" : "[");
+	for (const struct ynode *c = n->first; c; c = c->next) {
+		text_add(e->out, c == n->first ? "" : e->tight ? "," : ", ");
+		if (map) {
+			(void)text_add_json(e->out, c->key->text, strlen(c->key->text));
+			text_add(e->out, e->tight ? ":" : ": ");
+		}
+		add_json(e, c);
+	}
+	text_add(e->out, map ? "}" : "]");
+}
+
 static void add_leaf(struct editor *e, const struct ynode *like)
 {
+	if (e->w->map) {
+		if (e->w->json)
+			add_json(e, e->w->map);
+		else
+			text_add(e->out, e->w->value);
+		return;
+	}
 	add_scalar(e, e->w->value, quotes_like(like && like->key ? like->key : like));
 	if (!e->w->perm)
 		return;

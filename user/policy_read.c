@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* Where policy texts come from: files under the caller's rights, or memory. */
 #include <ctype.h>
+#include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <sys/stat.h>
 
 #include "policy_int.h"
+#include "ref.h"
 
 #ifndef EG_DATADIR
 #define EG_DATADIR "/usr/share/egressctl"
@@ -157,9 +159,28 @@ char *policy_own_dir(void)
 	return own;
 }
 
+/* Those of one directory that could be meant. */
+static void nearest_policy(struct nearest *near, const char *path)
+{
+	DIR *dir = opendir(path);
+	struct dirent *e;
+
+	while (dir && (e = readdir(dir))) {
+		size_t n = strlen(e->d_name);
+
+		if (!str_ends(e->d_name, ".yaml") || !plain_name(e->d_name))
+			continue;
+		e->d_name[n - strlen(".yaml")] = '\0';
+		nearest_try(near, e->d_name);
+	}
+	if (dir)
+		closedir(dir);
+}
+
 static int search(const char *name, char **path, char **text, size_t *len, struct diag *d)
 {
-	char *dirs[4] = {}, looked[900] = "";
+	struct nearest near = { .text = name };
+	char *dirs[4] = {}, looked[800] = "";
 	int n = policy_dirs(dirs), err = n < 0 ? n : -ENOENT;
 	size_t o = 0;
 
@@ -176,6 +197,7 @@ static int search(const char *name, char **path, char **text, size_t *len, struc
 			break;
 		free(*path);
 		*path = NULL;
+		nearest_policy(&near, dirs[i]);
 		if (o < sizeof(looked))
 			o += (size_t)snprintf(looked + o, sizeof(looked) - o, "%s%s", o ? ", " : "",
 					      dirs[i]);
@@ -183,8 +205,8 @@ static int search(const char *name, char **path, char **text, size_t *len, struc
 	for (size_t i = 0; i < ARRAY_SIZE(dirs); i++)
 		free(dirs[i]);
 	if (err == -ENOENT)
-		(void)diag_set(d, err, "no policy named \"%s\": looked in %s; for a file write "
-			       "./%s", name, looked, name);
+		(void)diag_set(d, err, "no policy named \"%s\"%s: looked in %s; for a file write "
+			       "./%s", name, nearest_words(&near), looked, name);
 	else if (err == -ENOMEM)
 		(void)diag_set(d, err, "out of memory");
 	return err;

@@ -24,6 +24,11 @@
 #define CHANGED_TRIES 8u /* an editor that saves at the same time, without a lock */
 #define XATTR_MAX 65536u /* the kernel's limit for one value */
 #define ACL "system.posix_acl_access"
+#define NEW_MODE 0644 /* of a copy, as the file that it is of */
+
+struct save;
+/* 0 and the new text; 1: there is nothing to change; or a negative errno. */
+typedef int (*edit_fn)(const struct save *s, char **text, size_t *len, struct diag *d);
 
 struct save {
 	const char *name; /* as messages and `extends` see it: holds a '/' */
@@ -31,9 +36,12 @@ struct save {
 	const char *dir_name;
 	char tmp[NAME_MAX + 1];
 	int dir, lock;
+	const char *from; /* the file does not exist, and begins as this one; NULL: it does */
 	struct stat st; /* of the file as it was read */
 	char *text;
 	size_t len;
+	edit_fn edit;
+	void *ctx;
 };
 
 static int fail(const struct save *s, const char *what, struct diag *d)
@@ -111,11 +119,24 @@ static void drop_lock(struct save *s)
 
 /* ---- the old text ---------------------------------------------------------------- */
 
+static int read_from(struct save *s, struct diag *d)
+{
+	_cleanup_close_ int fd = open(s->from, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+
+	if (fd < 0 || fstat(fd, &s->st))
+		return fail(s, "cannot open", d);
+	if (!S_ISREG(s->st.st_mode))
+		return diag_set(d, -EINVAL, "%s: not a regular file", s->name);
+	return policy_read_fd(fd, s->name, &s->text, &s->len, d);
+}
+
 static int read_old(struct save *s, struct diag *d)
 {
 	_cleanup_close_ int fd = -1;
 
 	free(steal_ptr(s->text));
+	if (s->from)
+		return read_from(s, d);
 	if (fstatat(s->dir, s->base, &s->st, AT_SYMLINK_NOFOLLOW))
 		return fail(s, "cannot open", d);
 	if (!S_ISREG(s->st.st_mode))
@@ -198,18 +219,41 @@ static int check_new(const struct save *s, const struct edit_rule *r, const char
 	return why.err ? edit_cannot(s->name, r, err, &why, d) : err;
 }
 
-static int edit(const struct save *s, struct edit_rule *r, const char *comment, char **text,
-		size_t *len, struct diag *d)
-{
-	struct policy *p = NULL;
-	int err = load(s, s->text, s->len, &p, d);
+struct new_rule {
+	const char *rule, *comment;
+};
 
+static int edit_rule(const struct save *s, char **text, size_t *len, struct diag *d)
+{
+	const struct new_rule *new = s->ctx;
+	struct policy *p = NULL;
+	struct edit_rule r;
+	int err;
+
+	err = edit_rule_parse(new->rule, &r, d);
 	if (!err)
-		err = edit_rule_widen(r, p, d);
+		err = load(s, s->text, s->len, &p, d);
+	if (!err)
+		err = edit_rule_widen(&r, p, d);
 	policy_free(p);
 	if (!err)
-		err = edit_add(s->name, s->text, s->len, r, false, comment, text, len, d);
-	return err ? err : check_new(s, r, *text, *len, d);
+		err = edit_add(s->name, s->text, s->len, &r, false, new->comment, text, len, d);
+	if (!err)
+		err = check_new(s, &r, *text, *len, d);
+	edit_rule_clear(&r);
+	return err;
+}
+
+struct change {
+	policy_change_fn fn;
+	void *ctx;
+};
+
+static int edit_change(const struct save *s, char **text, size_t *len, struct diag *d)
+{
+	const struct change *change = s->ctx;
+
+	return change->fn(change->ctx, s->name, s->text, s->len, text, len, d);
 }
 
 /* ---- the new file ---------------------------------------------------------------- */
@@ -273,18 +317,29 @@ static int copy_xattrs(const struct save *s)
 	return 0;
 }
 
+/* Under its name, unless somebody else changed what has it. */
+static int put_name(const struct save *s, struct diag *d)
+{
+	if (!s->from && changed(s))
+		return -EAGAIN;
+	if (!renameat2(s->dir, s->tmp, s->dir, s->base, s->from ? RENAME_NOREPLACE : 0))
+		return 0;
+	return s->from && errno == EEXIST ? -EEXIST : fail(s, "cannot replace", d);
+}
+
 static int replace(struct save *s, const char *text, size_t len, struct diag *d)
 {
+	int err;
+
 	if (ftruncate(s->lock, 0) || write_all(s->lock, text, len))
 		return fail(s, "cannot write the new text", d);
-	if (copy_mode(s) || copy_xattrs(s))
+	if (s->from ? fchmod(s->lock, NEW_MODE) : copy_mode(s) || copy_xattrs(s))
 		return fail(s, "cannot keep its permissions", d);
 	if (fsync(s->lock))
 		return fail(s, "cannot write the new text", d);
-	if (changed(s))
-		return -EAGAIN;
-	if (renameat(s->dir, s->tmp, s->dir, s->base))
-		return fail(s, "cannot replace", d);
+	err = put_name(s, d);
+	if (err)
+		return err;
 	(void)close(s->lock); /* written and synced; the name is no lock any more */
 	s->lock = -1;
 	if (fsync(s->dir) && errno != EINVAL)
@@ -292,23 +347,19 @@ static int replace(struct save *s, const char *text, size_t len, struct diag *d)
 	return 0;
 }
 
-static int save_once(struct save *s, const char *rule, const char *comment, struct diag *d)
+static int save_once(struct save *s, struct diag *d)
 {
 	_cleanup_free_ char *text = NULL;
-	struct edit_rule r;
 	size_t len = 0;
 	int err;
 
-	err = edit_rule_parse(rule, &r, d);
-	if (!err)
-		err = take_lock(s, d);
+	err = take_lock(s, d);
 	if (!err)
 		err = read_old(s, d);
 	if (!err)
-		err = edit(s, &r, comment, &text, &len, d);
+		err = s->edit(s, &text, &len, d);
 	if (!err)
 		err = replace(s, text, len, d);
-	edit_rule_clear(&r);
 	drop_lock(s);
 	return err;
 }
@@ -327,13 +378,10 @@ static char *dated(const char *comment)
 	return out;
 }
 
-static int save_in(struct save *s, const char *rule, const char *comment, struct diag *d)
+static int save_in(struct save *s, struct diag *d)
 {
-	_cleanup_free_ char *text = dated(comment && *comment ? comment : NULL);
 	int n = snprintf(s->tmp, sizeof(s->tmp), ".%s.egressctl", s->base), err = -EAGAIN;
 
-	if (!text)
-		return diag_set(d, -ENOMEM, "out of memory");
 	if (n < 0 || (size_t)n >= sizeof(s->tmp))
 		return diag_set(d, -ENAMETOOLONG, "%s: too long a name to make a file beside it",
 				s->name);
@@ -341,7 +389,7 @@ static int save_in(struct save *s, const char *rule, const char *comment, struct
 	if (s->dir < 0)
 		return fail(s, "cannot open its directory", d);
 	for (unsigned int i = 0; i < CHANGED_TRIES && err == -EAGAIN; i++)
-		err = save_once(s, rule, text, d);
+		err = save_once(s, d);
 	free(s->text);
 	(void)close(s->dir); /* nothing was written by it */
 	if (err == -EAGAIN)
@@ -351,7 +399,7 @@ static int save_in(struct save *s, const char *rule, const char *comment, struct
 
 /* ---- which file ------------------------------------------------------------------ */
 
-static int shipped(const char *name, const char *path, struct diag *d)
+int policy_shipped(const char *name, const char *path, struct diag *d)
 {
 	_cleanup_free_ char *dir = policy_own_dir();
 	const char *base = strrchr(path, '/');
@@ -361,9 +409,9 @@ static int shipped(const char *name, const char *path, struct diag *d)
 			name, path, path, dir ? dir : "/etc/egressctl/policies", base ? base : "");
 }
 
-int policy_save(const char *path, const char *rule, const char *comment, struct diag *d)
+static int save_file(const char *path, edit_fn edit, void *ctx, struct diag *d)
 {
-	struct save s = { .dir = -1, .lock = -1 };
+	struct save s = { .dir = -1, .lock = -1, .edit = edit, .ctx = ctx };
 	_cleanup_free_ char *real = realpath(path, NULL), *dir = NULL, *name = NULL;
 
 	s.name = path;
@@ -379,20 +427,41 @@ int policy_save(const char *path, const char *rule, const char *comment, struct 
 	s.base = strrchr(real, '/') + 1;
 	s.dir_name = dirname(dir);
 	if (policy_is_shipped(real))
-		return shipped(s.base, real, d);
-	return save_in(&s, rule, comment, d);
+		return policy_shipped(s.base, real, d);
+	return save_in(&s, d);
 }
 
-int policy_edit_find(const char *name, char **path, struct diag *d)
+int policy_save(const char *path, const char *rule, const char *comment, struct diag *d)
 {
-	_cleanup_free_ char *text = NULL, *at = NULL;
-	size_t len;
-	int err = policy_reader_files.read(NULL, name, NULL, &at, &text, &len, d);
+	_cleanup_free_ char *text = dated(comment && *comment ? comment : NULL);
+	struct new_rule new = { rule, text };
 
-	if (err)
-		return err;
-	if (policy_is_shipped(at))
-		return shipped(name, at, d);
-	*path = steal_ptr(at);
-	return 0;
+	return text ? save_file(path, edit_rule, &new, d) : diag_set(d, -ENOMEM, "out of memory");
+}
+
+int policy_save_copy(const char *from, const char *path, const char *rule, const char *comment,
+		     struct diag *d)
+{
+	_cleanup_free_ char *text = dated(comment && *comment ? comment : NULL);
+	_cleanup_free_ char *dir = strdup(path);
+	struct new_rule new = { rule, text };
+	struct save s = {
+		.name = from, .from = from, .dir = -1, .lock = -1, .edit = edit_rule, .ctx = &new,
+	};
+	int err;
+
+	if (!text || !dir)
+		return diag_set(d, -ENOMEM, "out of memory");
+	s.base = strrchr(path, '/') + 1;
+	s.dir_name = dirname(dir);
+	err = save_in(&s, d);
+	return err == -EEXIST ? diag_set(d, err, "%s: made by somebody else just now: try again",
+					 path) : err;
+}
+
+int policy_change(const char *path, policy_change_fn fn, void *ctx, struct diag *d)
+{
+	struct change change = { fn, ctx };
+
+	return save_file(path, edit_change, &change, d);
 }

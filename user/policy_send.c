@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include <errno.h>
 
-#include "diag.h"
-#include "policy.h"
+#include "allow.h"
+#include "policy_int.h"
 #include "policy_send.h"
 #include "util.h"
 
 int policy_send_add(json_t *texts, const char *name, const char *from, struct diag *d)
 {
-	_cleanup_free_ char *path = NULL;
+	_cleanup_free_ char *path = NULL, *real = NULL;
 	_cleanup_free_ char *text = NULL;
 	size_t len = 0;
 	json_t *t;
@@ -17,8 +17,10 @@ int policy_send_add(json_t *texts, const char *name, const char *from, struct di
 	err = policy_reader_files.read(policy_reader_files.ctx, name, from, &path, &text, &len, d);
 	if (err)
 		return err;
-	t = json_pack("{s:s, s:s?, s:s, s:s%}", "name", name, "from", from, "path", path, "text",
-		      text, len);
+	/* what `path` means to whoever stands elsewhere; it may be gone by now */
+	real = realpath(path, NULL);
+	t = json_pack("{s:s, s:s?, s:s, s:s*, s:s%}", "name", name, "from", from, "path", path,
+		      "file", real, "text", text, len);
 	if (!t || json_array_append_new(texts, t))
 		return diag_at(d, -EINVAL, path, 0, 0, "not UTF-8 text");
 	return 0;
@@ -45,4 +47,75 @@ int policy_send_needed(json_t *request, const json_t *need, struct diag *d)
 			return err;
 	}
 	return 0;
+}
+
+/* ---- which files ------------------------------------------------------------------- */
+
+/* The first counts, as for who compiles them. */
+static const json_t *find_text(const json_t *texts, const char *name, const char *from)
+{
+	const json_t *t;
+	size_t i;
+
+	json_array_foreach(texts, i, t) {
+		const char *n = json_string_value(json_object_get(t, "name"));
+		const char *f = json_string_value(json_object_get(t, "from"));
+
+		if (n && str_eq(n, name) && !f == !from && (!f || str_eq(f, from)))
+			return t;
+	}
+	return NULL;
+}
+
+static int add_file(json_t *list, const json_t *t)
+{
+	const json_t *file = json_object_get(t, "file");
+
+	if (!json_is_string(file))
+		return 0;
+	return json_array_append_new(list, json_pack("{s:O, s:O, s:O}", "name",
+						     json_object_get(t, "name"), "file", file,
+						     "text", json_object_get(t, "text")));
+}
+
+/* `run --allow` makes a policy that extends those that were asked for. */
+static int add_extended(json_t *list, const json_t *texts, const json_t *t)
+{
+	const json_t *text = json_object_get(t, "text");
+	struct policy_extends ext = {};
+	struct policy p = {};
+	int err = 0;
+
+	if (!json_is_string(text) ||
+	    policy_parse_file(ALLOW_NAME, json_string_value(text), json_string_length(text), &p,
+			      &ext, NULL))
+		err = -EINVAL;
+	for (size_t i = 0; !err && i < ext.names.n; i++)
+		err = add_file(list, find_text(texts, ext.names.v[i].text, ALLOW_NAME));
+	policy_clear(&p);
+	policy_extends_clear(&ext);
+	return err == -EINVAL ? 0 : err;
+}
+
+json_t *policy_send_files(const json_t *request)
+{
+	const json_t *texts = json_object_get(request, "texts"), *name, *t;
+	json_t *list = json_array();
+	int err = 0;
+	size_t i;
+
+	json_array_foreach(json_object_get(request, "policies"), i, name) {
+		if (!json_is_string(name))
+			continue;
+		t = find_text(texts, json_string_value(name), NULL);
+		if (str_eq(json_string_value(name), ALLOW_NAME) && t &&
+		    !json_object_get(t, "file"))
+			err |= add_extended(list, texts, t);
+		else
+			err |= add_file(list, t);
+	}
+	if (!err)
+		return list;
+	json_decref(list);
+	return NULL;
 }

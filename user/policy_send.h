@@ -10,7 +10,10 @@
 
 struct diag;
 
-/* Read one policy file as this user and add it to the texts. `from`: who extends it. */
+/*
+ * Read one policy file as this user and add it to the texts, with its place from the
+ * root on ("file"). `from`: who extends it.
+ */
 int policy_send_add(json_t *texts, const char *name, const char *from, struct diag *d);
 
 /*
@@ -18,5 +21,12 @@ int policy_send_add(json_t *texts, const char *name, const char *from, struct di
  * of the request. -E2BIG: it asks for too many.
  */
 int policy_send_needed(json_t *request, const json_t *need, struct diag *d);
+
+/*
+ * The files of a request's policies: [{name, file, text}], in the order in which they
+ * were asked for; what those extend is not among them, nor what was no file. The place
+ * is the sender's word. A new reference; NULL: no memory.
+ */
+json_t *policy_send_files(const json_t *request);
 
 #endif

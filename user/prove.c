@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* The prover's side that stays outside: the sandbox, its three stages, the answers. */
 #include <bpf/bpf.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -13,6 +14,8 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include <jansson.h>
 
 #include "bpf_load.h"
 #include "bpf_sweep.h"
@@ -31,7 +34,10 @@
 
 #include "../bpf/egressctl.h"
 
+#define OWNER 65534 /* nobody */
 #define NAME "egressctl-proof" /* of the sandbox; of the policy in messages */
+#define DIR_PREFIX "prove-"
+#define EMPTY_MS 10000 /* killed tasks end at once, unless stuck in the kernel */
 
 struct run {
 	struct prover *p;
@@ -49,6 +55,7 @@ struct prover {
 	char dir[PROVE_DIR_MAX];
 	bool *wanted;
 	struct run run;
+	pid_t ending; /* the child of the last run: killed, maybe not dead yet; 0: none */
 };
 
 static const struct run no_run = { .to = -1, .from = -1, .pidfd = -1 };
@@ -57,8 +64,8 @@ static const struct run no_run = { .to = -1, .from = -1, .pidfd = -1 };
 
 /*
  * Nothing, but for what shows a program by what it makes possible: terminals, and a
- * directory from which others are moved away. sys_admin lets the probes of mounts past
- * `capable`, to the hooks that are meant.
+ * directory from which others are moved away. sys_admin and sys_resource let the probes of
+ * mounts and queues past `capable`, to the hooks that are meant.
  */
 static char *policy_text(const char *dir, enum prove_stage stage)
 {
@@ -71,10 +78,10 @@ static char *policy_text(const char *dir, enum prove_stage stage)
 		     "  default: none\n"
 		     "  /dev/ptmx: rw\n"
 		     "  /dev/pts: rw\n"
-		     "  \"%s/%u/here\": r\n"
+		     "  \"%s/%u/here\": rx\n"
 		     "exec: strict\n"
 		     "egress: {loopback: none, listen: none}\n"
-		     "privileges: [sys_admin, io_uring off]\n",
+		     "privileges: [sys_admin, sys_resource, io_uring off]\n",
 		     stage == PROVE_AUDIT ? "audit" : "enforce", dir, PROVE_SANDBOXED) < 0)
 		return NULL;
 	return text;
@@ -97,23 +104,83 @@ static int compile(char *text, struct compiled **out, struct diag *d)
 	return err;
 }
 
+/*
+ * What server_compile_key() reads: an egressd that is killed leaves the version in the
+ * maps, and the next one has to know it to be able to free it.
+ */
+static char *make_key(const char *text)
+{
+	json_t *j = json_pack("{s:[s], s:[{s:s, s:s, s:s}], s:i}", "policies", NAME, "texts",
+			      "name", NAME, "path", NAME, "text", text, "uid", 0);
+	char *key = j ? json_dumps(j, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
+
+	json_decref(j);
+	return key;
+}
+
 static int publish(struct prover *p, enum prove_stage stage, struct diag *d)
 {
 	_cleanup_free_ char *text = policy_text(p->dir, stage);
+	_cleanup_free_ char *key = text ? make_key(text) : NULL;
 	struct compiled *c = NULL;
 	int err;
 
-	if (!text)
+	if (!key)
 		return diag_set(d, -ENOMEM, "out of memory");
 	err = compile(text, &c, d);
-	return err ? err : publisher_put(p->p, c, text, strlen(text), NULL, &p->version[stage], d);
+	if (err)
+		return err;
+	c->unbound = true; /* that takes a hook, which may be the one that is silent */
+	return publisher_put(p->p, c, key, strlen(key), NULL, &p->version[stage], d);
 }
 
 /* ---- life ---------------------------------------------------------------------------- */
 
+/* The processes of the last run are gone. */
+static bool is_over(struct prover *p)
+{
+	if (p->ending && !waitpid(p->ending, NULL, WNOHANG))
+		return false;
+	p->ending = 0;
+	return sandbox_empty(p->box);
+}
+
+/* The same for who can wait. What cannot be killed stays, and goes on being refused. */
+static void wait_over(struct prover *p)
+{
+	if (cgroup_wait_empty(sandbox_cgroup_fd(p->box), EMPTY_MS) || !p->ending)
+		return;
+	while (waitpid(p->ending, NULL, 0) < 0 && errno == EINTR)
+		;
+	p->ending = 0;
+}
+
 static struct eg_sandbox *slot(const struct prover *p)
 {
 	return &agent_sandboxes(p->a)[sandbox_slot(p->box)];
+}
+
+/* Directories of processes that were killed. A number that is another's by now: later. */
+static void sweep_old_dirs(int state)
+{
+	int fd = openat(state, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	char path[PROVE_DIR_MAX];
+	struct dirent *e;
+	uint64_t pid;
+
+	while (dir && (e = readdir(dir))) {
+		if (!str_starts(e->d_name, DIR_PREFIX) ||
+		    parse_u64(e->d_name + strlen(DIR_PREFIX), 1, INT32_MAX, &pid) ||
+		    !kill((pid_t)pid, 0) || errno != ESRCH)
+			continue;
+		snprintf(path, sizeof(path), "%s/" DIR_PREFIX "%" PRIu64, STATE_DIR, pid);
+		sweep_tree(path);
+	}
+	if (dir)
+		closedir(dir);
+	else if (fd >= 0)
+		close(fd);
 }
 
 static int make_dir(struct prover *p, struct diag *d)
@@ -122,8 +189,9 @@ static int make_dir(struct prover *p, struct diag *d)
 
 	if (fd < 0)
 		return fd;
+	sweep_old_dirs(fd);
 	close(fd);
-	if (snprintf(p->dir, sizeof(p->dir), "%s/prove-%d", STATE_DIR, getpid()) >=
+	if (snprintf(p->dir, sizeof(p->dir), "%s/" DIR_PREFIX "%d", STATE_DIR, getpid()) >=
 	    (int)sizeof(p->dir))
 		return diag_set(d, -ENAMETOOLONG, "the path %s is too long", STATE_DIR);
 	sweep_tree(p->dir); /* of a process that had our number */
@@ -134,8 +202,9 @@ static int make_dir(struct prover *p, struct diag *d)
 
 static int make_box(struct prover *p, struct sandboxes *s, struct diag *d)
 {
+	/* an ordinary user's: of root's nobody asks where rights come from */
 	const struct sandbox_spec spec = { .version = p->version[PROVE_DENY], .name = NAME,
-					   .policy = NAME, .hidden = true };
+					   .policy = NAME, .hidden = true, .uid = OWNER };
 	int err = sandbox_new(s, &spec, &p->box, d);
 
 	if (err)
@@ -182,8 +251,10 @@ void prover_free(struct prover *p)
 	if (!p)
 		return;
 	prover_stop(p);
-	if (p->box)
-		(void)sandbox_remove(p->box); /* nothing lives in it between two runs */
+	if (p->box) {
+		wait_over(p);
+		(void)sandbox_remove(p->box);
+	}
 	for (size_t i = 0; i < ARRAY_SIZE(p->version); i++)
 		if (p->version[i])
 			publisher_unref(p->p, p->version[i]);
@@ -252,9 +323,14 @@ static int say_go(struct run *r, struct diag *d)
 static void set_state(struct prover *p, uint32_t state, enum prove_stage stage)
 {
 	struct eg_sandbox *s = slot(p);
+	/*
+	 * One less than the quota where one at a time must do; else well above it, for each
+	 * object counts one less whose end was missed, when another has its address.
+	 */
+	uint32_t objects = stage == PROVE_DENY ? EG_IPC_QUOTA - 1 : 2 * EG_IPC_QUOTA;
 
-	/* one less than the quota where one at a time must do, none where none may */
-	__atomic_store_n(&s->ipc_objects, EG_IPC_QUOTA - (stage == PROVE_DENY), __ATOMIC_RELEASE);
+	__atomic_store_n(&s->ipc_objects, objects, __ATOMIC_RELEASE);
+	/* none where none may */
 	__atomic_store_n(&s->nkeys, stage == PROVE_DENY ? 0 : EG_KEY_QUOTA, __ATOMIC_RELEASE);
 	__atomic_store_n(&s->policy, p->version[stage]->slot, __ATOMIC_RELEASE);
 	__atomic_store_n(&s->state, state, __ATOMIC_RELEASE);
@@ -267,6 +343,8 @@ static int mark_comers(struct prover *p, bool on, struct diag *d)
 				     .flags = on ? EG_CG_MARK : 0 };
 	uint64_t id = slot(p)->cgroup;
 
+	/* who comes is root's: in the sandbox of a user that would be a stranger */
+	slot(p)->uid = on ? 0 : OWNER;
 	if (bpf_map_update_elem(agent_map_fd(p->a, AGENT_MAP_CGROUPS), &id, &c, BPF_ANY))
 		return diag_set(d, -errno, "cannot store the cgroup of the sandbox: %s",
 				strerror(errno));
@@ -275,14 +353,11 @@ static int mark_comers(struct prover *p, bool on, struct diag *d)
 
 static int move_in(struct prover *p, pid_t outsider, struct diag *d)
 {
-	_cleanup_close_ int cgroup = -1;
-	char text[32];
+	char text[16];
 	int err;
 
-	snprintf(text, sizeof(text), "s%" PRIu64, sandbox_id(p->box));
-	cgroup = openat(agent_cgroup_fd(p->a), text, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	snprintf(text, sizeof(text), "%d", outsider);
-	err = cgroup < 0 ? -errno : cgroup_write(cgroup, "cgroup.procs", text);
+	err = cgroup_write(sandbox_cgroup_fd(p->box), "cgroup.procs", text);
 	return err ? diag_set(d, err, "cannot move a probe: %s", strerror(-err)) : 0;
 }
 
@@ -321,7 +396,7 @@ static int begin_stage(struct run *r, enum prove_stage stage, struct diag *d)
 	}
 }
 
-/* Nothing of it lives on; the sandbox is empty soon. */
+/* Nothing of it lives on; is_over() tells when, for who is in the kernel dies later. */
 static void end(struct run *r)
 {
 	if (r->to >= 0)
@@ -330,13 +405,34 @@ static void end(struct run *r)
 		close(r->from);
 	if (r->pid > 0) {
 		(void)kill(r->pid, SIGKILL);
-		while (waitpid(r->pid, NULL, 0) < 0 && errno == EINTR)
-			;
 		sandbox_kill(r->p->box);
+		r->p->ending = r->pid;
 	}
 	if (r->pidfd >= 0)
 		close(r->pidfd);
 	*r = no_run;
+}
+
+/*
+ * What a host says that has no room, or no time: no hook does, where it is not `refused`.
+ * A sandbox that uses up what a probe needs must not look like a hook that is silent.
+ */
+static bool is_shortage(int err)
+{
+	switch (-err) {
+	case EAGAIN:
+	case ENOMEM:
+	case ENOBUFS:
+	case EMFILE:
+	case ENFILE:
+	case ENOSPC:
+	case EDQUOT:
+	case EUSERS:
+	case EINTR:
+		return true;
+	default:
+		return false;
+	}
 }
 
 enum prove_state prove_judge(const struct prove_row *row, int control, int got)
@@ -348,12 +444,16 @@ enum prove_state prove_judge(const struct prove_row *row, int control, int got)
 	}
 	if (got <= PROVE_CANNOT(0))
 		return PROVE_UNTRIED;
-	if (!row->refused)
-		return got ? PROVE_SILENT : PROVE_PROVED;
-	if (row->free == PROVE_ANY ? control == row->refused || control <= PROVE_CANNOT(0) :
-				     control != row->free)
+	if (row->refused && (row->free == PROVE_ANY ? control == row->refused ||
+							      control <= PROVE_CANNOT(0) :
+						      control != row->free))
 		return PROVE_UNTRIED;
-	return got == row->refused ? PROVE_PROVED : PROVE_SILENT;
+	if (got == row->refused)
+		return PROVE_PROVED;
+	/* unless that is just what comes of it without the program */
+	if (is_shortage(got) && got != row->free && !(row->refused && got == control))
+		return PROVE_UNTRIED;
+	return PROVE_SILENT;
 }
 
 static bool needs_silent(const struct prove_row *row, const struct prove_result *results)
@@ -394,8 +494,11 @@ int prover_start(struct prover *p, struct diag *d)
 {
 	int err;
 
-	if (!sandbox_empty(p->box))
+	if (!is_over(p))
 		return diag_set(d, -EBUSY, "a probe of the last time has not ended");
+	/* each run begins with a directory that is empty */
+	sweep_tree(p->dir);
+	(void)mkdir(p->dir, 0700); /* a failure is the child's to report */
 	p->run.p = p;
 	p->run.stage = -1;
 	set_state(p, EG_S_LIVE, PROVE_DENY);
@@ -436,20 +539,15 @@ int prover_step(struct prover *p, struct prove_result *results, struct diag *d)
 
 void prover_stop(struct prover *p)
 {
-	if (p->run.stage || p->run.pid)
-		end(&p->run);
-	if (!p->box)
-		return;
-	slot(p)->state = EG_S_DEAD;
-	/* the next run begins with a directory that is empty */
-	sweep_tree(p->dir);
-	(void)mkdir(p->dir, 0700); /* a failure is the child's to report */
+	end(&p->run); /* what there is of one, if anything is */
+	if (p->box)
+		slot(p)->state = EG_S_DEAD;
 }
 
 /* For the caller of prover_run() alone, which has nothing else to do. */
-static int wait_for(int fd, short events)
+static int wait_for(int fd)
 {
-	struct pollfd p = { .fd = fd, .events = events };
+	struct pollfd p = { .fd = fd, .events = POLLIN };
 	int n;
 
 	do {
@@ -465,7 +563,7 @@ int prover_run(struct prover *p, struct prove_result *results, struct diag *d)
 	if (err)
 		return err;
 	do {
-		if (wait_for(prover_fd(p), POLLIN)) {
+		if (wait_for(prover_fd(p))) {
 			err = prover_step(p, results, d);
 			continue;
 		}
@@ -473,8 +571,6 @@ int prover_run(struct prover *p, struct prove_result *results, struct diag *d)
 			       PROVE_PATIENCE_MS / 1000);
 		prover_stop(p);
 	} while (err > 0);
-	while (!sandbox_empty(p->box))
-		if (!wait_for(sandbox_events_fd(p->box), POLLPRI))
-			break; /* what cannot be killed goes on being refused */
+	wait_over(p);
 	return err;
 }

@@ -44,7 +44,7 @@ struct prove_row {
 	const char *access; /* for people: "open a file" */
 	int (*try)(struct probe *p); /* 0, a negative errno, or PROVE_CANNOT() */
 	int refused; /* its exact result in the sandbox; 0: works only thanks to the program */
-	int free; /* … where nobody refuses it */
+	int free; /* … where nobody refuses it; works only thanks to it: 0, or a sign of shortage */
 	enum prove_stage stage;
 	unsigned int violations; /* PROVE_AUDIT: that it is counted as */
 	bool cgroup; /* a cgroup program; else LSM, or what LSM programs rely on */
@@ -80,13 +80,13 @@ struct prove_result { /* one for each row, in the order of the table */
 
 /*
  * A probe that does not come back is given up after this: all of them take some
- * milliseconds, on a slow and busy host a second.
+ * milliseconds, on a slow and busy host a second, in an emulator beside others ten.
  */
-#define PROVE_PATIENCE_MS 20000
+#define PROVE_PATIENCE_MS 60000
 
 /*
  * A sandbox for proofs, kept between them. `a`, `p`, `s` must outlive it. Needs
- * root. Negative errno with a message.
+ * root. Negative errno with a message. One of a process at a time.
  */
 int prover_new(struct agent *a, struct publisher *p, struct sandboxes *s, struct prover **out,
 	       struct diag *d);

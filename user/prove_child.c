@@ -5,10 +5,12 @@
  * nothing here allocates memory or runs handlers.
  */
 #include <arpa/inet.h>
+#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
 #include <linux/types.h>
+#include <link.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -17,6 +19,7 @@
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -28,6 +31,13 @@
 
 #include "../bpf/egressctl.h"
 
+#if defined(__x86_64__)
+#define OWN_MACHINE EM_X86_64
+#elif defined(__aarch64__)
+#define OWN_MACHINE EM_AARCH64
+#else
+#define OWN_MACHINE EM_RISCV
+#endif
 #ifndef MFD_EXEC
 #define MFD_EXEC 0x0010U /* 6.3, where vm.memfd_noexec may take the right away otherwise */
 #endif
@@ -139,6 +149,48 @@ static int make_file(int dirfd, const char *name)
 	return 0;
 }
 
+/* exit(0) */
+#if defined(__x86_64__)
+#define PROGRAM_CODE 0x31, 0xff, 0xb8, 0x3c, 0, 0, 0, 0x0f, 0x05
+#elif defined(__aarch64__) && __BYTE_ORDER == __LITTLE_ENDIAN
+#define PROGRAM_CODE 0, 0, 0x80, 0xd2, 0xa8, 0x0b, 0x80, 0xd2, 1, 0, 0, 0xd4
+#else
+#define PROGRAM_CODE 0 /* it faults */
+#endif
+#define PROGRAM_AT 0x400000 /* whole pages, of whatever size */
+
+/*
+ * What the kernel begins to execute, so that it works out with which rights. It does
+ * nothing and ends: a fault would be a line in the kernel's log at each round.
+ */
+static int make_program(int dir)
+{
+	struct {
+		ElfW(Ehdr) head;
+		ElfW(Phdr) all;
+		unsigned char code[16];
+	} elf = {
+		.code = { PROGRAM_CODE },
+		.all = { .p_type = PT_LOAD, .p_flags = PF_R | PF_X, .p_vaddr = PROGRAM_AT,
+			 .p_paddr = PROGRAM_AT, .p_filesz = sizeof(elf), .p_memsz = sizeof(elf),
+			 .p_align = 0x10000 },
+		.head = { .e_ident = { ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3,
+				       sizeof(void *) == 8 ? ELFCLASS64 : ELFCLASS32,
+				       __BYTE_ORDER == __LITTLE_ENDIAN ? ELFDATA2LSB : ELFDATA2MSB,
+				       EV_CURRENT },
+			  .e_type = ET_EXEC, .e_machine = OWN_MACHINE, .e_version = EV_CURRENT,
+			  .e_entry = PROGRAM_AT + sizeof(ElfW(Ehdr)) + sizeof(ElfW(Phdr)),
+			  .e_phoff = sizeof(ElfW(Ehdr)), .e_ehsize = sizeof(ElfW(Ehdr)),
+			  .e_phentsize = sizeof(ElfW(Phdr)), .e_phnum = 1 },
+	};
+	_cleanup_close_ int fd = openat(dir, "here/program",
+					O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0700);
+
+	if (fd < 0)
+		return -errno;
+	return write(fd, &elf, sizeof(elf)) == sizeof(elf) ? 0 : -EIO;
+}
+
 static int make_files(struct probe *p, const char *top)
 {
 	static const char *const dirs[] = { "rmdir", "here", "there", "here/moved",
@@ -159,6 +211,8 @@ static int make_files(struct probe *p, const char *top)
 			return -errno;
 	for (size_t i = 0; i < ARRAY_SIZE(files) && !err; i++)
 		err = make_file(p->dirfd, files[i]);
+	if (!err)
+		err = make_program(p->dirfd);
 	if (err)
 		return err;
 	p->file = openat(p->dirfd, "file", O_RDWR | O_CLOEXEC | O_NOFOLLOW);
@@ -353,6 +407,20 @@ static void try_stage(const struct prove_child *c, enum prove_stage stage, struc
 	}
 }
 
+/*
+ * What every process of root's shares must not be used up by one that is in a sandbox:
+ * here, limits are root's to lift.
+ */
+static void lift_limits(void)
+{
+	static const int kinds[] = { RLIMIT_MSGQUEUE, RLIMIT_MEMLOCK, RLIMIT_NPROC,
+				     RLIMIT_SIGPENDING };
+	const struct rlimit none = { RLIM_INFINITY, RLIM_INFINITY };
+
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
+		(void)setrlimit(kinds[i], &none); /* else: a probe that cannot be tried */
+}
+
 /* Keep nothing of the service's but the pipes. */
 static void let_go(struct prove_child *c)
 {
@@ -380,6 +448,7 @@ void prove_child_main(const struct prove_child *given)
 	(void)signal(SIGPIPE, SIG_IGN);
 	all = mmap(NULL, EG_MAX_SANDBOXES * sizeof(*all), PROT_READ, MAP_SHARED, c.sandboxes_fd, 0);
 	let_go(&c);
+	lift_limits();
 	if (all == MAP_FAILED || prove_nrows > PROVE_MAX_ROWS)
 		give_up(c.out, -ENOMEM);
 	(void)unshare(CLONE_NEWIPC); /* a queue that is left behind would stay for ever */

@@ -2,6 +2,7 @@
 /* Probes of paths: on files of the prover's own directory, of which each set has its own. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/posix_acl.h>
 #include <linux/posix_acl_xattr.h>
 #include <stdio.h>
@@ -9,6 +10,7 @@
 #include <sys/inotify.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -61,6 +63,33 @@ static int execute(struct probe *p)
 	char *const none[] = { NULL };
 
 	return result(syscall(SYS_execveat, p->memfd, "", none, none, AT_EMPTY_PATH));
+}
+
+/* Root without capabilities has them all again behind an exec. */
+static int exec_with_gain(struct probe *p)
+{
+	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct none[2] = {};
+	char *argv[] = { (char *)"program", NULL }, *env[] = { NULL };
+
+	if (syscall(SYS_capset, &head, none))
+		return -errno;
+	(void)syscall(SYS_execveat, p->dirfd, "here/program", argv, env, 0);
+	return -errno;
+}
+
+/* It ends at once when it is executed. Anything else than that or a refusal is no answer. */
+int try_gain(struct probe *p)
+{
+	int r;
+
+	/* as in the service's unit: nothing that egressd starts gains anything */
+	if (prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0))
+		return PROVE_CANNOT(-EPERM);
+	r = prove_in_child(p, exec_with_gain);
+	if (!r || r == -EPERM)
+		return r;
+	return r == PROVE_CANNOT(-EFAULT) ? 0 : PROVE_CANNOT(r); /* no code of this machine's */
 }
 
 int try_exec(struct probe *p)

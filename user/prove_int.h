@@ -94,6 +94,7 @@ PROBE(own_pty);
 PROBE(open);
 PROBE(receive);
 PROBE(exec);
+PROBE(gain);
 PROBE(mmap_exec);
 PROBE(mprotect_exec);
 PROBE(notify);

@@ -36,6 +36,8 @@ const struct prove_row prove_rows[] = {
 	ROW("mmap_file", "map a file executable", mmap_exec, -EACCES, PROVE_ANY),
 	ROW("file_mprotect", "make memory executable", mprotect_exec, -EACCES, 0),
 	ROW("path_notify", "watch a directory", notify, -EACCES, 0),
+	/* gain.bpf.c */
+	NEEDS("task_alloc", "exec_gain", "execute what gains rights", gain, -EPERM, 0),
 	/* names.bpf.c */
 	ROW("path_unlink", "remove a file", unlink, -EACCES, 0),
 	ROW("path_rmdir", "remove a directory", rmdir, -EACCES, 0),
@@ -93,7 +95,9 @@ const struct prove_row prove_rows[] = {
 	QUOTA("msg_alloc", "make a SysV queue beyond the quota", make_msg),
 	QUOTA("sem_alloc", "make SysV semaphores beyond the quota", make_sem),
 	WORKS("ipc_added", "use own SysV semaphores", own_sem, "sem_ctl"),
-	WORKS("ipc_removed", "make SysV semaphores again", sem_again, "ipc_added", "sem_alloc"),
+	/* the quota is used up by what was removed */
+	{ .prog = "ipc_removed", .access = "make SysV semaphores again", .try = try_sem_again,
+	  .free = -ENOSPC, .needs = { "ipc_added", "sem_alloc" } },
 	ROW("ipc_permission", "attach SysV memory made outside", shmat, -EACCES, 0),
 	ROW("shm_ctl", "change SysV memory made outside", shmctl, -EPERM, 0),
 	ROW("msg_ctl", "change a SysV queue made outside", msgctl, -EPERM, 0),
@@ -151,6 +155,8 @@ const struct prove_exempt prove_exempts[] = {
 			     "is anybody's next: there is no way to be given a certain number" },
 	{ "key_freed", "forgets the owner of a key that is gone; the kernel frees keys when it has "
 		       "time for it" },
+	{ "sock_graft", "stamps connections that waited to be accepted when their listener was "
+			"attached: no other has none" },
 	{ "sctp_sk_clone", "stamps what an SCTP listener accepts: a module that hosts do not load, "
 			   "and without the stamp the cgroup tells whose the socket is" },
 };

@@ -6,10 +6,8 @@
  */
 #include <bpf/bpf.h>
 #include <errno.h>
-#include <linux/membarrier.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "anchors.h"
@@ -127,7 +125,7 @@ int publish_bind_anchors(struct publisher *p, const struct compiled *c, struct a
 	int err;
 
 	*out = (struct anchor_set){};
-	if (!c->nanchors || agent_egress_only(p->a))
+	if (!c->nanchors || c->unbound || agent_egress_only(p->a))
 		return 0;
 	seen = calloc(c->nanchors, sizeof(*seen));
 	out->a = calloc(c->nanchors, sizeof(*out->a));
@@ -241,15 +239,22 @@ static int store_head(struct publisher *p, const struct entry *e, const struct e
 
 /* ---- freeing -------------------------------------------------------------------------- */
 
-/*
- * Wait until every program that started before now has ended. Tasks of the
- * sandboxes that used the version are gone, so only programs that run for
- * sockets are left, and those run inside RCU: MEMBARRIER_CMD_GLOBAL is
- * synchronize_rcu().
- */
-void publisher_wait(void)
+void publisher_wait(const struct publisher *p)
 {
-	(void)syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0); /* cannot fail here */
+	int err = rcu_wait(&p->wait);
+
+	/* it did at the start; what was taken away holds, only not yet for who is in a program */
+	if (err)
+		fprintf(stderr, "egressd: cannot wait for running programs: %s\n", strerror(-err));
+}
+
+/*
+ * Places that are free now. A row that stays, for want of memory, means nothing under a
+ * serial that nobody has, but the map is that much smaller.
+ */
+static uint32_t take_out(int fd, const void *key)
+{
+	return !bpf_map_delete_elem(fd, key) || errno == ENOENT;
 }
 
 static void remove_rows(struct publisher *p, struct entry *e)
@@ -263,16 +268,15 @@ static void remove_rows(struct publisher *p, struct entry *e)
 					     .serial = e->v.serial };
 
 		memcpy(key.addr, c->prefixes[i].addr, sizeof(key.addr));
-		(void)bpf_map_delete_elem(fd, &key); /* it was put there by us */
+		p->prefixes_left += take_out(fd, &key);
 	}
-	p->prefixes_left += e->nprefixes;
+	p->prefixes_left += e->nprefixes - i;
 	fd = agent_map_fd(p->a, AGENT_MAP_ANCHORS);
 	for (i = 0; i < e->anchors_put; i++) {
 		struct eg_anchor_key key = { e->anchors.a[i].object, e->v.serial, 0 };
 
-		(void)bpf_map_delete_elem(fd, &key);
+		p->anchors_left += take_out(fd, &key);
 	}
-	p->anchors_left += e->anchors_put;
 }
 
 void publish_free_entry(struct publisher *p, struct entry *e)
@@ -295,7 +299,7 @@ static void retire(struct publisher *p, struct entry *e)
 	struct eg_policy none = {};
 
 	/* a task that has just read which version to use must still find it */
-	publisher_wait();
+	publisher_wait(p);
 	(void)bpf_map_update_elem(agent_map_fd(p->a, AGENT_MAP_POLICIES), &e->v.slot, &none,
 				  BPF_ANY);
 	publish_forget(p, e);
@@ -512,7 +516,9 @@ int publisher_put(struct publisher *p, struct compiled *c, const char *key, size
 	e = publish_new_entry(c, key, key_len);
 	if (!e)
 		return diag_set(d, -ENOMEM, "out of memory");
-	err = next_serial(&e->v.serial, d);
+	err = publish_afford(p, c, tail ? tail->room : PUBLISH_SHARE, d);
+	if (!err)
+		err = next_serial(&e->v.serial, d);
 	if (!err)
 		err = make_room(p, e, d);
 	if (err) {
@@ -554,11 +560,19 @@ void publisher_unref(struct publisher *p, const struct version *v)
 int publisher_new(struct agent *a, struct publisher **out, struct diag *d)
 {
 	struct publisher *p = calloc(1, sizeof(*p));
+	int err;
 
+	if (p)
+		p->wait = (struct rcu_wait){ .outer = -1, .inner = -1 };
 	if (!p || ranges_init(&p->slots, EG_DFA_FIRST, EG_DFA_SLOTS - EG_DFA_FIRST) ||
 	    ranges_init(&p->ports, 0, EG_MAX_PORTS)) {
 		publisher_free(p);
 		return diag_set(d, -ENOMEM, "out of memory");
+	}
+	err = rcu_wait_init(&p->wait, false, d);
+	if (err) {
+		publisher_free(p);
+		return err;
 	}
 	p->a = a;
 	p->prefixes_left = EG_MAX_PREFIXES;
@@ -577,5 +591,6 @@ void publisher_free(struct publisher *p)
 		publish_free_entry(p, p->by_slot[i]);
 	ranges_fini(&p->slots);
 	ranges_fini(&p->ports);
+	rcu_wait_fini(&p->wait);
 	free(p);
 }

@@ -27,8 +27,23 @@ struct version {
 	const struct compiled *compiled; /* owned by the publisher */
 };
 
+/*
+ * The tables are shared. A user's sandboxes have a quarter of each at most, which is 64
+ * policies of the shipped kind with all their grants; so that it takes four to fill them,
+ * and those meet the eighth that is kept for root, and for what is denied. Root has no share.
+ */
+#define PUBLISH_SHARES 4u
+#define PUBLISH_KEPT_PART 8u
+
+enum publish_room {
+	PUBLISH_SHARE, /* of who pays, and what is kept stays */
+	PUBLISH_DENIES, /* of who pays, and what is kept, too */
+	PUBLISH_ALL, /* root, and what is taken back: whatever is free */
+};
+
 /* How a version of grants hangs together with others. */
 struct version_tail {
+	enum publish_room room;
 	uint32_t family; /* 0: one of its own */
 	uint64_t lapses;
 	const struct version *next; /* with `lapses` */
@@ -40,7 +55,7 @@ void publisher_free(struct publisher *p);
 /*
  * Put `c` in the maps, or find the version that was published from the same
  * `key` (everything the policy was compiled from), and take a reference. `c` is
- * owned by the publisher from here on, also on failure. -ENOSPC: `d` names the
+ * owned by the publisher from here on, also on failure. -ENOSPC, -EDQUOT: `d` names the
  * limit that is reached; nothing stays half loaded.
  */
 int publisher_put(struct publisher *p, struct compiled *c, const char *key, size_t key_len,
@@ -53,7 +68,7 @@ const char *publisher_key(const struct publisher *p, const struct version *v, si
  * Wait until every program that started before now has ended: nothing is decided by a
  * version any more that no sandbox points at.
  */
-void publisher_wait(void);
+void publisher_wait(const struct publisher *p);
 
 /*
  * A version with this key that need not be compiled again; takes a reference.

@@ -8,6 +8,7 @@
 
 #include "diag.h"
 #include "publish.h"
+#include "rcu_wait.h"
 
 #include "../bpf/egressctl.h"
 
@@ -44,6 +45,7 @@ struct entry {
 
 struct publisher {
 	struct agent *a;
+	struct rcu_wait wait;
 	struct ranges slots, ports;
 	uint32_t prefixes_left, anchors_left;
 	uint64_t clock;
@@ -52,6 +54,9 @@ struct publisher {
 
 /* Owns `c` in any case. NULL: out of memory. */
 struct entry *publish_new_entry(struct compiled *c, const char *key, size_t key_len);
+/* publish_budget.c: -EDQUOT, -ENOSPC with a message that names the table. */
+int publish_afford(const struct publisher *p, const struct compiled *c, enum publish_room room,
+		   struct diag *d);
 /* Gives its ranges back; its rows must be out of the maps. */
 void publish_free_entry(struct publisher *p, struct entry *e);
 

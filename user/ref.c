@@ -65,3 +65,22 @@ size_t ref_distance(const char *a, const char *b)
 	}
 	return last[m];
 }
+
+void nearest_try(struct nearest *n, const char *word)
+{
+	size_t far = ref_distance(n->text, word);
+
+	/* what has to be replaced as a whole is not like it */
+	if (!*word || far >= MAX(strlen(n->text), strlen(word)) || (n->word[0] && far >= n->far))
+		return;
+	n->far = far;
+	(void)snprintf(n->word, sizeof(n->word), "%s", word);
+}
+
+const char *nearest_words(struct nearest *n)
+{
+	n->words[0] = '\0';
+	if (n->word[0])
+		(void)snprintf(n->words, sizeof(n->words), "; the nearest is %s", n->word);
+	return n->words;
+}

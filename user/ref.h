@@ -34,4 +34,15 @@ json_t *ref_sandbox(const char *s);
 #define REF_DISTANCE_MAX 64u
 size_t ref_distance(const char *a, const char *b);
 
+/* Which of some words is most like `text`: only that is set, then each word is tried. */
+struct nearest {
+	const char *text;
+	char word[128]; /* the first of the nearest; "": none */
+	size_t far;
+	char words[160]; /* of nearest_words() */
+};
+void nearest_try(struct nearest *n, const char *word);
+/* "; the nearest is WORD", or "" when none has anything of it. */
+const char *nearest_words(struct nearest *n);
+
 #endif

@@ -2,8 +2,7 @@
 /*
  * Traces of sandboxes that ended: one file each in runs/ below the log's directory,
  * UID-ID.json. Each user has a number of the newest, so that nobody's runs push out
- * another's. Sandboxes count from 1 after a reboot: then the newer run of a number
- * takes the place of the older.
+ * another's. Numbers of sandboxes go on from boot to boot beside them (sandbox.h).
  */
 #ifndef RUNS_H
 #define RUNS_H

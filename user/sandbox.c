@@ -41,13 +41,12 @@ struct sandbox {
 	int events; /* cgroup.events */
 	bool hidden;
 	pid_t leader;
-	char *name, *policy;
+	char *name, *policy, *path; /* path: of the cgroup, below the mount */
 	struct limits limits;
 	const struct version *version;
 	uid_t uid;
 	void *owner;
 	enum sandbox_kind kind;
-	char *path; /* of the cgroup, below the mount */
 	uint64_t *covers;
 	size_t ncovers, covers_cap;
 	struct sandbox *next_of_hash;
@@ -57,6 +56,7 @@ struct sandboxes {
 	struct agent *a;
 	struct publisher *p;
 	uint32_t next_slot;
+	int numbers; /* directory; -1: none */
 	struct sandbox *by_slot[EG_MAX_SANDBOXES];
 	struct sandbox *by_id[ID_BUCKETS];
 };
@@ -79,8 +79,32 @@ int sandboxes_new(struct agent *a, struct publisher *p, struct sandboxes **out, 
 		return diag_set(d, -ENOMEM, "out of memory");
 	s->a = a;
 	s->p = p;
+	s->numbers = -1;
 	*out = s;
 	return 0;
+}
+
+void sandboxes_keep_numbers(struct sandboxes *s, const char *dir)
+{
+	if (s->numbers >= 0)
+		close(s->numbers);
+	s->numbers = dir ? open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+}
+
+/* In /run, where all agents of this boot count, and beside the log, for the next boot. */
+static int new_id(struct sandboxes *s, uint64_t *id, struct diag *d)
+{
+	uint64_t floor = s->numbers < 0 ? 0 : state_kept(s->numbers, SANDBOX_NUMBERS);
+	int err;
+
+	/* beyond what there is: they were used up, or something else wrote there */
+	err = state_counter(SANDBOX_NUMBERS, floor < UINT32_MAX ? floor : 0, id, d);
+	if (!err && *id > UINT32_MAX)
+		return diag_set(d, -EOVERFLOW, "all sandbox numbers of this boot are used up");
+	/* with a full disk nothing is logged of it either */
+	if (!err && s->numbers >= 0)
+		(void)state_keep(s->numbers, SANDBOX_NUMBERS, *id);
+	return err;
 }
 
 static void free_sandbox(struct sandbox *b)
@@ -118,6 +142,7 @@ void sandboxes_free(struct sandboxes *s)
 		return;
 	for (i = 0; i < EG_MAX_SANDBOXES; i++)
 		free_sandbox(s->by_slot[i]);
+	sandboxes_keep_numbers(s, NULL);
 	free(s);
 }
 
@@ -193,18 +218,26 @@ static int open_foreign(struct sandbox *b, int dirfd, uint64_t id)
 				 cgroup_open_id(agent_cgroup_root_fd(b->all->a), id);
 	if (b->cgroup < 0)
 		return dirfd >= 0 ? -errno : steal_fd(&b->cgroup);
-	b->events = openat(b->cgroup, "cgroup.events", O_RDONLY | O_CLOEXEC);
-	return b->events < 0 ? -errno : 0;
+	b->events = cgroup_open_events(b->cgroup);
+	return MIN(b->events, 0);
+}
+
+/* The agent's own is told from those of users by whoever lists directories. */
+static void name_dir(struct sandbox *b)
+{
+	snprintf(b->dir, sizeof(b->dir), "%s%" PRIu64,
+		 b->hidden ? SANDBOX_HIDDEN_DIR : SANDBOX_DIR, b->id);
 }
 
 static int open_cgroup(struct sandbox *b)
 {
-	snprintf(b->dir, sizeof(b->dir), "s%" PRIu64, b->id);
+	name_dir(b);
 	b->cgroup = openat(agent_cgroup_fd(b->all->a), b->dir,
 			   O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	if (b->cgroup >= 0)
-		b->events = openat(b->cgroup, "cgroup.events", O_RDONLY | O_CLOEXEC);
-	return b->cgroup < 0 || b->events < 0 ? -errno : 0;
+	if (b->cgroup < 0)
+		return -errno;
+	b->events = cgroup_open_events(b->cgroup);
+	return MIN(b->events, 0);
 }
 
 static int note_path(struct sandbox *b)
@@ -228,10 +261,11 @@ static int make_cgroup(struct sandbox *b, const struct sandbox_spec *spec, struc
 		err = open_foreign(b, spec->cgroup, 0);
 		return err ? diag_set(d, err, "cannot open the cgroup: %s", strerror(-err)) : 0;
 	}
-	snprintf(b->dir, sizeof(b->dir), "s%" PRIu64, b->id);
-	if (mkdirat(parent, b->dir, 0755))
-		return diag_set(d, -errno, "cannot make the cgroup %s/%s: %s",
-				agent_cgroup_path(b->all->a), b->dir, strerror(errno));
+	name_dir(b);
+	err = cgroup_make(parent, b->dir);
+	if (err)
+		return diag_set(d, err, "cannot make the cgroup %s/%s: %s",
+				agent_cgroup_path(b->all->a), b->dir, strerror(-err));
 	err = open_cgroup(b);
 	if (!err)
 		err = note_path(b);
@@ -257,6 +291,7 @@ static int fill_slot(struct sandbox *b, const struct sandbox_spec *spec, struct 
 		.nttys = MIN(spec->nttys, EG_MAX_TTYS),
 		.ev_rate = EVENT_RATE,
 		.ev_burst = EVENT_BURST,
+		.flags = spec->rights ? EG_SB_RIGHTS : 0,
 	};
 	uint64_t old = s->cgroup, id;
 	int err;
@@ -350,9 +385,7 @@ int sandbox_new(struct sandboxes *s, const struct sandbox_spec *spec, struct san
 		return diag_set(d, -ENOMEM, "out of memory");
 	b->slot = slot;
 	b->started = wall_clock();
-	err = state_counter("last-sandbox", 0, &b->id, d);
-	if (!err && b->id > UINT32_MAX)
-		err = diag_set(d, -EOVERFLOW, "all sandbox numbers of this boot are used up");
+	err = new_id(s, &b->id, d);
 	if (!err)
 		err = make_cgroup(b, spec, d);
 	if (!err)
@@ -475,6 +508,14 @@ int sandbox_freeze(struct sandbox *b)
 	return cgroup_write(b->cgroup, "cgroup.freeze", "1");
 }
 
+bool sandbox_is_frozen(const struct sandbox *b)
+{
+	char was[8];
+
+	/* not of the events that are watched: who reads them takes a notification away */
+	return !cgroup_read(b->cgroup, "cgroup.freeze", was, sizeof(was)) && was[0] == '1';
+}
+
 int sandbox_events_fd(const struct sandbox *b)
 {
 	return b->events;
@@ -482,15 +523,7 @@ int sandbox_events_fd(const struct sandbox *b)
 
 bool sandbox_empty(const struct sandbox *b)
 {
-	char buf[256];
-	ssize_t n;
-
-	/* this read also arms the next notification */
-	n = pread(b->events, buf, sizeof(buf) - 1, 0);
-	if (n < 0)
-		return errno == ENODEV;
-	buf[n] = 0;
-	return strstr(buf, "populated 0");
+	return cgroup_is_empty(b->events);
 }
 
 static void drop_covers(struct sandbox *b)

@@ -4,9 +4,9 @@
  * that were marked.
  *
  * Life: new (directory and slot, no task) -> enter (one blocked child) ->
- * kill -> remove. Ids are never reused in one boot; a slot is used again only
- * after its sandbox is dead and its cgroup gone, and the id in it tells old
- * marks from new ones.
+ * kill -> remove. Ids are never reused in one boot, and not in the next ones either
+ * where sandboxes_keep_numbers() can see to it; a slot is used again only after its
+ * sandbox is dead and its cgroup gone, and the id in it tells old marks from new ones.
  */
 #ifndef SANDBOX_H
 #define SANDBOX_H
@@ -23,6 +23,10 @@ struct sandbox;
 struct sandboxes;
 struct version;
 struct publisher;
+
+/* Names of cgroups, before the number; server_left.c knows them of every ABI. */
+#define SANDBOX_DIR "s"
+#define SANDBOX_HIDDEN_DIR "proof"
 
 enum sandbox_kind {
 	SANDBOX_RUN, /* a cgroup of its own, and one command that was started in it */
@@ -43,11 +47,18 @@ struct sandbox_spec {
 	int cgroup;
 	const char *path;
 	uint32_t mnt_ns; /* number of its mount namespace, when that is known already */
+	bool rights; /* set-uid programs gain rights in it, although it is not root's */
 	bool hidden; /* the agent's own: sandboxes_next() leaves it out */
 };
 
 int sandboxes_new(struct agent *a, struct publisher *p, struct sandboxes **out, struct diag *d);
 void sandboxes_free(struct sandboxes *s);
+/*
+ * Ids go on from boot to boot in `dir`, which has what is kept about ended sandboxes: an id
+ * that is in a log there means one sandbox. NULL, or no such directory: within a boot.
+ */
+void sandboxes_keep_numbers(struct sandboxes *s, const char *dir);
+#define SANDBOX_NUMBERS "last-sandbox" /* the file in it */
 
 /* -ENOSPC: all slots are taken. -EOPNOTSUPP: a limit the host cannot set. */
 int sandbox_new(struct sandboxes *s, const struct sandbox_spec *spec, struct sandbox **out,
@@ -74,8 +85,9 @@ int sandbox_enter(struct sandbox *b, int pidfd, uid_t uid, struct diag *d);
  */
 void sandbox_kill(struct sandbox *b);
 
-/* Stop everything in it where it is; only sandbox_kill() ends that. */
+/* Stop everything in it where it is; only sandbox_kill() ends that. Or root, by hand. */
 int sandbox_freeze(struct sandbox *b);
+bool sandbox_is_frozen(const struct sandbox *b); /* or it is about to be */
 
 /*
  * What to do when the cgroup has become empty. sandbox_events_fd() becomes

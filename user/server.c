@@ -3,14 +3,17 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/sockios.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/pidfd.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "bpf_load.h"
@@ -27,32 +30,89 @@
 #include "util.h"
 
 #define MAX_CONNECTIONS_OF_USER 128u
+#define MAX_FILES_OF_USER 8u
 #define KILL_ALL_MS 10000
 #define PATIENCE_US 30000000 /* for a connection that runs and follows nothing */
 
 static const struct {
 	const char *op;
 	request_fn serve;
+	bool heavy; /* not for users who have had more than their part of our time */
 } requests[] = {
-	{ "run", serve_run },	{ "end", serve_end }, { "ps", serve_ps },
-	{ "attach", serve_attach }, { "detach", serve_detach }, { "enter", serve_enter },
-	{ "explain", serve_explain }, { "show", serve_show }, { "find", serve_find },
-	{ "kill", serve_kill }, { "log", serve_log }, { "status", serve_status },
-	{ "allow", serve_allow }, { "deny", serve_allow }, { "revoke", serve_revoke },
-	{ "grants", serve_grants }, { "switch", serve_switch },
-	{ "metrics", serve_metrics },
-	{ "prove", serve_prove },
-	{ "trace", serve_trace },
+	{ "run", serve_run, true },
+	{ "end", serve_end, false },
+	{ "ps", serve_ps, false },
+	{ "attach", serve_attach, true },
+	{ "detach", serve_detach, false },
+	{ "enter", serve_enter, true },
+	{ "explain", serve_explain, false },
+	{ "show", serve_show, false },
+	{ "find", serve_find, false },
+	{ "kill", serve_kill, false },
+	{ "log", serve_log, false },
+	{ "status", serve_status, false },
+	{ "allow", serve_allow, true },
+	{ "deny", serve_allow, true },
+	{ "revoke", serve_revoke, false },
+	{ "grants", serve_grants, false },
+	{ "switch", serve_switch, true },
+	{ "metrics", serve_metrics, false },
+	{ "prove", serve_prove, false },
+	{ "trace", serve_trace, false },
 };
 
 /* ---- answers ---------------------------------------------------------------------- */
 
+/* Files that were sent on a connection: none is left when all was read. */
+static uint32_t files_sent(struct conn *c)
+{
+	int unread;
+
+	if (c->files && !ioctl(c->fd, SIOCOUTQ, &unread) && !unread)
+		c->files = 0;
+	return c->files;
+}
+
+/*
+ * What is too big for a packet waits in a file, and that is our memory: a user who asks
+ * and does not read has a few of them, on all connections together.
+ */
+static bool may_send_file(struct conn *c)
+{
+	uint32_t n = 0;
+
+	for (struct conn *o = c->s->conns; o; o = o->next)
+		if (o->fd >= 0 && o->peer.uid == c->peer.uid)
+			n += files_sent(o);
+	return n < MAX_FILES_OF_USER;
+}
+
+static void reply(struct conn *c, json_t *answer, int fd)
+{
+	static const char unread[] = "too many answers wait to be read";
+	bool file = answer && (fd >= 0 || control_is_big(answer));
+
+	if (file && c->fd >= 0 && !may_send_file(c)) {
+		json_decref(answer);
+		answer = json_pack("{s:s, s:i}", "error", unread, "exit", 125);
+		file = false;
+		fd = -1;
+	}
+	/* one that does not read its answers loses them, and only its own */
+	if (answer && !c->closed && c->fd >= 0 &&
+	    !control_send(c->fd, answer, &fd, fd >= 0 ? 1 : 0))
+		c->files += file;
+	json_decref(answer);
+}
+
 void conn_reply(struct conn *c, json_t *answer)
 {
-	/* one that does not read its answers loses them, and only its own */
-	if (answer && !c->closed && c->fd >= 0)
-		(void)control_send(c->fd, answer, NULL, 0);
-	json_decref(answer);
+	reply(c, answer, -1);
+}
+
+void conn_reply_file(struct conn *c, int fd)
+{
+	reply(c, json_pack("{s:b}", "ok", 1), fd);
 }
 
 void conn_error(struct conn *c, int exit_status, const char *fmt, ...)
@@ -86,8 +146,11 @@ static int peer_pidfd(int fd, pid_t pid)
 
 	if (!getsockopt(fd, SOL_SOCKET, SO_PEERPIDFD, &pidfd, &len))
 		return pidfd;
-	/* before 6.5: the number may have been used again, which only refuses more */
-	return pidfd_open(pid, 0);
+	/*
+	 * Only before 6.5: else the peer has ended, and its number may be somebody's who is in
+	 * no sandbox.
+	 */
+	return errno == ENOPROTOOPT ? pidfd_open(pid, 0) : -1;
 }
 
 /*
@@ -121,10 +184,10 @@ void conn_free(struct conn *c)
 	s->nconns--;
 	conn_names_end(c);
 	grants_free(c, false);
-	recent_free(c);
 	rule_counts_free(c->counts);
 	conn_denials_end(c, c->box); /* a sandbox that goes on without us keeps it */
 	conn_prove_end(c);
+	conn_held_free(c);
 	conn_trace_free(c);
 	sd_event_source_unref(c->io);
 	sd_event_source_unref(c->empty);
@@ -147,16 +210,55 @@ static void conn_hangup(struct conn *c)
 		conn_free(c);
 }
 
+/* What says that a policy holds from now on, is refused while it may not. */
+static bool is_promise(request_fn serve)
+{
+	return serve == serve_run || serve == serve_attach || serve == serve_enter ||
+	       serve == serve_switch;
+}
+
+static uint64_t now_us(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000000ull + ts.tv_nsec / 1000;
+}
+
+static bool may_ask(struct conn *c)
+{
+	uint64_t wait = uid_time_wait(&c->s->times, c->peer.uid, now_us());
+
+	if (!c->peer.uid || !wait)
+		return true;
+	conn_error(c, 125,
+		   "the requests of this user have taken too much of egressd's time: try again "
+		   "in %u seconds", (unsigned int)(wait / 1000000 + 1));
+	return false;
+}
+
 static void dispatch(struct conn *c, json_t *request, int *fds, size_t nfds)
 {
 	/* answers would end up between the lines of the log */
 	const char *op = c->logger ? NULL : json_string_value(json_object_get(request, "op"));
+	struct diag d = {};
+	struct server *s = c->s;
+	uid_t uid = c->peer.uid;
+	uint64_t before;
 	size_t i;
 
 	for (i = 0; op && i < ARRAY_SIZE(requests); i++) {
 		if (!str_eq(requests[i].op, op))
 			continue;
-		requests[i].serve(c, request, fds, nfds);
+		if (requests[i].heavy && !may_ask(c))
+			return;
+		before = now_us();
+		if (!is_promise(requests[i].serve) || !server_canary_refuses(s, &d))
+			requests[i].serve(c, request, fds, nfds); /* `c` may be gone behind it */
+		else if (!server_canary_hold(c, requests[i].serve, request, fds, nfds))
+			conn_error_diag(c, 125, &d);
+		if (uid)
+			uid_time_charge(&s->times, uid, now_us() - before, now_us());
 		return;
 	}
 	if (!c->logger)
@@ -173,7 +275,7 @@ static int on_message(sd_event_source *src, int fd, uint32_t revents, void *ctx)
 
 	(void)src;
 	(void)revents;
-	err = control_recv(fd, &request, fds, &nfds);
+	err = control_recv_request(fd, &request, fds, &nfds);
 	if (err == -EAGAIN)
 		return 0;
 	if (err <= 0) {
@@ -265,6 +367,23 @@ int server_serve(struct server *s, int fd)
 	return 0;
 }
 
+/*
+ * Without a descriptor for it whoever waits would wake the loop for ever: it is turned away.
+ * The reserve is there again, or the next one has to wait indeed.
+ */
+static void turn_away(struct server *s)
+{
+	int got;
+
+	if (s->spare < 0)
+		return;
+	close(s->spare);
+	got = accept4(s->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	if (got >= 0)
+		close(got);
+	s->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
 static int on_connect(sd_event_source *src, int fd, uint32_t revents, void *ctx)
 {
 	struct server *s = ctx;
@@ -273,10 +392,11 @@ static int on_connect(sd_event_source *src, int fd, uint32_t revents, void *ctx)
 	(void)src;
 	(void)revents;
 	got = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	if (got < 0)
-		return 0; /* it went away, or no descriptor is free: the next one may work */
-	(void)server_serve(s, got);
-	return 0;
+	if (got >= 0)
+		(void)server_serve(s, got);
+	else if (errno == EMFILE || errno == ENFILE)
+		turn_away(s);
+	return 0; /* else it went away */
 }
 
 static int listen_at(struct server *s, struct diag *d)
@@ -335,6 +455,7 @@ int server_new(struct sd_event *loop, struct agent *a, const struct server_optio
 	s->a = a;
 	s->listener = -1;
 	raise_files();
+	s->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	err = server_counts_new(s) ? diag_set(d, -ENOMEM, "out of memory") : 0;
 	if (!err)
 		err = server_names_start(s, d);
@@ -356,6 +477,9 @@ int server_new(struct sd_event *loop, struct agent *a, const struct server_optio
 		err = server_left_start(s, d);
 	if (!err && o->socket)
 		err = server_patterns_start(s, d);
+	/* what was taken over is known, and frozen if it has to be; nothing new is there yet */
+	if (!err)
+		err = server_canary_start(s, d);
 	if (!err && o->socket)
 		server_patterns(s);
 	if (!err)
@@ -382,6 +506,7 @@ void server_kill_all(struct server *s)
 {
 	struct conn *c, *next;
 
+	server_canary_stop(s); /* its sandbox is none to be swept */
 	server_patterns_end(s);
 	for (c = s->conns; c; c = next) {
 		next = c->next;
@@ -407,6 +532,7 @@ void server_free(struct server *s)
 {
 	if (!s)
 		return;
+	server_canary_stop(s);
 	while (s->conns)
 		conn_free(s->conns);
 	metrics_http_free(s->metrics);
@@ -419,13 +545,15 @@ void server_free(struct server *s)
 		close(s->listener);
 		(void)unlink(s->o.socket); /* a stale one is replaced at the next start */
 	}
+	if (s->spare >= 0)
+		close(s->spare);
 	server_attach_stop(s);
 	server_runtimes_end(s);
 	server_names_stop(s);
-	server_prove_stop(s);
 	sandboxes_free(s->sandboxes);
 	publisher_free(s->publisher);
 	sd_event_unref(s->loop);
+	uid_times_clear(&s->times);
 	free(s->counts);
 	free(s);
 }

@@ -283,9 +283,24 @@ static int adopt_file(struct server *s, const char *name, struct diag *d)
 	return err == -ENOENT ? 0 : err;
 }
 
+static void end_cgroup(int parent, const char *prefix, uint64_t id)
+{
+	_cleanup_close_ int dir = -1;
+	char name[32];
+
+	snprintf(name, sizeof(name), "%s%" PRIu64, prefix, id);
+	dir = openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (dir < 0)
+		return;
+	(void)cgroup_kill(dir);
+	(void)cgroup_wait_empty(dir, EMPTY_MS);
+	(void)cgroup_remove(parent, name); /* what is stuck stays, dead */
+}
+
 /*
- * What nobody knows: sandboxes that were being made or removed when egressd died.
- * Their tasks must not go on under tables whose place is free now.
+ * What nobody knows: sandboxes that were being made or removed when egressd died, and the
+ * one that hooks are tried in. Their tasks must not go on under tables whose place is free
+ * now.
  */
 static void end_unknown(struct server *s)
 {
@@ -294,22 +309,34 @@ static void end_unknown(struct server *s)
 	uint32_t i;
 
 	for (i = 0; i < EG_MAX_SANDBOXES; i++) {
-		_cleanup_close_ int dir = -1;
-		char name[32];
-
 		if (slots[i].state != EG_S_LIVE || sandboxes_find(s->sandboxes, slots[i].id))
 			continue;
 		slots[i].state = EG_S_DEAD; /* refused everything from now on */
-		snprintf(name, sizeof(name), "s%" PRIu64, (uint64_t)slots[i].id);
-		dir = openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-		if (dir < 0)
-			continue;
-		(void)cgroup_kill(dir);
-		(void)cgroup_wait_empty(dir, EMPTY_MS);
-		(void)cgroup_remove(parent, name); /* what is stuck stays, dead */
+		end_cgroup(parent, SANDBOX_DIR, slots[i].id);
+		end_cgroup(parent, SANDBOX_HIDDEN_DIR, slots[i].id);
 	}
 	sweep_dead(agent_map_fd(s->a, AGENT_MAP_TASKS), slots);
 	server_names_sweep(s);
+}
+
+/*
+ * That sandbox is dead between two rounds, and its cgroup empty. One of another ABI has
+ * processes in it while somebody needs it.
+ */
+static void remove_proofs(struct server *s)
+{
+	int parent = agent_cgroup_fd(s->a);
+	int fd = openat(parent, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *e;
+
+	while (dir && (e = readdir(dir)))
+		if (str_starts(e->d_name, SANDBOX_HIDDEN_DIR))
+			(void)unlinkat(parent, e->d_name, AT_REMOVEDIR);
+	if (dir)
+		closedir(dir);
+	else if (fd >= 0)
+		close(fd);
 }
 
 int server_adopt(struct server *s, struct diag *d)
@@ -327,8 +354,10 @@ int server_adopt(struct server *s, struct diag *d)
 			err = adopt_file(s, e->d_name, d);
 	if (dir)
 		closedir(dir);
-	if (!err)
+	if (!err) {
 		end_unknown(s);
+		remove_proofs(s);
+	}
 	if (!err)
 		covers_sweep(agent_covers(s->a));
 	return err;

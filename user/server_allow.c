@@ -13,6 +13,7 @@
 #include "config.h"
 #include "event_looks.h"
 #include "event_text.h"
+#include "grant_rule.h"
 #include "publish.h"
 #include "ref.h"
 #include "sandbox.h"
@@ -23,83 +24,9 @@
 
 #include "../bpf/egressctl.h"
 
-/* What `allow EVENT` can name: an operator answers to what was just denied. */
-#define RECENT_EVENTS 64u
 #define NOTE_MAX 256u
-#define MS_MAX (INT64_MAX / 4000000) /* in ns, and behind any uptime, it is a time still */
 #define RULES_MAX 32u /* of one request, as of a command line */
-
-/* ---- what was denied just now -------------------------------------------------------------- */
-
-struct recent {
-	uint64_t latest; /* time of the newest, CLOCK_BOOTTIME ns */
-	uint32_t next;
-	struct recent_event {
-		uint64_t seq; /* 0: empty */
-		enum event_looks looks;
-		size_t nwords;
-		struct text words[2];
-	} v[RECENT_EVENTS];
-};
-
-void recent_note(struct conn *c, const struct event *ev)
-{
-	struct recent_event *e;
-
-	if (ev->remedy == EVENT_REMEDY_NONE || ev->remedy == EVENT_REMEDY_LISTEN)
-		return;
-	if (!c->recent)
-		c->recent = calloc(1, sizeof(*c->recent));
-	if (!c->recent)
-		return; /* `allow EVENT` will say that it does not know it */
-	e = &c->recent->v[c->recent->next++ % RECENT_EVENTS];
-	e->seq = ev->seq;
-	e->looks = event_looks(ev);
-	e->nwords = event_allow_words(ev, e->words);
-	if (e->words[0].failed || e->words[1].failed)
-		e->nwords = 0;
-	c->recent->latest = ev->boot_ns;
-}
-
-void recent_free(struct conn *c)
-{
-	if (!c->recent)
-		return;
-	for (uint32_t i = 0; i < RECENT_EVENTS; i++) {
-		text_free(&c->recent->v[i].words[0]);
-		text_free(&c->recent->v[i].words[1]);
-	}
-	free(c->recent);
-	c->recent = NULL;
-}
-
-/* seq 0: the newest. */
-static const struct recent_event *recent_find(const struct conn *c, uint64_t seq)
-{
-	const struct recent *r = c->recent;
-
-	if (r && !seq)
-		return &r->v[(r->next - 1) % RECENT_EVENTS];
-	for (uint32_t i = 0; r && i < RECENT_EVENTS; i++)
-		if (r->v[i].seq == seq)
-			return &r->v[i];
-	return NULL;
-}
-
-static struct conn *latest(struct conn *c)
-{
-	struct conn *best = NULL;
-	struct sandbox *b = NULL;
-
-	while ((b = sandboxes_next(c->s->sandboxes, b))) {
-		struct conn *o = sandbox_owner(b);
-
-		if (o && o->recent && server_may_see(c, b) &&
-		    (!best || o->recent->latest > best->recent->latest))
-			best = o;
-	}
-	return best;
-}
+#define MS_MAX (1000ll * 365 * 86400 * 1000) /* a thousand years: as ns it still is a number */
 
 /* ---- allow and deny ----------------------------------------------------------------- */
 
@@ -107,14 +34,14 @@ struct allow_request {
 	const char *op, *event, *policy, *note;
 	json_t *sandbox, *rules;
 	json_int_t ms;
+	int save;
 	const char *rule[RULES_MAX];
 	size_t nrules;
-	int save; /* the client will write it into a policy's file, under its own rights */
+	bool no_text; /* something that is no rule is among them */
 };
 
 static int parse_allow(struct conn *c, json_t *request, struct allow_request *r)
 {
-	bool texts = true;
 	json_error_t e;
 
 	*r = (struct allow_request){};
@@ -128,22 +55,16 @@ static int parse_allow(struct conn *c, json_t *request, struct allow_request *r)
 	r->nrules = json_array_size(r->rules);
 	for (size_t i = 0; i < MIN(r->nrules, RULES_MAX); i++) {
 		r->rule[i] = json_string_value(json_array_get(r->rules, i));
-		texts &= r->rule[i] != NULL;
+		r->no_text |= !r->rule[i];
 	}
 	if (!!r->sandbox + !!r->event + !!r->policy != 1 || r->ms < 0 || r->ms > MS_MAX ||
-	    r->nrules > RULES_MAX || (!r->nrules && !r->event) || !texts) {
+	    r->nrules > RULES_MAX || (!r->nrules && !r->event) || r->no_text) {
 		conn_error(c, 2, "bad request: which sandbox, and what?");
 		return -EINVAL;
 	}
 	if (r->note && strlen(r->note) > NOTE_MAX) {
 		conn_error(c, 2, "a note may have %u bytes", NOTE_MAX);
 		return -EINVAL;
-	}
-	/* before anything is granted; whose file it is, they may edit all the same */
-	if (r->save && c->peer.uid && !c->s->config->grant_save) {
-		conn_error(c, 1, "only root saves grants on this host (%s: grants: save)",
-			   c->s->config->file ? c->s->config->file : CONFIG_FILE);
-		return -EPERM;
 	}
 	return 0;
 }
@@ -189,67 +110,145 @@ static int allow_in(struct conn *c, struct conn *of, const struct allow_request 
 	return 0;
 }
 
+/* ---- --save ----------------------------------------------------------------------------- */
+
+/*
+ * The client writes the file, under its user's rights, and needs to be told which one and
+ * what was in it. Whoever may write a file can do so without us: what is withheld is the
+ * way from a live sandbox to its policy.
+ */
+static int check_save(const struct conn *c, const struct allow_request *r, struct diag *d)
+{
+	const struct config *k = c->s->config;
+
+	if (!r->save || !c->peer.uid || k->grant_save)
+		return 0;
+	fprintf(stderr, "egressd: uid %u: --save was refused\n", c->peer.uid);
+	return diag_set(d, -EPERM, "rules are not saved on this host (%s: grants: save): nothing "
+				   "was allowed; without --save it is for a time",
+			k->file ? k->file : CONFIG_FILE);
+}
+
+static bool fits(const json_t *files)
+{
+	_cleanup_free_ char *text = json_dumps(files, JSON_COMPACT);
+
+	return text && strlen(text) < CONTROL_MESSAGE_MAX / 2;
+}
+
+void server_add_files(const struct conn *c, const struct conn *of, json_t *all)
+{
+	json_t *files;
+	const json_t *other;
+	size_t i;
+
+	if (c->peer.uid && !c->s->config->grant_save)
+		return;
+	files = server_policy_files(of->s, grants_base(of));
+	json_array_foreach(all, i, other)
+		if (json_equal(other, files)) {
+			json_decref(files);
+			return;
+		}
+	if (files)
+		(void)json_array_append_new(all, files);
+	if (!fits(all))
+		(void)json_array_clear(all);
+}
+
+/* ---- events ------------------------------------------------------------------------------- */
+
+/* An event, and the rules that would have let it pass. */
+struct denied {
+	struct event_parsed e;
+	struct text words[2];
+	size_t nwords;
+};
+
+static void clear_denied(struct denied *e)
+{
+	event_parsed_free(&e->e);
+	text_free(&e->words[0]);
+	text_free(&e->words[1]);
+}
+
+/* From its line, which root alone wrote; what a rule may say is decided as ever. */
+static int parse_denied(const char *line, size_t len, const char *ref, struct denied *e,
+			struct diag *d)
+{
+	if (event_from_json(line, len, &e->e))
+		return diag_set(d, -EIO, "event %s cannot be read", ref);
+	e->nwords = event_run_words(e->e.allow_run, e->words);
+	return e->nwords ? 0 : diag_set(d, -EPERM, "no rule can allow event %s", ref);
+}
+
+/* "last" is whatever came last, maybe after the operator looked: not for what attacks do. */
+static int check_looks(const struct denied *e, struct diag *d)
+{
+	enum event_looks looks = event_looks(&e->e.ev);
+
+	if (looks == EVENT_LOOKS_MISSING)
+		return 0;
+	return diag_set(d, -EPERM,
+			"the last one, '%s' in sandbox %" PRIu64 ", looks like an attack: %s. To "
+			"allow it all the same: egressctl allow %" PRIu64 ".%" PRIu64,
+			e->words[0].p, e->e.ev.sandbox, event_looks_words(looks), e->e.ev.sandbox,
+			e->e.ev.seq);
+}
+
+/*
+ * Which sandbox an event is of, and what would have let it pass. -ENODATA: the sandbox
+ * is live, and the event is not remembered any more.
+ */
+static struct conn *from_event(struct conn *c, struct allow_request *r, struct denied *e,
+			       struct diag *d)
+{
+	bool last = str_eq(r->event, REF_LAST);
+	struct sandbox *b = NULL;
+	const char *line;
+	size_t len = 0;
+	int err = 0;
+
+	line = last ? server_last_allowable(c, &len, &b) : server_event(c, r->event, &len, &b, d);
+	if (last && !line)
+		(void)diag_set(d, -ENOENT, "nothing that a rule could allow was denied in your "
+					   "live sandboxes");
+	/* with rules, all that an event says is where */
+	if (!b || !sandbox_owner(b) || (!line && !(r->nrules && d->err == -ENODATA)))
+		return NULL;
+	diag_clear(d);
+	if (r->nrules)
+		return sandbox_owner(b);
+	err = parse_denied(line, len, r->event, e, d);
+	if (!err && last)
+		err = check_looks(e, d);
+	if (err)
+		return NULL;
+	r->nrules = e->nwords;
+	for (size_t i = 0; i < e->nwords; i++)
+		r->rule[i] = e->words[i].p;
+	return sandbox_owner(b);
+}
+
+/* ---- the answer --------------------------------------------------------------------------- */
+
 static int exit_of(const struct diag *d)
 {
 	return d->err == -EINVAL ? 2 : d->err == -ENOMEM ? 125 : 1;
 }
 
-/* Which sandbox an event is of, and what would have let it pass. */
-static struct conn *from_event(struct conn *c, struct allow_request *r, struct diag *d)
+static void no_policy(struct conn *c, const char *policy)
 {
-	const struct recent_event *e;
-	uint64_t sandbox, seq;
-	struct conn *of;
+	struct diag d = {};
 
-	if (ref_parse_event(r->event, &sandbox, &seq)) {
-		(void)diag_set(d, -EINVAL,
-			       "'%s' is not an event: expected SANDBOX.SEQ, as in 7.12, "
-					   "or last", r->event);
-		return NULL;
-	}
-	if (sandbox) {
-		json_t *id = json_integer((json_int_t)sandbox);
-		struct sandbox *b = server_find(c, id, d);
-
-		json_decref(id);
-		of = b ? sandbox_owner(b) : NULL;
-	} else {
-		of = latest(c);
-		if (!of)
-			(void)diag_set(d, -ENOENT, "nothing that a rule could allow was denied in "
-						   "your live sandboxes");
-	}
-	if (!of)
-		return NULL;
-	e = recent_find(of, seq);
-	if (!e || !e->nwords) {
-		(void)diag_set(d, -ENOENT, "event %s is not among the last %u that a rule could "
-					   "allow: see egressctl log, and say what to allow",
-			       r->event, RECENT_EVENTS);
-		return NULL;
-	}
-	if (r->nrules)
-		return of;
-	/* "last" is whatever came last, maybe after the operator looked: not for what attacks do */
-	if (!sandbox && e->looks != EVENT_LOOKS_MISSING) {
-		(void)diag_set(d, -EPERM,
-			       "the last one, '%s' in sandbox %" PRIu64 ", looks like an "
-			       "attack: %s. To allow it all the same: egressctl allow "
-			       "%" PRIu64 ".%" PRIu64,
-			       e->words[0].p, sandbox_id(of->box), event_looks_words(e->looks),
-			       sandbox_id(of->box), e->seq);
-		return NULL;
-	}
-	r->nrules = e->nwords;
-	for (size_t i = 0; i < e->nwords; i++)
-		r->rule[i] = e->words[i].p;
-	return of;
+	(void)server_no_policy(c, policy, &d);
+	conn_error_diag(c, 1, &d);
 }
 
 /* Every live sandbox under a policy of that name, or none. */
 static void allow_by_policy(struct conn *c, const struct allow_request *r)
 {
-	json_t *done = json_array(), *failed = json_array();
+	json_t *done = json_array(), *failed = json_array(), *files = json_array();
 	struct sandbox *b = NULL;
 	uint32_t n = 0;
 	int status = 0;
@@ -261,51 +260,68 @@ static void allow_by_policy(struct conn *c, const struct allow_request *r)
 		    !sandbox_owner(b))
 			continue;
 		n++;
-		if (!allow_in(c, sandbox_owner(b), r, done, &d))
+		if (!allow_in(c, sandbox_owner(b), r, done, &d)) {
+			if (r->save)
+				server_add_files(c, sandbox_owner(b), files);
 			continue;
+		}
 		status = exit_of(&d);
 		(void)json_array_append_new(failed, json_pack("{s:I, s:s}", "sandbox",
 							      (json_int_t)sandbox_id(b), "error",
 							      d.msg));
 	}
 	if (n)
-		conn_reply(c, json_pack("{s:O, s:O, s:i}", "grants", done, "failed", failed, "exit",
-					status));
+		conn_reply(c, json_pack("{s:O, s:O, s:O, s:i}", "grants", done, "failed", failed,
+					"files", files, "exit", status));
 	else
-		conn_error(c, 1, "none of your live sandboxes is under the policy '%s'", r->policy);
+		no_policy(c, r->policy);
 	json_decref(done);
 	json_decref(failed);
+	json_decref(files);
 }
 
 void serve_allow(struct conn *c, json_t *request, int *fds, size_t nfds)
 {
+	struct denied e = {};
 	struct allow_request r;
 	struct conn *of = NULL;
+	json_t *done, *files;
 	struct diag d = {};
-	json_t *done;
 
 	(void)fds;
 	(void)nfds;
 	if (parse_allow(c, request, &r))
 		return;
+	if (check_save(c, &r, &d)) {
+		conn_error_diag(c, exit_of(&d), &d);
+		return;
+	}
 	if (r.policy) {
 		allow_by_policy(c, &r);
 		return;
 	}
 	if (r.event) {
-		of = from_event(c, &r, &d);
+		server_events_drain(c->s); /* what happened before the question counts */
+		of = from_event(c, &r, &e, &d);
 	} else {
 		struct sandbox *b = server_find(c, r.sandbox, &d);
 
 		of = b ? sandbox_owner(b) : NULL;
 	}
 	done = json_array();
-	if (of && !allow_in(c, of, &r, done, &d))
-		conn_reply(c, json_pack("{s:O, s:s}", "grants", done, "policy",
-					sandbox_policy(of->box)));
-	else
+	files = json_array();
+	if (of && !allow_in(c, of, &r, done, &d)) {
+		if (r.save)
+			server_add_files(c, of, files);
+		conn_reply(c, json_pack("{s:O, s:O}", "grants", done, "files", files));
+	} else if (d.err == -ENODATA) {
+		conn_reply(c, json_pack("{s:b}", "logged", 1)); /* the client looks there */
+	} else {
 		conn_error_diag(c, exit_of(&d), &d);
+	}
 	json_decref(done);
+	json_decref(files);
+	clear_denied(&e);
 }
 
 /* ---- revoke and grants -------------------------------------------------------------- */
@@ -344,16 +360,19 @@ void serve_revoke(struct conn *c, json_t *request, int *fds, size_t nfds)
 	} else {
 		of = by_grant(c, (uint64_t)grant);
 		if (!of)
-			(void)diag_set(&d, -ENOENT, "no grant g%lld in your live sandboxes: see "
-						    "egressctl grants", (long long)grant);
+			(void)server_no_grant(c, (uint64_t)grant, &d);
+	}
+	if (!of) {
+		conn_error_diag(c, exit_of(&d), &d);
+		return;
 	}
 	/* users may take back what they were given, but not what root took from them */
-	if (of && c->peer.uid && grants_denied_by_root(of, (uint64_t)grant)) {
-		(void)diag_set(&d, -EPERM, "root denied this: only root takes it back");
-		of = NULL;
-	}
-	n = of ? grants_revoke(of, (uint64_t)grant, &ended, &d) : -ENOENT;
+	if (c->peer.uid && grants_denied_by_root(of, (uint64_t)grant))
+		n = diag_set(&d, -EPERM, "root denied this: only root takes it back");
+	else
+		n = grants_revoke(of, (uint64_t)grant, &ended, &d);
 	if (n < 0) {
+		log_change(c, of, "a revocation was refused", "", d.msg);
 		conn_error_diag(c, exit_of(&d), &d);
 		return;
 	}
@@ -397,64 +416,89 @@ void serve_grants(struct conn *c, json_t *request, int *fds, size_t nfds)
 
 /* ---- switch ------------------------------------------------------------------------- */
 
-/* What a policy would add, nobody can compare with what the host lets users grant. */
-static bool may_switch(const struct conn *c)
+static int check_switch(const struct conn *c, const struct conn *of, struct diag *d)
 {
-	const struct config *k = c->s->config;
+	int err = c->peer.uid ? grant_switch_check(c->s->config, d) : 0;
 
-	return !c->peer.uid || (k->grant_who == CONFIG_OWNER && !k->grant_within && k->grant_paths);
+	if (!err && c->peer.uid && grants_closed_by_root(of))
+		err = diag_set(d, -EPERM, "root denied paths in this sandbox: only root switches "
+					  "its policy while that holds");
+	return err;
+}
+
+struct switch_request {
+	json_t *sandbox, *policies, *texts;
+	const char *name; /* what it is called from then on */
+	uid_t by;
+	int drop;
+};
+
+static int parse_switch(struct conn *c, json_t *request, struct switch_request *r)
+{
+	const char *op;
+
+	*r = (struct switch_request){ .by = c->peer.uid };
+	if (!json_unpack_ex(request, NULL, JSON_STRICT, "{s:s, s:o, s:o, s:o, s?b}", "op", &op,
+			    "sandbox", &r->sandbox, "policies", &r->policies, "texts", &r->texts,
+			    "drop", &r->drop))
+		r->name = json_string_value(json_array_get(r->policies, 0));
+	if (r->name && json_is_array(r->texts))
+		return 0;
+	conn_error(c, 2, "bad request: a sandbox and a policy were expected");
+	return -EINVAL;
+}
+
+/* 1: done; 0: texts are missing; or a negative errno. */
+static int switch_to(struct conn *of, const struct switch_request *r, int *ended, json_t **need,
+		     struct diag *d)
+{
+	const struct version *v = NULL;
+	int err;
+
+	err = server_policy_like(of->s, grants_base(of), r->by, r->policies, r->texts, &v, need,
+				 d);
+	if (err <= 0)
+		return err;
+	err = grants_switch(of, v, r->drop, ended, d);
+	if (!err) {
+		of->freeze = v->compiled->run.freeze;
+		(void)sandbox_set_policy(of->box, r->name); /* without memory: the old label */
+		server_save(of);
+	}
+	publisher_unref(of->s->publisher, v);
+	return err ? err : 1;
 }
 
 void serve_switch(struct conn *c, json_t *request, int *fds, size_t nfds)
 {
-	json_t *sandbox, *policies, *texts, *need = NULL;
-	const struct version *v = NULL;
+	struct switch_request r;
 	struct conn *of = NULL;
+	json_t *need = NULL;
 	struct sandbox *b;
 	struct diag d = {};
-	int drop = 0, err = -ENOENT, ended = 0;
-	const char *op, *name;
+	int err, ended = 0;
 
 	(void)fds;
 	(void)nfds;
-	if (json_unpack_ex(request, NULL, JSON_STRICT, "{s:s, s:o, s:o, s:o, s?b}", "op", &op,
-			   "sandbox", &sandbox, "policies", &policies, "texts", &texts, "drop",
-			   &drop) || !json_is_array(policies) || !json_is_array(texts)) {
-		conn_error(c, 2, "bad request: a sandbox and a policy were expected");
+	if (parse_switch(c, request, &r))
 		return;
-	}
-	b = server_find(c, sandbox, &d);
+	b = server_find(c, r.sandbox, &d);
 	of = b ? sandbox_owner(b) : NULL;
-	if (of && !may_switch(c)) {
-		(void)diag_set(&d, -EPERM,
-			       "only root may switch policies on this host (%s: grants)",
-			       c->s->config->file ? c->s->config->file : CONFIG_FILE);
-		of = NULL;
-	}
-	if (of && c->peer.uid && grants_closed_by_root(of)) {
-		(void)diag_set(&d, -EPERM, "root denied paths in this sandbox: only root switches "
-					   "its policy while that holds");
-		of = NULL;
-	}
-	if (of)
-		err = server_policy_like(c->s, grants_base(of), policies, texts, &v, &need, &d);
-	if (of && !err) {
-		conn_reply(c, json_pack("{s:o}", "need", need));
-		return;
-	}
-	name = json_string_value(json_array_get(policies, 0));
-	if (err > 0) {
-		err = grants_switch(of, v, drop, &ended, &d);
-		publisher_unref(c->s->publisher, v);
-	}
-	if (err < 0) {
+	if (!of) {
 		conn_error_diag(c, exit_of(&d), &d);
 		return;
 	}
-	of->freeze = v->compiled->run.freeze;
-	(void)sandbox_set_policy(of->box, name); /* without memory it keeps its old label */
-	server_save(of);
-	log_change(c, of, "switched to", name, "");
-	conn_reply(c, json_pack("{s:I, s:i}", "sandbox", (json_int_t)sandbox_id(of->box),
-				"connections", ended));
+	err = check_switch(c, of, &d);
+	if (!err)
+		err = switch_to(of, &r, &ended, &need, &d);
+	if (err < 0) {
+		log_change(c, of, "a switch was refused", r.name, d.msg);
+		conn_error_diag(c, exit_of(&d), &d);
+	} else if (!err) {
+		conn_reply(c, json_pack("{s:o}", "need", need));
+	} else {
+		log_change(c, of, "switched to", r.name, "");
+		conn_reply(c, json_pack("{s:I, s:i}", "sandbox", (json_int_t)sandbox_id(of->box),
+					"connections", ended));
+	}
 }

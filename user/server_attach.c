@@ -58,6 +58,7 @@ int attach_policy(struct conn *c, struct attach_request *r, const struct version
 
 	r->policy.cwd = cwd;
 	r->policy.uid = 0;
+	r->policy.payer = c->peer.uid;
 	if (!r->leader)
 		return server_policy(c->s, &r->policy, v, need, d);
 	pidfd = pidfd_open(r->leader, 0);
@@ -171,7 +172,7 @@ int attach_take(struct conn *c, bool seize, struct attach_found *f, struct diag 
 	int err = attach_tasks(c->s->a, c->box, seize, f, d);
 
 	if (!err)
-		err = attach_sockets(c->s->a, c->box, f, d);
+		err = attach_sockets(c->s->a, c->box, seize, f, d);
 	if (!err && f->elsewhere &&
 	    (sandbox_version(c->box)->compiled->head.privileges & EG_PRIV_MOUNTS))
 		err = diag_set(d, -EPERM,
@@ -189,6 +190,7 @@ static void undo(struct conn *box)
 	sandbox_open_cgroup(box->box);
 	(void)attach_clear(box->s->a, box->box, &ignored); /* marks that are left are refused */
 	conn_names_end(box);
+	grants_free(box, true);
 	sandbox_release(steal_ptr(box->box));
 	conn_free(box);
 }
@@ -270,6 +272,10 @@ static void answer(struct conn *c, const struct sandbox *b, const struct attach_
 
 	for (i = 0; i < k->nnotices; i++)
 		(void)json_array_append_new(notices, json_string(k->notices[i]));
+	if (f->rings && (k->head.flags & EG_P_EGRESS))
+		(void)json_array_append_new(
+			notices, json_string("it has an io_uring: a socket of another cgroup "
+					     "that only the io_uring knows is not judged"));
 	conn_reply(c, json_pack("{s:I, s:s, s:I, s:I, s:I, s:I, s:I, s:o}", "sandbox",
 				(json_int_t)sandbox_id(b), "cgroup", sandbox_path(b), "tasks",
 				(json_int_t)f->tasks, "others", (json_int_t)f->others, "elsewhere",
@@ -402,6 +408,7 @@ void serve_detach(struct conn *c, json_t *request, int *fds, size_t nfds)
 	server_events_drain(c->s);
 	events_end(c->s->events, sandbox_counters(b));
 	conn_names_end(box);
+	grants_free(box, true);
 	sandbox_release(steal_ptr(box->box));
 	server_forget(c->s, id);
 	conn_free(box);

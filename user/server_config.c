@@ -12,6 +12,7 @@
 #include "eventlog.h"
 #include "journal.h"
 #include "metrics.h"
+#include "sandbox.h"
 #include "server_int.h"
 #include "util.h"
 
@@ -84,6 +85,7 @@ int server_reload(struct server *s, const struct config *c, struct diag *d)
 	if (log) {
 		eventlog_close(s->log);
 		s->log = log;
+		sandboxes_keep_numbers(s->sandboxes, server_log_dir(s, c));
 	} else if (s->log) {
 		eventlog_set_max(s->log, server_log_file_bytes(c));
 	}

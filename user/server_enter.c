@@ -18,19 +18,15 @@
 #include "bpf_load.h"
 #include "cgroup.h"
 #include "compile.h"
+#include "proc_tree.h"
 #include "publish.h"
 #include "sandbox.h"
 #include "server_attach.h"
 #include "task_check.h"
 #include "util.h"
 
-#define MAX_PASSES 64 /* over a tree that forks while it is moved */
+#define MAX_PASSES 16 /* over a tree that forks while it is moved; each reads all processes */
 #define MAX_TREE 65536u
-
-struct process {
-	pid_t pid, parent;
-	bool in_tree;
-};
 
 struct moved {
 	pid_t pid;
@@ -40,11 +36,15 @@ struct moved {
 struct entering {
 	struct conn *box;
 	uid_t uid;
+	bool strict; /* no_new_privs is asked for */
 	pid_t root;
-	struct process *all;
+	struct tree_process *all;
 	size_t nall, all_cap;
 	struct moved *moved;
 	size_t nmoved, moved_cap;
+	pid_t *roots; /* sorted: the root, and whoever was moved before this pass */
+	size_t nroots;
+	bool root_moved;
 };
 
 static int read_status(pid_t pid, char *buf, size_t size)
@@ -115,6 +115,9 @@ static int check_member(const struct entering *e, pid_t pid, int pidfd, struct d
 	if (!is_dumpable(pid, uid))
 		return diag_set(d, -EPERM,
 				"process %d is protected from its own user (not dumpable)", pid);
+	/* what would gain rights is refused its exec, by a program that is not there then */
+	if (e->strict)
+		return task_check_privs(pidfd, d);
 	return 0;
 }
 
@@ -136,44 +139,38 @@ static int list_all(struct entering *e, struct diag *d)
 			closedir(proc);
 			return diag_set(d, -ENOMEM, "out of memory");
 		}
-		e->all[e->nall++] = (struct process){ .pid = atoi(entry->d_name),
-						      .parent = p ? atoi(p + 6) : 0 };
+		e->all[e->nall++] = (struct tree_process){ .pid = atoi(entry->d_name),
+							   .parent = p ? atoi(p + 6) : 0 };
 	}
 	if (proc)
 		closedir(proc);
 	return 0;
 }
 
-/* Whose ancestor the root is: until nobody is added. */
-static void mark_tree(struct entering *e)
-{
-	bool more = true;
-	size_t i, k;
-
-	while (more) {
-		more = false;
-		for (i = 0; i < e->nall; i++) {
-			struct process *p = &e->all[i];
-			bool in = p->pid == e->root;
-
-			for (k = 0; !in && !p->in_tree && k < e->nmoved; k++)
-				in = e->moved[k].pid == p->parent;
-			for (k = 0; !in && !p->in_tree && k < e->nall; k++)
-				in = e->all[k].in_tree && e->all[k].pid == p->parent;
-			more |= in && !p->in_tree;
-			p->in_tree |= in;
-		}
-	}
-}
-
-static bool is_moved(const struct entering *e, pid_t pid)
+/* Whose ancestor the root is, or one that was moved and has ended since. */
+static int mark_tree(struct entering *e, struct diag *d)
 {
 	size_t i;
 
+	free(e->roots);
+	e->roots = calloc(e->nmoved + 1, sizeof(*e->roots));
+	if (!e->roots)
+		return diag_set(d, -ENOMEM, "out of memory");
+	e->roots[0] = e->root;
 	for (i = 0; i < e->nmoved; i++)
-		if (e->moved[i].pid == pid)
-			return true;
-	return false;
+		e->roots[i + 1] = e->moved[i].pid;
+	e->nroots = e->nmoved + 1;
+	qsort(e->roots, e->nroots, sizeof(*e->roots), proc_tree_compare_pid);
+	if (proc_tree_mark(e->all, e->nall, e->roots, e->nroots))
+		return diag_set(d, -ENOMEM, "out of memory");
+	return 0;
+}
+
+/* Before this pass, in which each comes once. */
+static bool is_moved(const struct entering *e, pid_t pid)
+{
+	return e->nmoved && (pid != e->root || e->root_moved) &&
+	       bsearch(&pid, e->roots, e->nroots, sizeof(*e->roots), proc_tree_compare_pid);
 }
 
 /* 1: moved. 0: gone, or in already. */
@@ -215,6 +212,7 @@ static int move(struct entering *e, pid_t pid, struct diag *d)
 						pid, strerror(-err));
 	}
 	e->nmoved++;
+	e->root_moved |= pid == e->root;
 	return 1;
 }
 
@@ -228,7 +226,9 @@ static int move_tree(struct entering *e, struct diag *d)
 		err = list_all(e, d);
 		if (err)
 			return err;
-		mark_tree(e);
+		err = mark_tree(e, d);
+		if (err)
+			return err;
 		for (i = 0, n = 0; i < e->nall; i++) {
 			err = e->all[i].in_tree ? move(e, e->all[i].pid, d) : 0;
 			if (err < 0)
@@ -263,6 +263,7 @@ static void end_entering(struct entering *e)
 	while (e->nmoved)
 		free(e->moved[--e->nmoved].from);
 	free(e->moved);
+	free(e->roots);
 	free(e->all);
 }
 
@@ -282,10 +283,15 @@ static void undo(struct entering *e)
 	conn_finish(box);
 }
 
+static bool is_strict(const struct conn *c)
+{
+	return agent_egress_only(c->s->a) && !conn_may_gain(c);
+}
+
 static int start(struct conn *c, const struct attach_request *r, const struct version *v,
 		 struct attach_found *f, struct diag *d)
 {
-	struct entering e = { .uid = c->peer.uid, .root = r->leader };
+	struct entering e = { .uid = c->peer.uid, .strict = is_strict(c), .root = r->leader };
 	const struct policy_runtime *run = &v->compiled->run;
 	struct sandbox_spec spec = {
 		.version = v,
@@ -294,6 +300,7 @@ static int start(struct conn *c, const struct attach_request *r, const struct ve
 		.policy = json_string_value(json_array_get(r->policy.policies, 0)),
 		.kind = SANDBOX_ENTERED,
 		.mnt_ns = r->mnt_ns,
+		.rights = conn_may_gain(c),
 		.limits = { .memory = run->memory,
 			    .pids = run->pids,
 			    .cpu_percent = run->cpu,
@@ -360,7 +367,7 @@ static int parse(struct conn *c, json_t *request, struct attach_request *r)
 static int check_root(struct conn *c, pid_t *pid, struct diag *d)
 {
 	struct conn owner = { .s = c->s };
-	struct entering e = { .box = &owner, .uid = c->peer.uid };
+	struct entering e = { .box = &owner, .uid = c->peer.uid, .strict = is_strict(c) };
 	int err;
 
 	*pid = pidfd_pid(c->child);
@@ -381,7 +388,11 @@ void serve_enter(struct conn *c, json_t *request, int *fds, size_t nfds)
 	struct diag d = {};
 	int err;
 
-	if (c->box || parse(c, request, &r))
+	if (c->box) {
+		conn_error(c, 125, "this connection runs a command already");
+		return;
+	}
+	if (parse(c, request, &r))
 		return;
 	if (nfds == 1 && c->child < 0) {
 		c->child = fds[0];

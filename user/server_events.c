@@ -55,17 +55,9 @@ static void tell_launcher(struct conn *c, const struct event *ev)
 	} else if (c->events == CONN_LINES && !event_to_line(ev, &s->line)) {
 		conn_reply(c, json_pack("{s:s%}", "event", s->line.p, s->line.len));
 	}
-	if (ev->verdict != EG_VERDICT_DENIED)
-		return;
-	if (c->fail_fast && !c->note) {
+	if (ev->verdict == EG_VERDICT_DENIED && c->fail_fast && !c->note) {
 		c->note = "ended at the first refused access (--fail-fast)";
 		sandbox_kill(c->box);
-	} else if (c->freeze && !c->frozen) {
-		c->frozen = true;
-		if (!sandbox_freeze(c->box))
-			conn_reply(c, json_pack("{s:s}", "event",
-						"frozen at the first refused access (on-failure: "
-						"freeze): look at it, then egressctl kill"));
 	}
 }
 
@@ -98,7 +90,6 @@ static void on_event(void *ctx, const struct event *ev)
 		return;
 	b = sandboxes_find(s->sandboxes, ev->sandbox);
 	if (b && sandbox_owner(b)) {
-		recent_note(sandbox_owner(b), ev);
 		tell_sandbox(sandbox_owner(b), ev);
 		conn_names_refused(sandbox_owner(b), ev);
 		tell_launcher(sandbox_owner(b), ev);
@@ -183,6 +174,7 @@ int server_events_start(struct server *s, struct diag *d)
 			return diag_set(d, err, "cannot open the event log in %s: %s", dir,
 					strerror(-err));
 	}
+	sandboxes_keep_numbers(s->sandboxes, dir);
 	if (s->config->journal && journal_new(s->loop, NULL, &s->journal))
 		return diag_set(d, -ENOMEM, "out of memory");
 	err = events_new(agent_map_fd(s->a, AGENT_MAP_EVENTS), &ops, &s->events);

@@ -30,8 +30,15 @@ static const struct denials *denials_of(const struct sandbox *b)
 	return owner ? owner->denials : NULL;
 }
 
-/* The newest one of all sandboxes that the peer may see. */
-static const char *newest_event(struct conn *c, size_t *len, struct sandbox **of)
+static const char *find_newest(const struct denials *d, size_t *len)
+{
+	return denials_find(d, 0, len);
+}
+
+/* The newest of all sandboxes that the peer may see, of those that `find` gives. */
+static const char *newest_event(struct conn *c,
+				const char *(*find)(const struct denials *d, size_t *len),
+				size_t *len, struct sandbox **of)
 {
 	struct sandbox *b = NULL;
 	const char *best = NULL;
@@ -39,7 +46,7 @@ static const char *newest_event(struct conn *c, size_t *len, struct sandbox **of
 	while ((b = sandboxes_next(c->s->sandboxes, b))) {
 		const struct denials *d = server_may_see(c, b) ? denials_of(b) : NULL;
 		size_t n = 0;
-		const char *line = d ? denials_find(d, 0, &n) : NULL;
+		const char *line = d ? find(d, &n) : NULL;
 
 		/* written from left to right, a time is in order as text */
 		if (!line || n < STAMP_AT + STAMP_LEN ||
@@ -50,6 +57,11 @@ static const char *newest_event(struct conn *c, size_t *len, struct sandbox **of
 		*of = b;
 	}
 	return best;
+}
+
+const char *server_last_allowable(struct conn *c, size_t *len, struct sandbox **of)
+{
+	return newest_event(c, denials_last_allowable, len, of);
 }
 
 const char *server_event(struct conn *c, const char *ref, size_t *len, struct sandbox **of,
@@ -66,7 +78,7 @@ const char *server_event(struct conn *c, const char *ref, size_t *len, struct sa
 		return NULL;
 	}
 	if (!sandbox) {
-		line = newest_event(c, len, of);
+		line = newest_event(c, find_newest, len, of);
 		if (!line)
 			(void)diag_set(d, -ENOENT,
 				       "nothing was refused in a live sandbox of yours");
@@ -108,32 +120,41 @@ static int take_line(void *ctx, const char *line, size_t len)
 	/* the end of a sandbox has the number of its last event */
 	if (memmem(line, len, ",\"op\":\"end\",", 12) || !memmem(line, len, ",\"verdict\":\"", 12))
 		return 0;
+	/* to the end: should two sandboxes ever have had that number, the newer one is meant */
 	copy = realloc(s->line, len);
 	if (!copy)
 		return -ENOMEM;
 	memcpy(copy, line, len);
 	s->line = copy;
 	s->len = len;
-	return s->seq ? 1 : 0;
+	return 0;
 }
 
-static void __attribute__((noreturn)) search_child(struct conn *c, const char *ref, bool live)
+/* Takes `files`, which is empty when the sandbox is gone. */
+static void __attribute__((noreturn)) search_child(struct conn *c, const char *ref, bool live,
+						   json_t *files, const struct diag *d)
 {
 	struct eventlog_filter f = { .owner = c->peer.uid ? (int64_t)c->peer.uid : -1 };
 	struct search s = { 0 };
 	json_t *answer;
 
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
+	conn_alone(c);
 	(void)ref_parse_event(ref, &f.sandbox, &s.seq);
 	(void)eventlog_read(server_log_dir(c->s, c->s->config), &f, false, take_line, &s);
 	if (s.line)
-		answer = json_pack("{s:s%, s:b}", "line", s.line, s.len, "live", live);
-	else
+		answer = json_pack("{s:s%, s:b, s:o}", "line", s.line, s.len, "live", live,
+				   "files", files);
+	else if (str_eq(ref, REF_LAST))
+		answer = json_pack("{s:s, s:i}", "error", "no event of yours is in the log", "exit",
+				   1);
+	else if (live)
 		answer = json_pack("{s:s++, s:i}", "error", "no event ", ref,
-				   str_eq(ref, REF_LAST) ? " of yours is in the log" :
-							   " of yours, live or in the log", "exit",
-							   1);
-	(void)control_send_waiting(c->fd, answer);
+				   " of yours, live or in the log", "exit", 1);
+	else
+		answer = json_pack("{s:s+++, s:i}", "error", "no event ", ref,
+				   " of yours is in the log, and there is ", d->msg, "exit", 1);
+	(void)conn_send_slowly(c, answer);
 	_exit(0);
 }
 
@@ -144,6 +165,7 @@ void serve_explain(struct conn *c, json_t *request, int *fds, size_t nfds)
 	struct sandbox *of = NULL;
 	struct diag d = {};
 	const char *op, *ref, *line;
+	json_t *files;
 	size_t len = 0;
 
 	(void)fds;
@@ -153,12 +175,17 @@ void serve_explain(struct conn *c, json_t *request, int *fds, size_t nfds)
 		return;
 	}
 	line = server_event(c, ref, &len, &of, &d);
+	files = json_array();
+	if (of && sandbox_owner(of))
+		server_add_files(c, sandbox_owner(of), files);
 	if (line)
-		conn_reply(c, json_pack("{s:s%, s:b}", "line", line, len, "live", 1));
+		conn_reply(c, json_pack("{s:s%, s:b, s:O}", "line", line, len, "live", 1, "files",
+					files));
 	else if (d.err == -EINVAL || (of && d.err == -ENOENT))
 		conn_error_diag(c, d.err == -EINVAL ? 2 : 1, &d);
 	else if (!server_log_dir(c->s, c->s->config) || c->box || c->logger)
 		conn_error_diag(c, 1, &d);
 	else if (conn_fork(c) == 0)
-		search_child(c, ref, of != NULL);
+		search_child(c, ref, of != NULL, files, &d);
+	json_decref(files);
 }

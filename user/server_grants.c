@@ -22,6 +22,7 @@
 #include "util.h"
 
 #define NSEC_PER_MSEC 1000000ull
+#define RETRY_NS 5000000000ull /* there was no memory, or no room in the maps */
 
 static uint64_t boot_ns(void)
 {
@@ -67,52 +68,57 @@ static void make_place(struct grants *g, uint64_t lapses, uint32_t *at)
 static void set_timer(struct grants *g);
 
 /* Those whose time is over. */
-static bool drop_lapsed(struct grants *g)
+static void drop_lapsed(struct grants *g)
 {
 	uint64_t now = boot_ns();
-	bool any = false;
 
 	while (g->n && g->v[g->n - 1].lapses <= now) {
 		fprintf(stderr, "egressd: grant g%" PRIu64 " of sandbox %" PRIu64 " is over\n",
 			g->v[g->n - 1].number, sandbox_id(g->c->box));
 		grants_drop_at(g, g->n - 1);
-		any = true;
+		g->untidy = true;
 	}
-	return any;
 }
 
-static int apply(struct grants *g, enum sandbox_change what, int *ended, struct diag *d)
+static int apply(struct grants *g, enum sandbox_change what, enum publish_room room, int *ended,
+		 struct diag *d)
 {
 	const struct version *v;
 	int err;
 
+	g->room = room;
 	err = grants_publish(g, &v, d);
 	if (err)
 		return err;
 	err = conn_switch(g->c, v, what, d);
 	publisher_unref(g->c->s->publisher, v);
+	if (err)
+		return err; /* the caller puts back what holds still, and the next egressd reads */
 	grants_save(g);
+	g->untidy = false;
 	set_timer(g);
-	if (what == SANDBOX_TAKES && !err) {
+	if (what == SANDBOX_TAKES) {
 		int n = conn_end_flows(g->c);
 
 		if (ended)
 			*ended = MAX(n, 0); /* those left end at their next packet */
 	}
-	return err;
+	return 0;
 }
 
 static int on_lapse(sd_event_source *src, uint64_t usec, void *ctx)
 {
 	struct grants *g = ctx;
+	bool again = g->untidy;
 	struct diag d = {};
 
 	(void)src;
 	(void)usec;
-	if (!drop_lapsed(g))
-		set_timer(g);
-	else if (apply(g, SANDBOX_TAKES, NULL, &d))
-		fprintf(stderr, "egressd: sandbox %" PRIu64 ": %s\n", sandbox_id(g->c->box), d.msg);
+	drop_lapsed(g);
+	if (g->untidy && apply(g, SANDBOX_TAKES, PUBLISH_ALL, NULL, &d) && !again)
+		fprintf(stderr, "egressd: sandbox %" PRIu64 ": what follows from the end of a "
+				"grant waits: %s\n", sandbox_id(g->c->box), d.msg);
+	set_timer(g);
 	return 0;
 }
 
@@ -121,6 +127,8 @@ static void set_timer(struct grants *g)
 {
 	uint64_t next = g->n ? g->v[g->n - 1].lapses : UINT64_MAX;
 
+	if (g->untidy)
+		next = boot_ns() + RETRY_NS;
 	g->timer = sd_event_source_disable_unref(g->timer);
 	if (next != UINT64_MAX &&
 	    sd_event_add_time(g->c->s->loop, &g->timer, CLOCK_BOOTTIME, next / 1000 + 1, 1000,
@@ -233,11 +241,16 @@ static void put_back(struct grants *g, struct grant old[EG_MAX_GRANTS], uint32_t
 	g->n = n;
 }
 
+static enum publish_room room_for(const struct grant_request *q)
+{
+	return !q->by ? PUBLISH_ALL : q->deny ? PUBLISH_DENIES : PUBLISH_SHARE;
+}
+
 json_t *grants_add(struct conn *c, const struct grant_request *q, struct diag *d)
 {
 	struct grant old[EG_MAX_GRANTS] = {};
 	struct grants *g = grants_of(c);
-	bool lapsed, fewer = q->deny;
+	bool fewer = q->deny;
 	uint32_t nold;
 	json_t *list;
 	int err;
@@ -246,7 +259,7 @@ json_t *grants_add(struct conn *c, const struct grant_request *q, struct diag *d
 		(void)diag_set(d, -ENOMEM, "out of memory");
 		return NULL;
 	}
-	lapsed = drop_lapsed(g);
+	drop_lapsed(g);
 	nold = g->n;
 	err = copy_grants(g, old) ? diag_set(d, -ENOMEM, "out of memory") : 0;
 	if (err)
@@ -257,9 +270,11 @@ json_t *grants_add(struct conn *c, const struct grant_request *q, struct diag *d
 	if (g->n < nold + q->nrules)
 		fewer = true;
 	if (!err)
-		err = apply(g, lapsed || fewer ? SANDBOX_TAKES : SANDBOX_ADDS, NULL, d);
+		err = apply(g, g->untidy || fewer ? SANDBOX_TAKES : SANDBOX_ADDS, room_for(q), NULL,
+			    d);
 	if (err) {
 		put_back(g, old, nold);
+		set_timer(g);
 		return NULL;
 	}
 	list = json_array();
@@ -302,8 +317,8 @@ int grants_revoke(struct conn *c, uint64_t grant, int *ended, struct diag *d)
 			grants_drop_at(g, i);
 			n++;
 		}
-	(void)drop_lapsed(g);
-	err = n ? apply(g, SANDBOX_TAKES, ended, d) : 0;
+	drop_lapsed(g);
+	err = n ? apply(g, SANDBOX_TAKES, PUBLISH_ALL, ended, d) : 0;
 	if (err) {
 		put_back(g, old, nold);
 		return err;
@@ -344,7 +359,7 @@ int grants_switch(struct conn *c, const struct version *v, bool drop, int *ended
 		return diag_set(d, -ENOMEM, "out of memory");
 	base = g->base;
 	nold = g->n;
-	(void)drop_lapsed(g);
+	drop_lapsed(g);
 	/* what was taken away stays so: only what was given can be dropped */
 	for (i = g->n; drop && i-- > 0;)
 		if (!g->v[i].r.deny)
@@ -353,7 +368,7 @@ int grants_switch(struct conn *c, const struct version *v, bool drop, int *ended
 	publisher_ref(c->s->publisher, v);
 	err = v == base ? 0 : renumber(g, d);
 	if (!err)
-		err = apply(g, SANDBOX_TAKES, ended, d);
+		err = apply(g, SANDBOX_TAKES, PUBLISH_SHARE, ended, d);
 	if (err) {
 		g->base = base;
 		publisher_unref(c->s->publisher, v);
@@ -446,6 +461,6 @@ int grants_adopt(struct conn *c, struct diag *d)
 		return err;
 	}
 	/* the versions may mean other objects by now, and some of them are over */
-	(void)drop_lapsed(g);
-	return apply(g, SANDBOX_TAKES, NULL, d);
+	drop_lapsed(g);
+	return apply(g, SANDBOX_TAKES, PUBLISH_ALL, NULL, d);
 }

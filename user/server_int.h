@@ -13,8 +13,9 @@
 #include "diag.h"
 #include "event_text.h"
 #include "sandbox.h"
+#include "uid_time.h"
 
-#define SERVER_RUNTIMES 16 /* programs that are known to set containers and units up */
+#define SERVER_RUNTIMES 64 /* programs that are known to set containers and units up */
 
 struct agent;
 struct compiled;
@@ -26,12 +27,11 @@ struct event;
 struct eventlog;
 struct dns_client_stats;
 struct journal;
+struct flows_seen;
 struct metrics_http;
 struct server_counts;
 struct events;
 struct names;
-struct recent;
-struct proof;
 struct publisher;
 struct rooted;
 struct rule_counts;
@@ -40,6 +40,9 @@ struct sandboxes;
 struct version;
 struct version_tail;
 struct grants;
+struct held;
+struct watch;
+struct prove_result;
 
 enum conn_events { CONN_NO_EVENTS, CONN_LINES, CONN_JSON };
 
@@ -58,19 +61,25 @@ struct server {
 	struct server_counts *counts;
 	uint64_t reloads, reloads_failed;
 	int runtimes[SERVER_RUNTIMES]; /* open, see server_runtimes.c */
+	bool runtimes_unknown; /* a hook was silent: those that were known before are */
 	uint32_t nruntimes;
 	uint32_t missed; /* eg_holding.missed that was seen to */
 	struct dns *dns;
+	struct flows_seen *seen; /* addresses that connections of our network are open to */
 	struct conn *told; /* whose `denials` have something new */
 	struct text text; /* scratch of the event sink */
 	struct text line;
 	int listener;
+	int spare; /* a descriptor for when there is none */
 	struct ring_buffer *queries, *arrivals, *touched;
-	sd_event_source *arrived;
+	sd_event_source *arrived, *rested;
+	uint64_t rests_until; /* us, CLOCK_MONOTONIC: before that no arrival is looked at */
 	sd_event_source *accept, *ring, *asked, *sweep, *traces;
 	struct conn *conns;
 	uint32_t nconns;
-	struct proof *proof; /* the last one; NULL: none yet */
+	struct watch *watch; /* server_canary.c; NULL: not started yet */
+	bool sweep_waits; /* for the end of a round of proofs */
+	struct uid_times times; /* of this loop that users have had */
 	struct lefts *left; /* NULL: none */
 };
 
@@ -86,10 +95,11 @@ struct conn {
 	uint64_t deadline; /* of limits: time, CLOCK_MONOTONIC us; 0: none */
 	struct sandbox *box;
 	struct grants *grants; /* NULL: none ever */
-	struct recent *recent; /* NULL: nothing that a rule could allow was denied */
 	struct box_trace *trace; /* what it touched; NULL: it is not traced */
 	struct names *names; /* its resolver; NULL: egress is not judged */
 	struct dns_client *proof_resolver; /* of "prove" */
+	struct held *held; /* its request waits for the end of a round; NULL: none does */
+	uint64_t asked_us; /* "prove" is to be answered by a round that began later; 0: not asked */
 	sd_event_source *empty; /* its cgroup became empty, maybe */
 	sd_event_source *timer; /* limits: time; before a run: patience */
 	struct denials *denials; /* of its sandbox; NULL: no room for a file */
@@ -97,11 +107,12 @@ struct conn {
 	struct rule_counts *counts; /* its denials by rule; NULL: none yet */
 	enum conn_events events;
 	sd_event_source *logger; /* process that reads the log for it */
-	bool fail_fast, freeze, frozen;
+	bool fail_fast, freeze;
 	bool killed;
 	bool want_end; /* the launcher waits for the answer to "end" */
 	bool closed; /* the launcher is gone: free when the sandbox is */
 	const char *note; /* why it was ended, for the launcher */
+	uint32_t files; /* of ours, sent to it and maybe not read yet */
 	bool homeless; /* attached while its cgroup was empty: its network is not known yet */
 	bool arrived; /* tasks came into its cgroup from elsewhere */
 	uint64_t entered; /* sandbox that this one put a tree into */
@@ -111,12 +122,18 @@ struct conn {
 typedef void (*request_fn)(struct conn *c, json_t *request, int *fds, size_t nfds);
 
 void conn_reply(struct conn *c, json_t *answer); /* takes the reference */
+void conn_reply_file(struct conn *c, int fd); /* "ok", and the descriptor, which stays */
 void conn_error(struct conn *c, int exit_status, const char *fmt, ...) __printf_like(3, 4);
 void conn_error_diag(struct conn *c, int exit_status, const struct diag *d);
 void conn_free(struct conn *c);
 
 /* server_run.c */
 void serve_run(struct conn *c, json_t *request, int *fds, size_t nfds);
+/*
+ * May set-uid programs gain rights in sandboxes that the peer asks for? Who chooses what a
+ * program sees must not have fewer than it: root, or whom egressd.yaml trusts.
+ */
+bool conn_may_gain(const struct conn *c);
 void serve_end(struct conn *c, json_t *request, int *fds, size_t nfds);
 /* Watch a sandbox's cgroup and time. */
 int conn_watch(struct conn *c, struct diag *d);
@@ -128,6 +145,8 @@ void conn_kill(struct conn *c, const char *note);
 int conn_start_time(struct conn *c, struct diag *d);
 /* The sandbox of a connection has ended: last events, counts, removal, answer. */
 void conn_finish(struct conn *c);
+/* A round of proofs is over: look for survivors of sandboxes, if that had to wait. */
+void server_sweep_waiting(struct server *s);
 
 /* server_attach.c, server_enter.c */
 /* server_runtimes.c */
@@ -155,20 +174,26 @@ bool conn_names_stats(const struct conn *c, struct dns_client_stats *out); /* fa
 void conn_names_take(struct conn *c, struct conn *from); /* with from's sandbox */
 /* The name that an address was resolved from last, or NULL; see dns_client_name_of(). */
 const char *conn_name_of(struct conn *c, const uint8_t addr[16]);
-/* A flow of it was refused for good: end it. */
-void conn_names_refused(struct conn *c, const struct event *ev);
+/* The network namespace it listens in; -1: ours. It stays open for as long as it does. */
+int conn_names_netns(const struct conn *c);
+/* Does a name open that port of the address, by what is bound now? */
+bool conn_names_open(const struct conn *c, const uint8_t addr[16], uint16_t port, uint8_t proto);
 /*
  * Let another version hold for c->box, names and all (sandbox.h). When it returns, no
  * packet leaves by what was taken away.
  */
 int conn_switch(struct conn *c, const struct version *v, enum sandbox_change what, struct diag *d);
-/* End the connections that no rule allows now. How many, or a negative errno. */
-int conn_end_flows(struct conn *c);
 /* Take the queries that the kernel caught. */
 int server_names_start(struct server *s, struct diag *d);
 void server_names_stop(struct server *s);
 /* Remove the bindings of sandboxes that are gone. */
 void server_names_sweep(struct server *s);
+
+/* server_flows.c */
+/* End the connections that no rule allows now. How many, or a negative errno. */
+int conn_end_flows(struct conn *c);
+/* A flow of it was refused for good: end it. */
+void conn_names_refused(struct conn *c, const struct event *ev);
 
 /* server_grants.c: rules that operators gave or took while it runs */
 struct grant_request {
@@ -211,13 +236,15 @@ int grants_adopt(struct conn *c, struct diag *d);
 void grants_take(struct conn *c, struct conn *from); /* with from's sandbox */
 
 /* server_allow.c */
-/* A violation that a rule could allow: `allow EVENT` may name it. */
-void recent_note(struct conn *c, const struct event *ev);
-void recent_free(struct conn *c);
 void serve_allow(struct conn *c, json_t *request, int *fds, size_t nfds);
 void serve_revoke(struct conn *c, json_t *request, int *fds, size_t nfds);
 void serve_grants(struct conn *c, json_t *request, int *fds, size_t nfds);
 void serve_switch(struct conn *c, json_t *request, int *fds, size_t nfds);
+/*
+ * For an answer about sandboxes: into `all` where the policy of one lies, once for those
+ * that share it; nothing when the peer may not save, or an answer has no room for it.
+ */
+void server_add_files(const struct conn *c, const struct conn *of, json_t *all);
 /* server_trace.c: what traced sandboxes touch */
 int server_traces_start(struct server *s, struct diag *d);
 void server_traces_stop(struct server *s);
@@ -242,6 +269,7 @@ struct run_policy {
 	json_t *texts; /* [{name, from, path, text}] */
 	const char *cwd, *tmpdir;
 	uid_t uid;
+	uid_t payer; /* who asks: whose share of the tables it counts against */
 	const json_t *grants; /* NULL: none; see server_publish_grants() */
 	bool audit;
 	bool trace; /* what it touches is recorded */
@@ -271,8 +299,14 @@ int server_publish_grants(struct server *s, const struct version *base, json_t *
  * Another policy for a sandbox that is under `v`, for the same user, directories and
  * options: results as of server_policy().
  */
-int server_policy_like(struct server *s, const struct version *v, json_t *policies, json_t *texts,
-		       const struct version **out, json_t **need, struct diag *d);
+int server_policy_like(struct server *s, const struct version *v, uid_t by, json_t *policies,
+		       json_t *texts, const struct version **out, json_t **need, struct diag *d);
+
+/*
+ * Where the policies of a sandbox under `v` lie, by their senders' word: as of
+ * policy_send_files(), texts included. NULL: no memory.
+ */
+json_t *server_policy_files(struct server *s, const struct version *v);
 
 /* Compile again what a version was compiled from (publisher_compile_fn). */
 struct compiled *server_compile_key(void *ctx, const char *key, size_t key_len);
@@ -292,7 +326,7 @@ void server_left_stop(struct server *s);
 /* End those with commands of their own: egressd does not keep them. */
 void server_left_kill_all(struct server *s);
 /* By number or name. False: there is none that the peer may see. */
-bool server_left_kill(struct conn *c, const json_t *ref);
+bool server_left_kill(struct conn *c, const json_t *ref, uint64_t *id);
 void server_left_list(struct conn *c, json_t *list); /* lines for ps */
 
 /* server_config.c: what a config means for this server */
@@ -332,6 +366,9 @@ struct sandbox *server_newest(struct conn *c);
  * Nothing tells a peer of a sandbox that it may not see.
  */
 struct sandbox *server_find(struct conn *c, const json_t *ref, struct diag *d);
+/* -ENOENT with a message: no visible sandbox has that policy, or grant; what is nearest. */
+int server_no_policy(struct conn *c, const char *policy, struct diag *d);
+int server_no_grant(struct conn *c, uint64_t grant, struct diag *d);
 
 /* server_explain.c */
 /*
@@ -342,11 +379,38 @@ struct sandbox *server_find(struct conn *c, const json_t *ref, struct diag *d);
  */
 const char *server_event(struct conn *c, const char *ref, size_t *len, struct sandbox **of,
 			 struct diag *d);
+/*
+ * The newest one that a rule could allow, of all live sandboxes that the peer may see,
+ * as it is remembered by now; NULL: none.
+ */
+const char *server_last_allowable(struct conn *c, size_t *len, struct sandbox **of);
 void serve_explain(struct conn *c, json_t *request, int *fds, size_t nfds);
+/* server_canary.c */
+/* With a first round, which is waited for; what it found refuses sandboxes and no start. */
+int server_canary_start(struct server *s, struct diag *d);
+void server_canary_stop(struct server *s);
+/*
+ * Nothing is proved now, but a round is on: serve the request when it ends, or refuse it,
+ * too. False: it does not wait, and is to be refused. Descriptors are taken over.
+ */
+bool server_canary_hold(struct conn *c, request_fn serve, json_t *request, int *fds, size_t nfds);
+void conn_held_free(struct conn *c);
+/* Is a round on? Its processes are marked, and in a sandbox that seems to be dead. */
+bool server_canary_is_on(const struct server *s);
+/* A round that begins now or later, when one is on: server_prove_answer(). The time. */
+uint64_t server_canary_ask(struct server *s);
+/* Of the last complete round, in the order of prove_rows; NULL: there was none. */
+const struct prove_result *server_canary_results(const struct server *s);
+void server_canary_metrics(const struct server *s, struct text *t);
+
 /* server_prove.c */
 void serve_prove(struct conn *c, json_t *request, int *fds, size_t nfds);
+/*
+ * A round that began then has ended, `d` not NULL: came to nothing. True: somebody asked
+ * later.
+ */
+bool server_prove_answer(struct server *s, const struct diag *d, uint64_t begun_us);
 void conn_prove_end(struct conn *c);
-void server_prove_stop(struct server *s);
 
 /* server_show.c */
 void serve_ps(struct conn *c, json_t *request, int *fds, size_t nfds);
@@ -358,6 +422,8 @@ void serve_kill(struct conn *c, json_t *request, int *fds, size_t nfds);
 void serve_log(struct conn *c, json_t *request, int *fds, size_t nfds);
 void stop_log(struct conn *c);
 pid_t conn_fork(struct conn *c);
+void conn_alone(struct conn *c);
+int conn_send_slowly(struct conn *c, const json_t *msg);
 void serve_status(struct conn *c, json_t *request, int *fds, size_t nfds);
 
 #endif

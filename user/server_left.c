@@ -363,13 +363,14 @@ static bool is_meant(const struct conn *c, const struct left *l, const json_t *r
 	return json_is_string(ref) && l->name[0] && str_eq(json_string_value(ref), l->name);
 }
 
-bool server_left_kill(struct conn *c, const json_t *ref)
+bool server_left_kill(struct conn *c, const json_t *ref, uint64_t *id)
 {
 	struct left *l;
 
 	for (l = c->s->left ? c->s->left->all : NULL; l; l = l->next) {
 		if (!is_meant(c, l, ref))
 			continue;
+		*id = l->id;
 		left_kill(c->s, l);
 		return true;
 	}

@@ -465,6 +465,7 @@ static void fill(void *ctx, struct text *t)
 	add_maps(s, t);
 	add_kernel(s, t);
 	add_holding(s, t);
+	server_canary_metrics(s, t);
 	add_hooks(s, t);
 }
 

@@ -40,8 +40,16 @@ struct names {
 	const struct compiled *compiled; /* of the sandbox's version */
 	uint32_t family; /* of that version: what is bound is bound for it */
 	struct dns_client *client;
-	bool elsewhere; /* in another network namespace than ours */
+	int netns; /* another network namespace than ours, where it listens; -1: ours */
 };
+
+static uint64_t now_ns(clockid_t clock)
+{
+	struct timespec ts;
+
+	clock_gettime(clock, &ts);
+	return ts.tv_sec * NSEC_PER_SEC + ts.tv_nsec;
+}
 
 /* ---- what is allowed --------------------------------------------------------------------- */
 
@@ -109,6 +117,31 @@ static struct eg_binding_key key_of(const struct names *n, const uint8_t addr[16
 	return key;
 }
 
+/*
+ * All sandboxes share one table. A user's have a quarter of it together, and the last
+ * eighth is root's: whoever asks for more gives up own addresses that are not in use.
+ */
+static bool has_room(void *ctx)
+{
+	struct names *n = ctx;
+	uint32_t mine = 0, all = 0;
+	const struct conn *c;
+
+	if (!sandbox_uid(n->c->box))
+		return true;
+	for (c = n->c->s->conns; c; c = c->next) {
+		struct dns_client_stats st;
+
+		if (!c->box || !conn_names_stats(c, &st))
+			continue;
+		all += st.bindings;
+		if (sandbox_uid(c->box) == sandbox_uid(n->c->box))
+			mine += st.bindings;
+	}
+	return mine < EG_MAX_BINDINGS / PUBLISH_SHARES &&
+	       all < EG_MAX_BINDINGS - EG_MAX_BINDINGS / PUBLISH_KEPT_PART;
+}
+
 static int bind_address(void *ctx, const uint8_t addr[16], uint32_t classes, uint64_t expires_ns)
 {
 	struct names *n = ctx;
@@ -146,7 +179,8 @@ static bool in_use(void *ctx, const uint8_t addr[16])
 {
 	struct names *n = ctx;
 
-	return n->elsewhere || flows_open_to(addr);
+	return n->netns >= 0 ||
+	       flows_open_to(n->c->s->seen, addr, last_used(ctx, addr), now_ns(CLOCK_BOOTTIME));
 }
 
 /* ---- what is refused ----------------------------------------------------------------------- */
@@ -155,12 +189,10 @@ static bool in_use(void *ctx, const uint8_t addr[16])
 static bool take_token(struct eg_sandbox *sb)
 {
 	uint64_t rate = sb->ev_rate, now, burst, spent;
-	struct timespec ts;
 
 	if (!rate)
 		return true;
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	now = ts.tv_sec * NSEC_PER_SEC + ts.tv_nsec;
+	now = now_ns(CLOCK_MONOTONIC);
 	burst = sb->ev_burst * NSEC_PER_SEC / rate;
 	spent = __atomic_load_n(&sb->ev_tokens, __ATOMIC_RELAXED);
 	if (spent + burst < now)
@@ -205,14 +237,13 @@ static void refused(void *ctx, const char *name, uint16_t qtype, const uint8_t a
 
 /* ---- life ------------------------------------------------------------------------------------ */
 
-/* The network namespace of the command, or -1 with *elsewhere false when it is ours. */
-static int namespace_of(pid_t pid, bool *elsewhere, struct diag *d)
+/* The network namespace of the command; -1: ours; -2 with a message: it has none. */
+static int namespace_of(pid_t pid, struct diag *d)
 {
 	struct stat own, its;
 	char path[32];
 	int fd;
 
-	*elsewhere = false;
 	snprintf(path, sizeof(path), "/proc/%d/ns/net", pid);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0 || fstat(fd, &its) || stat("/proc/self/ns/net", &own)) {
@@ -221,8 +252,7 @@ static int namespace_of(pid_t pid, bool *elsewhere, struct diag *d)
 			close(fd);
 		return -2;
 	}
-	*elsewhere = own.st_ino != its.st_ino || own.st_dev != its.st_dev;
-	if (*elsewhere)
+	if (own.st_ino != its.st_ino || own.st_dev != its.st_dev)
 		return fd;
 	close(fd);
 	return -1;
@@ -232,10 +262,9 @@ static int names_start(struct conn *c, const struct version *v, pid_t pid, struc
 {
 	static const struct dns_ops ops = {
 		.classes = name_classes, .address_ok = address_ok, .bind = bind_address,
-		.unbind = unbind_address, .last_used = last_used, .in_use = in_use,
-		.refused = refused, .asked = name_asked,
+		.unbind = unbind_address, .room = has_room, .last_used = last_used,
+		.in_use = in_use, .refused = refused, .asked = name_asked,
 	};
-	_cleanup_close_ int netns = -1;
 	struct names *n;
 	int err;
 
@@ -248,10 +277,11 @@ static int names_start(struct conn *c, const struct version *v, pid_t pid, struc
 	n->c = c;
 	n->compiled = v->compiled;
 	n->family = v->family;
-	netns = namespace_of(pid, &n->elsewhere, d);
-	if (netns == -2)
+	/* kept: the process's number is somebody else's when it has ended */
+	n->netns = namespace_of(pid, d);
+	if (n->netns == -2)
 		return -ESRCH;
-	err = dns_serve(c->s->dns, netns, &ops, n, &n->client, d);
+	err = dns_serve(c->s->dns, n->netns, &ops, n, &n->client, d);
 	if (!err)
 		sandbox_set_resolver(c->box, dns_client_port(n->client));
 	return err;
@@ -279,6 +309,8 @@ void conn_names_end(struct conn *c)
 	if (conn_names_stats(c, &last))
 		server_count_dns(c->s, &last);
 	dns_client_free(c->names->client);
+	if (c->names->netns >= 0)
+		close(c->names->netns);
 	free(c->names);
 	c->names = NULL;
 }
@@ -295,22 +327,23 @@ const char *conn_name_of(struct conn *c, const uint8_t addr[16])
 	return c->names && c->names->client ? dns_client_name_of(c->names->client, addr) : NULL;
 }
 
-void conn_names_refused(struct conn *c, const struct event *ev)
+int conn_names_netns(const struct conn *c)
 {
-	bool gone = ev->op == EG_OP_SERVER_NAME ||
-		    (ev->op == EG_OP_PACKET && ev->reason == EG_WHY_REVOKED);
+	return c->names ? c->names->netns : -1;
+}
 
-	_cleanup_close_ int netns = -1;
-	struct diag ignored = {};
-	bool elsewhere;
+bool conn_names_open(const struct conn *c, const uint8_t addr[16], uint16_t port, uint8_t proto)
+{
+	struct eg_binding_key key;
+	struct eg_binding b;
+	uint8_t flags;
 
-	if (!gone || ev->verdict != EG_VERDICT_DENIED || !c->names)
-		return;
-	/* nothing it sends leaves any more: say so instead of letting it wait */
-	if (c->names->elsewhere)
-		netns = namespace_of(sandbox_leader(c->box), &elsewhere, &ignored);
-	if (netns >= -1)
-		(void)flows_abort(netns, ev->addr, ev->port, ev->aux);
+	if (!c->names)
+		return false;
+	key = key_of(c->names, addr);
+	return !bpf_map_lookup_elem(bindings(c->names), &key, &b) &&
+	       verdict_class_flags(sandbox_version(c->box)->compiled, b.classes, port, proto,
+				   &flags);
 }
 
 /* One query that the kernel caught on its way to some server. */
@@ -392,63 +425,11 @@ int conn_switch(struct conn *c, const struct version *v, enum sandbox_change wha
 	if (n && other)
 		purge(n);
 	if (what == SANDBOX_TAKES)
-		publisher_wait();
+		publisher_wait(c->s->publisher);
 	return 0;
 }
 
-/* ---- flows that a change leaves without a rule --------------------------------------------- */
-
-static bool flow_mine(void *ctx, uint64_t cgroup)
-{
-	struct conn *c = ctx;
-	struct eg_cgroup owner;
-
-	return !bpf_map_lookup_elem(agent_map_fd(c->s->a, AGENT_MAP_CGROUPS), &cgroup, &owner) &&
-	       owner.sandbox == sandbox_id(c->box);
-}
-
-/*
- * What the kernel would say to the next packet, as far as that can be told from here:
- * who listens on this host, and what was said, only the kernel knows.
- */
-static bool flow_refused(void *ctx, const struct flow *f)
-{
-	struct conn *c = ctx;
-	const struct compiled *k = sandbox_version(c->box)->compiled;
-	uint8_t verdict, flags;
-	uint32_t rule;
-
-	if (f->own_host || verdict_egress(k, f->addr, f->port, f->proto, &verdict, &rule))
-		return false;
-	if (verdict)
-		return verdict != EG_V_ALLOW;
-	if (c->names) {
-		struct eg_binding_key key = key_of(c->names, f->addr);
-		struct eg_binding b;
-
-		if (!bpf_map_lookup_elem(bindings(c->names), &key, &b) &&
-		    verdict_class_flags(k, b.classes, f->port, f->proto, &flags))
-			return false;
-	}
-	return true;
-}
-
-int conn_end_flows(struct conn *c)
-{
-	struct flows_judge j = { .mine = flow_mine, .refused = flow_refused, .ctx = c };
-	_cleanup_close_ int netns = -1;
-	struct diag ignored = {};
-	bool elsewhere;
-
-	if (!(sandbox_version(c->box)->compiled->head.flags & EG_P_EGRESS) ||
-	    (sandbox_version(c->box)->compiled->head.flags & EG_P_AUDIT))
-		return 0;
-	netns = namespace_of(sandbox_leader(c->box), &elsewhere, &ignored);
-	/* its first process is gone, and with it where its network is */
-	if (netns == -2)
-		return -ESRCH;
-	return flows_recheck(netns, &j);
-}
+/* ---- the server's part ----------------------------------------------------------------- */
 
 int server_names_start(struct server *s, struct diag *d)
 {
@@ -456,6 +437,9 @@ int server_names_start(struct server *s, struct diag *d)
 
 	if (err)
 		return err;
+	s->seen = calloc(1, sizeof(*s->seen));
+	if (!s->seen)
+		return diag_set(d, -ENOMEM, "out of memory");
 	s->queries = ring_buffer__new(agent_map_fd(s->a, AGENT_MAP_QUERIES), on_query, s, NULL);
 	if (!s->queries)
 		return diag_set(d, -errno, "cannot read the queries of sandboxes: %s",
@@ -470,6 +454,9 @@ void server_names_stop(struct server *s)
 	sd_event_source_unref(s->asked);
 	ring_buffer__free(s->queries);
 	dns_free(s->dns);
+	if (s->seen)
+		flows_seen_clear(s->seen);
+	free(s->seen);
 }
 
 void server_names_sweep(struct server *s)

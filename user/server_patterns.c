@@ -204,8 +204,10 @@ static int attach_named(struct server *s, const char *path, pid_t leader, bool w
 	json_t *need;
 	int err;
 
-	err = doc ? policy_send_add(r.policy.texts, a->policy, NULL, d) :
-		    diag_set(d, -ENOMEM, "out of memory");
+	err = server_canary_refuses(s, d); /* until it does not: server_canary.c comes back */
+	if (!err)
+		err = doc ? policy_send_add(r.policy.texts, a->policy, NULL, d) :
+			    diag_set(d, -ENOMEM, "out of memory");
 	while (!err) {
 		need = NULL;
 		err = attach_start(&asks, &r, &need, &f, &box, d);

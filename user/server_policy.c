@@ -12,6 +12,7 @@
 #include "bpf_load.h"
 #include "compile.h"
 #include "policy.h"
+#include "policy_send.h"
 #include "publish.h"
 #include "rooted.h"
 #include "server_int.h"
@@ -128,8 +129,9 @@ static int bind_vars(const struct run_policy *rp, struct policy_vars *v, struct 
 /* Everything a version is compiled from; server_compile_key() reads it back. */
 static char *make_key(const struct run_policy *rp, const struct policy_vars *v)
 {
-	json_t *j = json_pack("{s:O, s:O, s:s?, s:s?, s:s?, s:s?, s:s?, s:I, s:b, s:b, s:b}",
+	json_t *j = json_pack("{s:O, s:O, s:I, s:s?, s:s?, s:s?, s:s?, s:s?, s:I, s:b, s:b, s:b}",
 			      "policies", rp->policies, "texts", rp->texts,
+			      "payer", (json_int_t)rp->payer,
 			      "workdir", v->workdir, "home", v->home, "tmpdir", v->tmpdir, "gitdir",
 			      v->gitdir, "gitworktree", v->gitworktree, "uid", (json_int_t)rp->uid,
 			      "audit", rp->audit, "trace", rp->trace, "egress_only",
@@ -206,12 +208,17 @@ static int compile_texts(const struct run_policy *rp, const struct policy_vars *
 	if (!err)
 		err = policy_compile(p, vars, c, d);
 	policy_free(p);
-	if (err)
+	if (!err && rp->root)
+		err = rooted_check(rp->root, d);
+	if (err) {
+		compiled_free(steal_ptr(*c));
 		return err;
+	}
 	if (rp->root) {
 		(*c)->rooted = true;
 		(*c)->root = rp->root->fd < 0 ? -1 : fcntl(rp->root->fd, F_DUPFD_CLOEXEC, 3);
 	}
+	(*c)->payer = rp->payer;
 	if (rp->egress_only)
 		(*c)->head.flags &= ~EG_P_PATHS;
 	if (rp->trace)
@@ -296,6 +303,7 @@ static int compile_key(const json_t *j, json_t *need, struct compiled **out, str
 		.audit = json_is_true(json_object_get(j, "audit")),
 		.trace = json_is_true(json_object_get(j, "trace")),
 		.egress_only = json_is_true(json_object_get(j, "egress_only")),
+		.payer = (uid_t)json_integer_value(json_object_get(j, "payer")),
 	};
 	const char *root = key_text(j, "root");
 	int err = -EINVAL;
@@ -306,7 +314,7 @@ static int compile_key(const json_t *j, json_t *need, struct compiled **out, str
 	if (root && !rooted_parse(root, &r)) {
 		rp.root = &r;
 		v.readlink = rooted_readlink;
-		v.readlink_ctx = &r.fd;
+		v.readlink_ctx = &r;
 	}
 	snprintf(uid, sizeof(uid), "%u",
 		 (unsigned int)json_integer_value(json_object_get(j, "uid")));
@@ -331,8 +339,8 @@ struct compiled *server_compile_key(void *ctx, const char *key, size_t key_len)
 	return c;
 }
 
-int server_policy_like(struct server *s, const struct version *v, json_t *policies, json_t *texts,
-		       const struct version **out, json_t **need, struct diag *d)
+int server_policy_like(struct server *s, const struct version *v, uid_t by, json_t *policies,
+		       json_t *texts, const struct version **out, json_t **need, struct diag *d)
 {
 	_cleanup_free_ char *key = NULL;
 	struct compiled *c = NULL;
@@ -343,6 +351,9 @@ int server_policy_like(struct server *s, const struct version *v, json_t *polici
 
 	old = publisher_key(s->publisher, v, &len);
 	j = json_loadb(old, len, 0, NULL);
+	/* what root wants of somebody's sandbox is not held to that user's share */
+	if (j && !by)
+		(void)json_object_set_new(j, "payer", json_integer(0));
 	if (j && !json_object_set(j, "policies", policies) && !json_object_set(j, "texts", texts))
 		key = json_dumps(j, JSON_COMPACT | JSON_SORT_KEYS);
 	if (!key) {
@@ -378,6 +389,19 @@ bool server_is_granted(struct server *s, const struct version *v)
 
 	json_decref(j);
 	return granted;
+}
+
+json_t *server_policy_files(struct server *s, const struct version *v)
+{
+	json_t *key, *files;
+	const char *old;
+	size_t len;
+
+	old = publisher_key(s->publisher, v, &len);
+	key = json_loadb(old, len, 0, NULL);
+	files = key ? policy_send_files(key) : NULL;
+	json_decref(key);
+	return files;
 }
 
 int server_publish_grants(struct server *s, const struct version *base, json_t *grants,

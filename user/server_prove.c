@@ -1,57 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * "prove": try every hook, and open a resolver that allows nothing, for `egressctl
- * doctor` to ask. Any user may: what comes of it is no secret, and it costs one
- * process now and then.
+ * "prove": what the canary found, and a resolver that allows nothing, for `egressctl
+ * doctor` to ask. Any user may: what comes of it is no secret. Root gets a round of its
+ * own, so that what it changed a moment ago shows; others, who could keep the service
+ * busy with it, what the last one found.
  */
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-#include "bpf_load.h"
 #include "dns.h"
 #include "prove.h"
 #include "server_int.h"
 #include "util.h"
 
-/* For users other than root, who could keep the service busy with it. */
-#define FRESH_NS 10000000000ull
-
-struct proof {
-	uint64_t when; /* CLOCK_BOOTTIME, ns; 0: never */
-	struct prove_result results[];
-};
-
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_BOOTTIME, &ts);
-	return ts.tv_sec * 1000000000ull + ts.tv_nsec;
-}
-
-static int prove(struct server *s, bool fresh, struct diag *d)
-{
-	struct prover *p = NULL;
-	int err;
-
-	if (!s->proof)
-		s->proof = calloc(1, sizeof(*s->proof) +
-				     prove_nrows * sizeof(s->proof->results[0]));
-	if (!s->proof)
-		return diag_set(d, -ENOMEM, "out of memory");
-	if (!fresh && s->proof->when && now_ns() - s->proof->when < FRESH_NS)
-		return 0;
-	err = prover_new(s->a, s->publisher, s->sandboxes, &p, d);
-	if (!err)
-		err = prover_run(p, s->proof->results, d);
-	prover_free(p);
-	s->proof->when = err ? 0 : now_ns();
-	return err;
-}
-
-static json_t *hooks(const struct proof *proof)
+static json_t *hooks(const struct prove_result *results)
 {
 	static const char *const states[] = {
 		[PROVE_ABSENT] = "absent", [PROVE_PROVED] = "proved",
@@ -60,7 +22,7 @@ static json_t *hooks(const struct proof *proof)
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < prove_nrows; i++) {
-		const struct prove_result *r = &proof->results[i];
+		const struct prove_result *r = &results[i];
 
 		(void)json_array_append_new(
 			list, json_pack("{s:s, s:s, s:s, s:s, s:i, s:i}", "program",
@@ -100,29 +62,56 @@ static int open_resolver(struct conn *c, struct diag *d)
 	return dns_client_port(c->proof_resolver);
 }
 
+static void answer(struct conn *c, const struct prove_result *results)
+{
+	struct diag dns = {}, why = {};
+	int port = open_resolver(c, &dns);
+	bool refuses = server_canary_refuses(c->s, &why);
+
+	conn_reply(c, json_pack("{s:o, s:i, s:s?, s:s?}", "hooks", hooks(results), "resolver", port,
+				"resolver_error", port ? NULL : dns.msg, "refuses",
+				refuses ? why.msg : NULL));
+}
+
+bool server_prove_answer(struct server *s, const struct diag *d, uint64_t begun_us)
+{
+	bool more = false;
+
+	for (struct conn *c = s->conns; c; c = c->next) {
+		if (!c->asked_us)
+			continue;
+		if (c->asked_us > begun_us) {
+			more = true;
+			continue;
+		}
+		c->asked_us = 0;
+		if (d)
+			conn_error_diag(c, 125, d);
+		else
+			answer(c, server_canary_results(s));
+	}
+	return more;
+}
+
 void serve_prove(struct conn *c, json_t *request, int *fds, size_t nfds)
 {
-	struct diag d = {}, dns = {};
-	int port;
+	const struct prove_result *last = server_canary_results(c->s);
+	struct diag d = {};
 
 	(void)request;
 	(void)fds;
 	(void)nfds;
-	if (prove(c->s, !c->peer.uid, &d)) {
+	if (!c->peer.uid) {
+		c->asked_us = server_canary_ask(c->s);
+	} else if (last) {
+		answer(c, last);
+	} else {
+		(void)server_canary_refuses(c->s, &d);
 		conn_error_diag(c, 125, &d);
-		return;
 	}
-	port = open_resolver(c, &dns);
-	conn_reply(c, json_pack("{s:o, s:i, s:s?}", "hooks", hooks(c->s->proof), "resolver", port,
-				"resolver_error", port ? NULL : dns.msg));
 }
 
 void conn_prove_end(struct conn *c)
 {
 	dns_client_free(c->proof_resolver);
-}
-
-void server_prove_stop(struct server *s)
-{
-	free(s->proof);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* Requests that look and do not run: kill, log, status. For ps and show see server_show.c. */
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,12 +25,13 @@ void serve_kill(struct conn *c, json_t *request, int *fds, size_t nfds)
 	struct diag d = {};
 	struct conn *owner;
 	struct sandbox *b;
+	uint64_t id;
 
 	(void)fds;
 	(void)nfds;
 	b = server_find(c, json_object_get(request, "sandbox"), &d);
-	if (!b && server_left_kill(c, json_object_get(request, "sandbox"))) {
-		conn_reply(c, json_pack("{s:b}", "ok", 1));
+	if (!b && server_left_kill(c, json_object_get(request, "sandbox"), &id)) {
+		conn_reply(c, json_pack("{s:I}", "sandbox", (json_int_t)id));
 		return;
 	}
 	if (!b) {
@@ -39,8 +41,9 @@ void serve_kill(struct conn *c, json_t *request, int *fds, size_t nfds)
 	owner = sandbox_owner(b);
 	if (owner && !owner->note)
 		owner->note = "killed by egressctl kill";
+	id = sandbox_id(b);
 	sandbox_kill(b);
-	conn_reply(c, json_pack("{s:b}", "ok", 1));
+	conn_reply(c, json_pack("{s:I}", "sandbox", (json_int_t)id));
 }
 
 void serve_status(struct conn *c, json_t *request, int *fds, size_t nfds)
@@ -63,11 +66,38 @@ void serve_status(struct conn *c, json_t *request, int *fds, size_t nfds)
 
 /* ---- log: a process of its own, because reading files and a slow reader block -------- */
 
+/*
+ * In a child, which waits for a slow reader by itself: O_NONBLOCK belongs to the socket, so
+ * that without it the server would wait, too, once the child is gone.
+ */
+int conn_send_slowly(struct conn *c, const json_t *msg)
+{
+	struct pollfd p = { .fd = c->fd, .events = POLLOUT };
+	int err;
+
+	while ((err = control_send(c->fd, msg, NULL, 0)) == -EAGAIN)
+		if (poll(&p, 1, -1) < 0 && errno != EINTR)
+			return -errno;
+	return err;
+}
+
+/*
+ * In a child that may go on for as long as somebody reads: what the server closes must not
+ * stay open in it, or other clients would never see their end.
+ */
+void conn_alone(struct conn *c)
+{
+	if (dup2(c->fd, STDERR_FILENO + 1) < 0)
+		return;
+	c->fd = STDERR_FILENO + 1;
+	(void)close_range((unsigned int)c->fd + 1, ~0u, 0);
+}
+
 static int send_line(void *ctx, const char *line, size_t len)
 {
 	struct conn *c = ctx;
 	json_t *msg = line ? json_pack("{s:s%}", "event", line, len) : NULL;
-	int err = msg ? control_send_waiting(c->fd, msg) : 0;
+	int err = msg ? conn_send_slowly(c, msg) : 0;
 
 	json_decref(msg);
 	return err;
@@ -79,9 +109,10 @@ static void __attribute__((noreturn)) log_child(struct conn *c, const struct eve
 	json_t *end;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL); /* the others are blocked for the loop of its parent */
+	conn_alone(c);
 	(void)eventlog_read(server_log_dir(c->s, c->s->config), f, follow, send_line, c);
 	end = json_pack("{s:b}", "ok", 1);
-	(void)control_send_waiting(c->fd, end);
+	(void)conn_send_slowly(c, end);
 	_exit(0);
 }
 
@@ -100,13 +131,16 @@ static int on_log_end(sd_event_source *src, const siginfo_t *si, void *ctx)
 pid_t conn_fork(struct conn *c)
 {
 	pid_t pid = fork();
+	int err = pid < 0 ? -errno : 0;
 
-	if (pid && (pid < 0 || sd_event_add_child(c->s->loop, &c->logger, pid, WEXITED, on_log_end,
-						  c) < 0)) {
-		conn_error(c, 125, "cannot start a process: %s", strerror(errno));
-		return -1;
+	if (pid > 0) {
+		err = sd_event_add_child(c->s->loop, &c->logger, pid, WEXITED, on_log_end, c);
+		if (err < 0 && !kill(pid, SIGKILL)) /* nobody would know when it ends */
+			(void)waitpid(pid, NULL, 0);
 	}
-	return pid;
+	if (err < 0)
+		conn_error(c, 125, "cannot start a process: %s", strerror(-err));
+	return err < 0 ? -1 : pid;
 }
 
 /* The peer is gone, and a log that is followed does not end by itself. */

@@ -109,3 +109,37 @@ struct sandbox *server_find(struct conn *c, const json_t *ref, struct diag *d)
 		(void)diag_set(d, -ENOENT, "none of your sandboxes is live");
 	return b;
 }
+
+int server_no_policy(struct conn *c, const char *policy, struct diag *d)
+{
+	struct nearest near = { .text = policy };
+	struct sandbox *b = NULL;
+
+	while ((b = sandboxes_next(c->s->sandboxes, b)))
+		if (server_may_see(c, b))
+			nearest_try(&near, sandbox_policy(b));
+	return diag_set(d, -ENOENT, "none of your live sandboxes is under the policy '%s'%s",
+			policy, nearest_words(&near));
+}
+
+int server_no_grant(struct conn *c, uint64_t grant, struct diag *d)
+{
+	char text[24], number[24];
+	struct nearest near = { .text = text };
+	struct sandbox *b = NULL;
+
+	(void)snprintf(text, sizeof(text), "g%" PRIu64, grant);
+	while ((b = sandboxes_next(c->s->sandboxes, b))) {
+		json_t *list = server_may_see(c, b) ? grants_describe(b) : NULL, *g;
+		size_t i;
+
+		json_array_foreach(list, i, g) {
+			(void)snprintf(number, sizeof(number), "g%lld",
+				       json_integer_value(json_object_get(g, "grant")));
+			nearest_try(&near, number);
+		}
+		json_decref(list);
+	}
+	return diag_set(d, -ENOENT, "no grant %s in your live sandboxes%s: see egressctl grants",
+			text, nearest_words(&near));
+}

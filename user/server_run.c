@@ -36,6 +36,10 @@ static int on_sweep(sd_event_source *src, void *ctx)
 	struct server *s = ctx;
 
 	(void)src;
+	/* whose processes look like survivors */
+	s->sweep_waits = server_canary_is_on(s);
+	if (s->sweep_waits)
+		return 0;
 	sweep_dead(agent_map_fd(s->a, AGENT_MAP_TASKS), agent_sandboxes(s->a));
 	server_names_sweep(s);
 	return 0;
@@ -49,6 +53,14 @@ static void sweep_later(struct server *s)
 		(void)sd_event_source_set_priority(s->sweep, SD_EVENT_PRIORITY_IDLE);
 	}
 	(void)sd_event_source_set_enabled(s->sweep, SD_EVENT_ONESHOT);
+}
+
+void server_sweep_waiting(struct server *s)
+{
+	if (!s->sweep_waits)
+		return;
+	s->sweep_waits = false;
+	sweep_later(s);
 }
 
 void conn_finish(struct conn *c)
@@ -306,7 +318,7 @@ int conn_start_time(struct conn *c, struct diag *d)
 static int start(struct conn *c, const struct run_request *r, const struct version *v,
 		 struct diag *d)
 {
-	struct sandbox_spec spec = { .version = v };
+	struct sandbox_spec spec = { .version = v, .rights = conn_may_gain(c) };
 	int err;
 
 	err = fill_spec(c, r, &spec, d);
@@ -332,6 +344,23 @@ static int start(struct conn *c, const struct run_request *r, const struct versi
 	}
 	server_save(c);
 	return 0;
+}
+
+bool conn_may_gain(const struct conn *c)
+{
+	return !c->peer.uid || c->s->config->new_privileges;
+}
+
+/* Before anything of the process is looked at, or done in its network, on behalf of the peer. */
+static int check_child(struct conn *c, struct diag *d)
+{
+	pid_t pid;
+	int err;
+
+	err = task_check(c->child, c->peer.uid, &pid, d);
+	if (err || conn_may_gain(c))
+		return err;
+	return task_check_privs(c->child, d);
 }
 
 void serve_run(struct conn *c, json_t *request, int *fds, size_t nfds)
@@ -362,6 +391,10 @@ void serve_run(struct conn *c, json_t *request, int *fds, size_t nfds)
 			   c->s->config->max_per_uid);
 		return;
 	}
+	if (check_child(c, &d)) {
+		conn_error_diag(c, 125, &d);
+		return;
+	}
 	err = task_cwd(c->child, cwd, sizeof(cwd));
 	if (err) {
 		conn_error(c, 125, "the working directory cannot be told: %s", strerror(-err));
@@ -369,6 +402,7 @@ void serve_run(struct conn *c, json_t *request, int *fds, size_t nfds)
 	}
 	r.policy.cwd = cwd;
 	r.policy.uid = c->uid;
+	r.policy.payer = c->peer.uid;
 	err = server_policy(c->s, &r.policy, &v, &need, &d);
 	if (!err) {
 		conn_reply(c, json_pack("{s:o}", "need", need));

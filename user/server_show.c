@@ -32,20 +32,25 @@ static json_t *one_line(const struct sandbox *b)
 	const struct compiled *c = sandbox_version(b)->compiled;
 	const struct eg_sandbox *n = sandbox_counters(b);
 
-	return json_pack("{s:I, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:s}", "sandbox",
+	const struct conn *owner = sandbox_owner(b);
+	bool frozen = owner && owner->freeze && sandbox_is_frozen(b);
+
+	return json_pack("{s:I, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:s, s:b}", "sandbox",
 			 (json_int_t)sandbox_id(b), "name", sandbox_name(b), "policy",
 			 sandbox_policy(b), "uid", (json_int_t)sandbox_uid(b), "pid",
 			 (json_int_t)sandbox_leader(b), "serial",
 			 (json_int_t)sandbox_version(b)->serial, "started",
 			 (json_int_t)(sandbox_started(b) / 1000000000), "denied",
 			 (json_int_t)n->denied, "mode",
-			 c->head.flags & EG_P_AUDIT ? "audit" : "enforce");
+			 c->head.flags & EG_P_AUDIT ? "audit" : "enforce", "frozen", frozen);
 }
 
 void serve_ps(struct conn *c, json_t *request, int *fds, size_t nfds)
 {
 	json_t *list = json_array();
 	struct sandbox *b = NULL;
+	struct diag d = {};
+	bool refuses = server_canary_refuses(c->s, &d);
 
 	(void)request;
 	(void)fds;
@@ -54,7 +59,8 @@ void serve_ps(struct conn *c, json_t *request, int *fds, size_t nfds)
 		if (server_may_see(c, b))
 			(void)json_array_append_new(list, one_line(b));
 	server_left_list(c, list);
-	conn_reply(c, json_pack("{s:o}", "sandboxes", list));
+	conn_reply(c, json_pack("{s:o, s:s?}", "sandboxes", list, "refuses",
+				refuses ? d.msg : NULL));
 }
 
 void serve_find(struct conn *c, json_t *request, int *fds, size_t nfds)
@@ -232,7 +238,7 @@ static void __attribute__((noreturn)) show_child(struct conn *c, struct sandbox 
 		answer = json_pack("{s:s, s:i}", "error", "its processes cannot be read", "exit",
 				   125);
 	}
-	(void)control_send_waiting(c->fd, answer);
+	(void)conn_send_slowly(c, answer);
 	_exit(0);
 }
 

@@ -26,7 +26,7 @@
 
 struct box_trace {
 	struct trace t;
-	struct bpf_link *links[2]; /* that count its packets */
+	int links[2]; /* that count its packets; -1: none */
 };
 
 /* ---- collecting ----------------------------------------------------------------------- */
@@ -151,6 +151,7 @@ int conn_trace_start(struct conn *c, bool restarted, struct diag *d)
 	c->trace = calloc(1, sizeof(*c->trace));
 	if (!c->trace)
 		return diag_set(d, -ENOMEM, "out of memory");
+	c->trace->links[0] = c->trace->links[1] = -1;
 	t = &c->trace->t;
 	err = trace_init(t, id, sandbox_name(c->box), sandbox_policy(c->box));
 	if (err)
@@ -170,7 +171,8 @@ void conn_trace_free(struct conn *c)
 	if (!c->trace)
 		return;
 	for (size_t i = 0; i < ARRAY_SIZE(c->trace->links); i++)
-		(void)bpf_link__destroy(c->trace->links[i]); /* NULL is fine */
+		if (c->trace->links[i] >= 0)
+			close(c->trace->links[i]);
 	trace_clear(&c->trace->t);
 	free(c->trace);
 	c->trace = NULL;
@@ -178,6 +180,7 @@ void conn_trace_free(struct conn *c)
 
 void conn_trace_end(struct conn *c)
 {
+	const char *dir = server_log_dir(c->s, c->s->config);
 	struct trace *t;
 	int err;
 
@@ -187,7 +190,7 @@ void conn_trace_end(struct conn *c)
 	if (t->buckets) { /* else it never began */
 		complete(c, true);
 		t->ended_ns = wall_clock();
-		err = c->s->o.log_dir ? runs_save(c->s->o.log_dir, t) : 0;
+		err = dir ? runs_save(dir, t) : 0;
 		if (err)
 			fprintf(stderr, "egressd: cannot keep the trace of sandbox %llu: %s\n",
 				(unsigned long long)t->sandbox, strerror(-err));
@@ -221,16 +224,6 @@ void server_traces_stop(struct server *s)
 
 /* ---- asking ---------------------------------------------------------------------------- */
 
-static void send_fd(struct conn *c, int fd)
-{
-	json_t *answer = json_pack("{s:b}", "ok", 1);
-
-	/* as conn_reply(): one that does not read its answers loses them */
-	if (answer && c->fd >= 0)
-		(void)control_send(c->fd, answer, &fd, 1);
-	json_decref(answer);
-}
-
 static int write_all(int fd, const char *p, size_t len)
 {
 	for (size_t done = 0; done < len;) {
@@ -257,17 +250,18 @@ static void send_live(struct conn *c, struct conn *owner)
 	if (err)
 		conn_error(c, 125, "cannot hand over the trace: %s", strerror(-err));
 	else
-		send_fd(c, mem);
+		conn_reply_file(c, mem);
 }
 
 static void send_ended(struct conn *c, const json_t *ref, const struct diag *d)
 {
+	const char *dir = server_log_dir(c->s, c->s->config);
 	int64_t uid = c->peer.uid ? (int64_t)c->peer.uid : -1;
 	_cleanup_close_ int fd = -1;
 
-	fd = c->s->o.log_dir ? runs_open(c->s->o.log_dir, uid, ref) : -ENOENT;
+	fd = dir ? runs_open(dir, uid, ref) : -ENOENT;
 	if (fd >= 0)
-		send_fd(c, fd);
+		conn_reply_file(c, fd);
 	else if (json_is_integer(ref) && fd == -ENOENT)
 		conn_reply(c, json_pack("{s:I}", "untraced", json_integer_value(ref)));
 	else

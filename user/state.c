@@ -35,25 +35,40 @@ int state_open(struct diag *d)
 	return fd;
 }
 
-static int counter_step(int fd, uint64_t floor, uint64_t *out)
+static int read_number(int fd, uint64_t *v)
 {
 	char text[32] = "";
+
+	if (pread(fd, text, sizeof(text) - 1, 0) < 0)
+		return -errno;
+	*v = strtoull(text, NULL, 10);
+	return 0;
+}
+
+/* Numbers only grow: nothing of a longer one is left behind it. */
+static int write_number(int fd, uint64_t v)
+{
+	char text[32];
+	int len = snprintf(text, sizeof(text), "%" PRIu64 "\n", v);
+
+	errno = 0;
+	return pwrite(fd, text, len, 0) == len ? 0 : errno ? -errno : -EIO;
+}
+
+static int counter_step(int fd, uint64_t floor, uint64_t *out)
+{
 	uint64_t v;
-	ssize_t n;
-	int len;
+	int err;
 
 	if (flock(fd, LOCK_EX))
 		return -errno;
-	n = pread(fd, text, sizeof(text) - 1, 0);
-	if (n < 0)
-		return -errno;
-	v = strtoull(text, NULL, 10);
+	err = read_number(fd, &v);
 	v = MAX(v, floor) + 1;
-	len = snprintf(text, sizeof(text), "%" PRIu64 "\n", v);
-	if (pwrite(fd, text, len, 0) != len)
-		return errno ? -errno : -EIO;
-	*out = v;
-	return 0;
+	if (!err)
+		err = write_number(fd, v);
+	if (!err)
+		*out = v;
+	return err;
 }
 
 int state_counter(const char *name, uint64_t floor, uint64_t *out, struct diag *d)
@@ -71,6 +86,27 @@ int state_counter(const char *name, uint64_t floor, uint64_t *out, struct diag *
 		return diag_set(d, err, "cannot count in %s/%s: %s", STATE_DIR, name,
 				strerror(-err));
 	return 0;
+}
+
+uint64_t state_kept(int dir, const char *name)
+{
+	_cleanup_close_ int fd = openat(dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	uint64_t v = 0;
+
+	return fd < 0 || flock(fd, LOCK_SH) || read_number(fd, &v) ? 0 : v;
+}
+
+int state_keep(int dir, const char *name, uint64_t v)
+{
+	_cleanup_close_ int fd = openat(dir, name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW |
+							   O_NONBLOCK, 0600);
+	uint64_t now;
+	int err;
+
+	if (fd < 0 || flock(fd, LOCK_EX))
+		return -errno;
+	err = read_number(fd, &now);
+	return err || now >= v ? err : write_number(fd, v);
 }
 
 /* A directory below another, made where it is missing. */

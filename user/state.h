@@ -27,6 +27,14 @@ int state_open(struct diag *d);
 int state_counter(const char *name, uint64_t floor, uint64_t *out, struct diag *d);
 
 /*
+ * A number in a file of `dir` (an open directory that only root writes to), which
+ * survives a reboot, unlike what is here: 0 when there is none. state_keep() never
+ * makes it smaller; several processes may. Negative errno.
+ */
+uint64_t state_kept(int dir, const char *name);
+int state_keep(int dir, const char *name, uint64_t v);
+
+/*
  * What follows is in directories `dir` of this ABI: one that knows another never reads
  * it, but for the records of sandboxes (server_left.c).
  */

@@ -26,6 +26,17 @@ static int read_proc(const char *path, char *buf, size_t size)
 	return 0;
 }
 
+static int check_privs(const char *status, struct diag *d)
+{
+	const char *p = strstr(status, "\nNoNewPrivs:");
+
+	if (p && strtoul(p + strlen("\nNoNewPrivs:"), NULL, 10) == 1)
+		return 0;
+	return diag_set(d, -EPERM,
+			"the process could gain rights by set-uid programs (no_new_privs is not "
+			"set), which egressd.yaml does not allow");
+}
+
 pid_t pidfd_pid(int pidfd)
 {
 	char path[48], buf[512], *p;
@@ -75,6 +86,19 @@ int task_check(int pidfd, uid_t uid, pid_t *pid, struct diag *d)
 	if (!err)
 		*pid = at;
 	return err;
+}
+
+int task_check_privs(int pidfd, struct diag *d)
+{
+	char path[32], buf[4096];
+	pid_t at = pidfd_pid(pidfd);
+	int err;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", at);
+	err = at < 0 ? at : read_proc(path, buf, sizeof(buf));
+	if (err || pidfd_pid(pidfd) != at)
+		return diag_set(d, -ESRCH, "the process has ended");
+	return check_privs(buf, d);
 }
 
 int task_cwd(int pidfd, char *buf, size_t size)

@@ -21,6 +21,12 @@ pid_t pidfd_pid(int pidfd);
  */
 int task_check(int pidfd, uid_t uid, pid_t *pid, struct diag *d);
 
+/*
+ * -EPERM with a message when a program that it executes may have more rights than it has.
+ * no_new_privs is for good, so that 0 holds for all it will ever start.
+ */
+int task_check_privs(int pidfd, struct diag *d);
+
 /* Its working directory as this process sees it. -ENOENT: removed or not reachable. */
 int task_cwd(int pidfd, char *buf, size_t size);
 

@@ -239,3 +239,26 @@ void text_add_safe(struct text *t, const char *s)
 			text_addf(t, "\\x%02x", (uint8_t)s[i]);
 	}
 }
+
+void text_add_dumped(struct text *t, const char *json, size_t len)
+{
+	for (size_t i = 0; i < len;) {
+		size_t n = 0;
+		uint32_t code;
+
+		/* a newline can only be between values: in them it is escaped already */
+		while (i + n < len && (json[i + n] == '\n' ||
+				       (json[i + n] >= 0x20 && json[i + n] < 0x7f)))
+			n++;
+		text_add_bytes(t, json + i, n);
+		i += n;
+		if (i == len)
+			break;
+		n = text_char_at(json + i, len - i, &code);
+		if (n && code)
+			add_json_char(t, json + i, n, code);
+		else
+			text_add(t, "\\ufffd");
+		i += n ? n : 1;
+	}
+}

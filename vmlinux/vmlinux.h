@@ -131,12 +131,15 @@ struct tcp_sock;
 struct tcp_ulp_ops;
 struct tcphdr;
 struct timer_list;
+struct tty_file_private;
+struct tty_struct;
 struct udphdr;
 struct unix_address;
 struct unix_sock;
 struct user_namespace;
 struct vfsmount;
 struct vm_area_struct;
+struct xarray;
 union bpf_attr;
 union flowi_uli;
 
@@ -1147,8 +1150,20 @@ struct cgroup {
 	struct cgroup *ancestors[0];
 };
 
+struct cgroup_root {
+	int hierarchy_id;
+};
+
+typedef struct {
+	u64 val;
+} kernel_cap_t;
+
 struct cred {
 	kuid_t uid;
+	kuid_t euid;
+	kgid_t egid;
+	kernel_cap_t cap_permitted;
+	struct user_namespace *user_ns;
 };
 
 struct css_set {
@@ -1196,6 +1211,7 @@ struct path {
 
 struct file {
 	fmode_t f_mode;
+	void *private_data;
 	struct inode *f_inode;
 	unsigned int f_flags;
 	struct path f_path;
@@ -1211,6 +1227,44 @@ struct inode {
 	long unsigned int i_ino;
 	dev_t i_rdev;
 	u32 i_generation;
+};
+
+struct qspinlock {
+	union {
+		atomic_t val;
+		struct {
+			u8 locked;
+			u8 pending;
+		};
+		struct {
+			u16 locked_pending;
+			u16 tail;
+		};
+	};
+};
+
+typedef struct qspinlock arch_spinlock_t;
+
+struct raw_spinlock {
+	arch_spinlock_t raw_lock;
+};
+
+struct spinlock {
+	union {
+		struct raw_spinlock rlock;
+	};
+};
+
+typedef struct spinlock spinlock_t;
+
+struct xarray {
+	spinlock_t xa_lock;
+	gfp_t xa_flags;
+	void *xa_head;
+};
+
+struct io_uring_task {
+	struct xarray xa;
 };
 
 struct ipc_ids {
@@ -1261,6 +1315,7 @@ struct key_type {
 
 struct linux_binprm {
 	struct file *file;
+	struct cred *cred;
 };
 
 struct mm_struct {
@@ -1465,11 +1520,13 @@ struct super_block {
 
 struct task_struct {
 	unsigned int flags;
+	unsigned int ptrace;
 	struct mm_struct *mm;
 	int exit_state;
 	pid_t pid;
 	pid_t tgid;
 	struct task_struct *real_parent;
+	struct task_struct *parent;
 	struct task_struct *group_leader;
 	struct hlist_node pid_links[4];
 	struct completion *vfork_done;
@@ -1589,34 +1646,6 @@ struct inet_sock {
 	struct inet_cork_full cork;
 };
 
-struct qspinlock {
-	union {
-		atomic_t val;
-		struct {
-			u8 locked;
-			u8 pending;
-		};
-		struct {
-			u16 locked_pending;
-			u16 tail;
-		};
-	};
-};
-
-typedef struct qspinlock arch_spinlock_t;
-
-struct raw_spinlock {
-	arch_spinlock_t raw_lock;
-};
-
-struct spinlock {
-	union {
-		struct raw_spinlock rlock;
-	};
-};
-
-typedef struct spinlock spinlock_t;
-
 struct fastopen_queue {
 	struct request_sock *rskq_rst_head;
 	struct request_sock *rskq_rst_tail;
@@ -1719,6 +1748,7 @@ struct unix_sock {
 
 struct user_namespace {
 	int level;
+	kuid_t owner;
 };
 
 typedef long unsigned int vm_flags_t;
@@ -1731,8 +1761,13 @@ struct vm_area_struct {
 	struct file *vm_file;
 };
 
-struct cgroup_root {
-	int hierarchy_id;
+struct tty_file_private {
+	struct tty_struct *tty;
+};
+
+struct tty_struct {
+	struct tty_struct *link;
+	void *driver_data;
 };
 
 #pragma clang attribute pop

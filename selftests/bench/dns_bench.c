@@ -150,9 +150,11 @@ static int on_upstream(sd_event_source *src, int fd, uint32_t revents, void *ctx
 
 static void resolver(int ready)
 {
-	static const struct dns_ops ops = { op_classes, op_no,	   op_bind,   op_unbind,
-					    op_last_used, op_in_use, op_refused,
-					    .asked = NULL };
+	static const struct dns_ops ops = {
+		.classes = op_classes, .address_ok = op_no, .bind = op_bind,
+		.unbind = op_unbind, .last_used = op_last_used, .in_use = op_in_use,
+		.refused = op_refused,
+	};
 	struct dns_options o = { .resolv_conf = "/dev/null" };
 	struct dns_client *c[2];
 	struct sockaddr_in a;

@@ -107,13 +107,15 @@ FILE *__wrap_open_memstream(char **p, size_t *len)
 
 /*
  * An input that makes thousands of allocations is not run thousands of times: the places that
- * allocate are few, and so the steps between those that fail grow.
+ * allocate are few, and so the steps between those that fail grow. FAULTS_EACH says from where.
  */
 #define EACH 200ul
 
+static unsigned long each = EACH;
+
 static unsigned long step(unsigned long at)
 {
-	return at < EACH ? at + 1 : at + at / 20;
+	return at < each ? at + 1 : at + at * 10 / each;
 }
 
 static unsigned long run_all(const uint8_t *data, size_t size)
@@ -165,6 +167,10 @@ int main(int argc, char **argv)
 	char path[4096];
 	DIR *d;
 
+	if (getenv("FAULTS_EACH"))
+		each = strtoul(getenv("FAULTS_EACH"), NULL, 10);
+	if (!each)
+		each = EACH;
 	name = name ? name + 1 : argv[0];
 	if (LLVMFuzzerInitialize)
 		(void)LLVMFuzzerInitialize(&argc, &argv);

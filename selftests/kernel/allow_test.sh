@@ -150,6 +150,17 @@ by_event() {
 	gets EACCES "for reading only" get $w/secret w
 	ctl revoke "$id"
 	gets EACCES "until it is revoked" get $w/secret
+	gets EPERM "an address" bare $far 8083
+	kill -STOP "$service"
+	gets EPERM "another, while egressd looks elsewhere" bare $far 8082
+	"$egressctl" allow last >$w/out 2>$w/err </dev/null &
+	local asks=$!
+	kill -CONT "$service"
+	wait $asks
+	status=$?
+	is 0 && grep -q "allowed connect $far:8082" $w/out
+	result $? "allow last is about what was last when it was typed"
+	ctl revoke "$id"
 }
 
 # The number of the newest grant.
@@ -232,6 +243,7 @@ without_egressd() {
 	gets ok "what is granted for longer" tcp k $far 8083
 	gets ok "by name, too" tls other other.example.test 443 other.example.test
 	stop_service KILL
+	rm -f /run/egressctl/denials/"$id"-*
 	gets EACCES "egressd is dead, and the file is closed" until EACCES get $w/secret
 	gets EPERM "no connection" bare $far 8082
 	gets EPERM "no datagram" sendto $far 8082
@@ -250,6 +262,8 @@ without_egressd() {
 	gets ok "by name, too" say other
 	gets EPERM "what was denied is" bare $near 8081
 	does 0 "all are revoked" "3 revoked" revoke "$id"
+	does 0 "an event that only the log has" "allowed open $w/secret r" allow "$event"
+	does 0 "can be allowed all the same" "1 revoked" revoke "$id"
 	gets ECONNABORTED "the flow ends" say k
 	gets ECONNABORTED "by name, too" say other
 	gets ok "and what was denied is allowed" bare $near 8081
@@ -321,10 +335,17 @@ mistakes() {
 	does 1 "an unknown sandbox" "no live sandbox '$((id + 90))'; the nearest is $id" \
 		allow $((id + 90)) connect $far:8082
 	does 1 "an unknown name" "'actr'; the nearest is $id \(actor\)" switch actr $w/policy.yaml
-	does 1 "an unknown event" "not among the last" allow "$id.999999"
-	does 1 "an unknown grant" "no grant g999" revoke g999
+	does 1 "an unknown event" "no event" allow "$id.999999"
+	local grant
+	ctl allow "$id" connect $far:8083
+	grant=$(sed -n 's/^\(g[0-9]*\) .*/\1/p' $w/out)
+	does 1 "an unknown grant" "no grant g999 .*; the nearest is g[0-9]+:" revoke g999
+	does 0 "a known one, as JSON" '"revoked": 1' revoke --json "$grant"
 	does 1 "an unknown policy" "under the policy 'nobody'" allow policy=nobody connect $far:1
+	does 1 "one that is nearly known" "under the policy '$w/polcy.yaml'; the nearest is $w/policy.yaml" \
+		allow policy=$w/polcy.yaml connect $far:1
 	does 2 "a verb nobody knows" "expected" allow "$id" dance $far
+	does 2 "one that is nearly known" "the nearest is connect" allow "$id" conect $far:1
 	does 2 "a destination without a port" "port" allow "$id" connect $far
 	does 2 "a path without a permission" "PERM" allow "$id" open $w/secret
 	does 2 "a path that the kernel never sees" "empty name" allow "$id" open /a//b r
@@ -356,6 +377,20 @@ limits() {
 		allow "$id" connect n1.example.test:9001 --for 20m
 	does 0 "and all are there" "15 revoked" revoke "$id"
 	gets ok "a flow by name from before" tls good good.example.test 443 good.example.test
+}
+
+# A sandbox may be called like a grant.
+called_g1() {
+	(cd $w/work && exec "$egressctl" run -p $w/policy.yaml --name g4000000 -- sleep 1000) \
+		</dev/null >/dev/null 2>&1 &
+	local run=$! end=$((SECONDS + 120))
+	until "$egressctl" allow g4000000 connect $far:8083 >$w/out 2>&1 || [ $SECONDS -ge $end ]; do
+		:
+	done
+	does 1 "revoke g4000000 is about a grant" "no grant g4000000" revoke g4000000
+	does 0 "sandbox=g4000000 about the sandbox" "1 revoked" revoke sandbox=g4000000
+	"$egressctl" kill g4000000
+	wait $run
 }
 
 # No update is lost when several change the same sandbox.
@@ -399,6 +434,22 @@ socket.create_connection(('$far', 8083))" >$w/out 2>$w/err
 	result $? "and has no more"
 	does 0 "what is there is not written again" "has that rule already" \
 		allow "$id" connect $far:8082 --save
+	ctl revoke "$id"
+	(cd $w/policies && "$egressctl" switch "$id" ./saved.yaml >$w/out)
+	printf 'version: 1\nextends: [actor]\nfiles:\n  /opt: r\n' >$w/saved.yaml
+	(cd $w && "$egressctl" allow "$id" connect $far:8083 --save) >$w/out 2>$w/err
+	status=$?
+	both 0 "policies/saved.yaml: the rule is saved"
+	result $? "a relative path is the file that was read"
+	grep -q 8083 $w/policies/saved.yaml && ! grep -q 8083 $w/saved.yaml
+	result $? "and not one of the same name here"
+	sed -i /opt/d $w/policies/saved.yaml
+	does 1 "a policy with less in it is not the one" "not what the sandbox runs under" \
+		allow "$id" connect $far:8084 --save
+	chown $uid $w/saved.yaml
+	ctl switch "$id" $w/saved.yaml
+	does 1 "root does not write to a user's file" "belongs to another user" \
+		allow "$id" connect $far:8084 --save
 	ctl revoke "$id"
 	ctl switch "$id" $w/policy.yaml
 }
@@ -486,6 +537,13 @@ authority() {
 	does 0 "root is not bound" allowed allow "$id" open $w/secret rw --for run
 	grep -q "uid $uid: sandbox $id: a grant was refused: open $w/secret r: only dest" $w/service.log
 	result $? "refusals are logged"
+	printf 'version: 1\ngrants: {save: false}\n' >/etc/egressctl/egressd.yaml
+	reload "no saving"
+	mine 1 "nothing is saved" "not saved on this host" \
+		allow "$id" connect $far:8083 --for 1h --save
+	gets EPERM "nor granted" bare $far 8083
+	mine 0 "without it, it is granted" "allowed connect $far:8083" allow "$id" connect $far:8083
+	ctl revoke "$id"
 	printf 'version: 1\ngrants: {who: nobody}\n' >/etc/egressctl/egressd.yaml
 	reload "stricter ones"
 	mine 1 "nobody but root" "only root may grant" allow "$id" connect $far:8083
@@ -529,6 +587,7 @@ switching
 mistakes
 limits
 together
+called_g1
 saving
 users
 without_egressd

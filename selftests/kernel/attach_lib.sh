@@ -35,8 +35,8 @@ attach_policies() {
 	chmod 1777 $w/ctl
 }
 
-# attach_host: a network namespace behind a veth pair
-attach_host() {
+# attach_link: a network namespace behind a veth pair
+attach_link() {
 	# of another test in the same boot
 	ip netns del there 2>/dev/null && ip link del there
 	ip netns add there
@@ -46,6 +46,11 @@ attach_host() {
 	ip -n there link set lo up
 	ip -n there addr add $there/24 dev eth0
 	ip -n there link set eth0 up
+}
+
+# attach_host: the same with servers
+attach_host() {
+	attach_link
 	for port in 7000 7001; do
 		ip netns exec there socat TCP-LISTEN:$port,fork,reuseaddr EXEC:cat &
 		until ip netns exec there ss -Htln "sport = :$port" | grep -q .; do :; done
@@ -67,6 +72,11 @@ begin() {
 	) </dev/null >$w/$name.log 2>&1 &
 	workload_pid=$!
 	read -r _ <$w/ctl/$name.ready
+}
+
+# is_ready NAME PID: it said so in $w/NAME.said; false when it has ended without
+is_ready() {
+	grep -q ready < <(exec tail --pid="$2" -n +1 -f $w/"$1".said 2>/dev/null)
 }
 
 # stopped CGROUP: a process in it that does not run, in $held; and how often it was put to sleep

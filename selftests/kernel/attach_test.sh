@@ -76,6 +76,38 @@ moved_in() {
 	result $? "a child cloned into the cgroup is marked before it runs"
 }
 
+# What a workload has in cgroups below its own, and in other networks than its first process.
+scattered() {
+	socat TCP-LISTEN:7200,fork,reuseaddr EXEC:cat &
+	local listener=$!
+	until ss -Htln "sport = :7200" | grep -q .; do :; done
+	begin six /six
+	says six ok "control: a connection" tcp bad $there 7001
+	mkdir $cgroups/six/below
+	begin seven /six/below
+	says seven ok "control: one of a cgroup below" tcp bad $there 7001
+	says seven ok "control: an allowed one" tcp good $there 7000
+	begin eight /six ip netns exec there
+	says eight ok "control: one in another network" tcp bad $here 7200
+	begin nine /nine ip netns exec there
+	says nine ok "control: one of somebody else there" tcp bad $here 7200
+	ctl attach -p $w/policy.yaml --cgroup /six
+	check "a workload in several cgroups and networks is attached" is 0
+	says six ECONNABORTED "its first process is told" told bad
+	says seven ECONNABORTED "one in a cgroup below, too" told bad
+	says eight ECONNABORTED "one in another network, too" told bad
+	says seven ok "what is allowed goes on" echo good
+	says nine ok "and what is not its own" echo bad
+	ctl deny last connect $there:7000
+	check "an address is denied" is 0
+	says seven ECONNABORTED "who uses it is told" told good
+	for name in six seven eight nine; do tell $name end; done
+	for name in six/below six nine; do
+		until rmdir $cgroups/$name 2>/dev/null; do :; done
+	done
+	kill $listener
+}
+
 refused() {
 	ctl attach -p $w/policy.yaml --cgroup /
 	check "the root cgroup is refused" both 125 'the root cgroup'
@@ -142,7 +174,7 @@ detached() {
 	ctl detach nobody
 	check "an unknown one is told" is 1
 	ctl detach one
-	check "detach" is 0
+	check "detach" out '^sandbox [0-9]*: detached, it goes on without a policy$'
 	says one ok "a file is opened" open $w/secret
 	says one ok "by a thread" thread open $w/secret
 	says one ok "by a child" child open $w/secret
@@ -175,6 +207,7 @@ in_agent start_service || exit 1
 before
 attached
 moved_in
+scattered
 refused
 disguised
 restarted

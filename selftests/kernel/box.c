@@ -3,9 +3,13 @@
 #include "harness_int.h"
 
 #include <arpa/inet.h>
+#include <bpf/bpf.h>
 #include <fcntl.h>
+#include <linux/membarrier.h>
 #include <poll.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "bpf_load.h"
 #include "cgroup.h"
@@ -182,6 +186,40 @@ struct sandboxes *harness_sandboxes(void)
 	return all.sandboxes;
 }
 
+static unsigned int count_links(void)
+{
+	unsigned int n = 0;
+	uint32_t id = 0;
+
+	while (!bpf_link_get_next_id(id, &id))
+		n++;
+	return n;
+}
+
+/* The kernel lets go of what was pinned when it has time for it. */
+void program_off(const char *name)
+{
+	unsigned int before = count_links();
+
+	must(agent_detach(harness_agent(), name));
+	while (count_links() >= before)
+		;
+	must(syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0));
+}
+
+void program_on(const char *name)
+{
+	struct diag d;
+	int err;
+
+	do {
+		d = (struct diag){};
+		err = agent_attach(harness_agent(), name, &d);
+	} while (err == -EBUSY);
+	if (err)
+		die_of(&d, name);
+}
+
 /* ---- sandboxes -------------------------------------------------------------------------- */
 
 /* The policy under test by its name; what it extends from the shipped ones. */
@@ -339,6 +377,7 @@ static void share_maps(int advice)
 void suite_begin(void)
 {
 	load_agent();
+	agent_leave(all.agent); /* or what a child detaches stays ours */
 	all.kept = true;
 	share_maps(MADV_DOFORK);
 }

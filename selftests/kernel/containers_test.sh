@@ -131,6 +131,26 @@ oci() { # RUNTIME NETWORK
 	check "$name: the sandbox ends with the container" true
 }
 
+# A runtime that nobody knows sets nothing up, until egressd.yaml names it.
+elsewhere() {
+	local name=crun-elsewhere
+	install -D -m 755 "$(readlink -f "$(command -v crun)")" /opt/own/crun
+	bundle crun $name own
+	ready $name crun run --bundle $w/bundle $name
+	ctl attach -p $w/container.yaml --name $name --pid "$(crun state $name |
+		python3 -c 'import json, sys; print(json.load(sys.stdin)["pid"])')"
+	/opt/own/crun exec $name /bin/cat /data/plain >$w/out 2>$w/err
+	status=$?
+	check "a runtime that nobody knows enters nothing" [ $status -ne 0 ]
+	echo 'runtimes: [/opt/own/crun, /opt/own/none]' >>/etc/egressctl/egressd.yaml
+	kill -HUP "$service"
+	until grep -q 'settings read again' $w/service.log; do :; done
+	check "one that is not there is said" grep -q 'there is no /opt/own/none' $w/service.log
+	entered $name /opt/own/crun exec $name
+	crun kill $name KILL
+	wait
+}
+
 # by_pattern RUNTIME: its cgroup is named in egressd.yaml, nobody asks for anything
 by_pattern() {
 	local name=auto-$1
@@ -225,6 +245,7 @@ cat >/etc/egressctl/egressd.yaml <<-END
 END
 install -m 755 "$EGRESSCTL_BUILD"/selftests/work/first $w/bin
 start_service || exit 1
+elsewhere
 by_pattern crun
 by_pattern runc
 slowly crun

@@ -6,6 +6,7 @@
 # that run: see selftests/boots.
 # shellcheck source=selftests/kernel/launch_lib.sh
 . "$(dirname "$(readlink -f "$0")")/launch_lib.sh"
+stay=
 
 doctor() {
 	"$egressctl" doctor "$@" >$w/out 2>$w/err

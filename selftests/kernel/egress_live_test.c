@@ -151,6 +151,82 @@ static void test_dead(const struct flow *f)
 	case_end();
 }
 
+/* ---- what the other end says -------------------------------------------------------------- */
+
+#define TALK_PORT 7999 /* of a task outside, on this host */
+#define TALK "version: 1\negress: {allow: [\"127.0.0.1:7999/udp\"], listen: none}\n"
+
+/* Connected: says its address, and hears as often as the parent says; which bytes, in order. */
+static int act_hear(const void *unused)
+{
+	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(TALK_PORT),
+				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct timeval limit = { .tv_sec = 60 };
+	int fd = must(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)), heard = 0;
+	char c;
+
+	(void)unused;
+	must(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)));
+	if (connect(fd, (void *)&to, sizeof(to)) || send(fd, "x", 1, 0) != 1)
+		return -errno;
+	for (int i = 0; i < 2; i++) {
+		if (recv(fd, &c, 1, 0) != 1)
+			return -errno;
+		heard = 10 * heard + c - '0';
+		child_meet();
+	}
+	return heard;
+}
+
+static void check_unheard(struct box *b)
+{
+	_cleanup_free_ struct seen *e = NULL;
+	size_t n = box_events(b, &e);
+
+	if (check(n == 1 && e[0].op == EG_OP_ACCEPT && e[0].port == TALK_PORT, "%zu events", n))
+		return;
+	for (size_t i = 0; i < n; i++)
+		seen_print(&e[i]);
+}
+
+/* Of three datagrams the second comes when the rule is gone for a while. */
+static void test_unheard(void)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons(TALK_PORT),
+				 .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct eg_sandbox *all;
+	struct box *b, *less;
+	uint32_t full_policy;
+	socklen_t len = sizeof(a);
+	struct child c;
+	int fd, heard;
+	char x;
+
+	if (!case_begin("revoked: what a connected UDP socket hears"))
+		return;
+	b = box_shared(TALK);
+	less = box_shared(LESS);
+	all = agent_sandboxes(harness_agent());
+	full_policy = all[sandbox_slot(box_sandbox(b))].policy;
+	fd = must(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+	must(bind(fd, (void *)&a, sizeof(a)));
+	box_events_drop(b);
+	child_start(&c, b, AS_USER, act_hear, NULL);
+	must(recvfrom(fd, &x, 1, 0, (void *)&a, &len));
+	must(sendto(fd, "1", 1, 0, (void *)&a, len));
+	child_meet_from_parent(&c);
+	switch_to(b, all[sandbox_slot(box_sandbox(less))].policy);
+	must(sendto(fd, "2", 1, 0, (void *)&a, len));
+	check_unheard(b);
+	switch_to(b, full_policy);
+	must(sendto(fd, "3", 1, 0, (void *)&a, len));
+	child_meet_from_parent(&c);
+	heard = child_wait(&c);
+	check(heard == 13, "heard %s", result_text(heard));
+	(void)close(fd);
+	case_end();
+}
+
 int main(int argc, char **argv)
 {
 	static const struct flow flows[] = {
@@ -170,5 +246,6 @@ int main(int argc, char **argv)
 		test_revoked(&flows[i]);
 		test_dead(&flows[i]);
 	}
+	test_unheard();
 	return harness_done();
 }

@@ -2,7 +2,7 @@
 /*
  * What a hostile program tries where every path is allowed: terminals of others,
  * ioctls that do what other calls are refused, 32-bit system calls, code that is
- * no file's, descriptors of others, set-uid programs.
+ * no file's, set-uid programs.
  */
 #include "files_common.h"
 
@@ -358,92 +358,6 @@ static void strict(void)
 	attempts(a, ARRAY_SIZE(a));
 }
 
-/* ---- descriptors of others -------------------------------------------------------------- */
-
-static int act_receive(const void *unused)
-{
-	int fd = receive_fd();
-
-	(void)unused;
-	return fd < 0 ? fd : 0;
-}
-
-static void end_passer(const void *unused, bool refused)
-{
-	(void)unused;
-	(void)refused;
-	passer_end();
-}
-
-static void pass_stream(const void *unused)
-{
-	int ends[2];
-
-	(void)unused;
-	must(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends));
-	passer_start(ends[0]);
-	(void)close(ends[1]);
-}
-
-static void pass_datagram(const void *unused)
-{
-	(void)unused;
-	passer_start(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-}
-
-static void pass_netlink(const void *unused)
-{
-	(void)unused;
-	passer_start(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, 0));
-}
-
-static void pass_cgroup(const void *unused)
-{
-	(void)unused;
-	passer_start(open("/sys/fs/cgroup/cgroup.procs", O_WRONLY | O_CLOEXEC));
-}
-
-static void pass_sysctl(const void *unused)
-{
-	(void)unused;
-	passer_start(open("/proc/sys/kernel/core_pattern", O_WRONLY | O_CLOEXEC));
-}
-
-static void pass_terminal(const void *unused)
-{
-	(void)unused;
-	passer_start(open("/dev/ttyS0", O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC));
-}
-
-static void pass_perf(const void *unused)
-{
-	struct perf_event_attr attr = { .type = PERF_TYPE_SOFTWARE, .size = sizeof(attr),
-					.config = PERF_COUNT_SW_DUMMY };
-
-	(void)unused;
-	passer_start((int)syscall(SYS_perf_event_open, &attr, 0, -1, -1, PERF_FLAG_FD_CLOEXEC));
-}
-
-static void received(void)
-{
-#define R(n, b, r) \
-	{ .name = "received: " n, .act = act_receive, .before = b, .after = end_passer, \
-	  .op = EG_OP_RECEIVE, .reason = r, .err = EACCES, .deny = policy }
-	const char *policy = str("%segress: {unix: [\"@egtest-passer\"]}\n", policy_all());
-	const struct attempt a[] = {
-		R("one end of a unix stream", pass_stream, EG_WHY_FOREIGN),
-		R("a unix datagram socket", pass_datagram, EG_WHY_FOREIGN),
-		R("a netlink socket", pass_netlink, EG_WHY_FOREIGN),
-		R("cgroup.procs", pass_cgroup, EG_WHY_GUARD),
-		R("a sysctl", pass_sysctl, EG_WHY_GUARD),
-		R("a terminal", pass_terminal, EG_WHY_FOREIGN),
-		R("a performance counter", pass_perf, EG_WHY_GUARD),
-	};
-#undef R
-
-	attempts(a, ARRAY_SIZE(a));
-}
-
 /* ---- set-uid ------------------------------------------------------------------------------ */
 
 #define SUID "/srv/egtest-cat" /* where set-uid counts */
@@ -494,6 +408,5 @@ void files_attack(void)
 	ioctls();
 	open32();
 	strict();
-	received();
 	set_uid();
 }

@@ -208,7 +208,7 @@ static socklen_t passer_address(struct sockaddr_un *a)
 	return offsetof(struct sockaddr_un, sun_path) + sizeof(PASSER) - 1;
 }
 
-static void send_fd(int to, int fd)
+void send_fd(int to, int fd)
 {
 	union {
 		struct cmsghdr head;
@@ -260,24 +260,33 @@ void passer_end(void)
 	must(waitpid(passer, &status, 0));
 }
 
-int receive_fd(void)
+int take_fd(int from)
 {
-	_cleanup_close_ int s = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	char control[CMSG_SPACE(sizeof(int))], byte;
 	struct iovec iov = { .iov_base = &byte, .iov_len = 1 };
 	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control,
 			    .msg_controllen = sizeof(control) };
-	struct sockaddr_un a;
-	socklen_t len = passer_address(&a);
 	int fd = -EACCES;
 
-	if (s < 0 || connect(s, (struct sockaddr *)&a, len) ||
-	    recvmsg(s, &m, MSG_CMSG_CLOEXEC) != 1)
+	if (recvmsg(from, &m, MSG_CMSG_CLOEXEC) != 1)
 		return -errno;
 	if (CMSG_FIRSTHDR(&m) && CMSG_FIRSTHDR(&m)->cmsg_len == CMSG_LEN(sizeof(int)))
 		memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&m)), sizeof(fd));
 	else if (!(m.msg_flags & MSG_CTRUNC))
 		return -ENODATA;
+	return fd;
+}
+
+int receive_fd(void)
+{
+	_cleanup_close_ int s = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct sockaddr_un a;
+	socklen_t len = passer_address(&a);
+	int fd;
+
+	if (s < 0 || connect(s, (struct sockaddr *)&a, len))
+		return -errno;
+	fd = take_fd(s);
 	(void)!write(s, "k", 1);
 	return fd;
 }

@@ -60,6 +60,9 @@ int uring_one(const struct io_uring_sqe *sqe, unsigned int setup_flags);
 void passer_start(int fd); /* takes fd */
 void passer_end(void);
 int receive_fd(void);
+/* Over a connected unix socket; take_fd(): as receive_fd(). */
+void send_fd(int to, int fd);
+int take_fd(int from);
 
 uint64_t files_stat(uint32_t which); /* a counter (enum eg_stat), of all CPUs */
 
@@ -78,5 +81,6 @@ void files_guard(void);
 void files_mounts(void);
 void files_attack(void);
 void files_attack_fs(void);
+void files_received(void);
 
 #endif

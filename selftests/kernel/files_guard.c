@@ -3,9 +3,12 @@
 #include "files_common.h"
 
 #include <pty.h>
+#include <signal.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/wait.h>
 #include <sys/xattr.h>
 
 /* ---- writing to what governs others, as root ----------------------------------------- */
@@ -78,6 +81,63 @@ static void guarded(void)
 	before_guard(NULL);
 }
 
+/* ---- directories of tasks in /proc ------------------------------------------------------- */
+
+#define NO_RULES POLICY_FILES("default: rwxc") /* and so nothing walks to the path */
+
+/* What root writes to anybody's; of others each of these is refused. */
+static const char *const of_tasks[] = { "oom_score_adj", "coredump_filter", "clear_refs",
+					"autogroup", "comm", "timerslack_ns" };
+
+static int act_own_entries(const void *unused)
+{
+	char path[64];
+	pid_t child;
+	size_t i;
+	int r = 0;
+
+	(void)unused;
+	child = fork();
+	if (!child) {
+		pause();
+		_exit(0);
+	}
+	for (i = 0; i < ARRAY_SIZE(of_tasks) && !r; i++) {
+		snprintf(path, sizeof(path), "/proc/%d/%s", child, of_tasks[i]);
+		r = open_result(path, O_WRONLY);
+		snprintf(path, sizeof(path), "/proc/self/%s", of_tasks[i]);
+		r = r ?: open_result(path, O_WRONLY);
+	}
+	(void)kill(child, SIGKILL);
+	(void)waitpid(child, NULL, 0);
+	return r;
+}
+
+static void other_tasks(void)
+{
+	struct box *b = box_shared(NO_RULES);
+	size_t i;
+	int r;
+
+	for (i = 0; i < ARRAY_SIZE(of_tasks); i++) {
+		const char *path = str("/proc/%d/%s", getpid(), of_tasks[i]);
+
+		attempt(&(struct attempt){
+			.name = str("write %s of an outsider, without path rules", of_tasks[i]),
+			.act = act_open_write, .arg = path, .path = path, .op = EG_OP_OPEN,
+			.reason = EG_WHY_FOREIGN, .err = EACCES, .deny = NO_RULES,
+			.only_root = true,
+		});
+	}
+	if (!case_begin("write them of an own task"))
+		return;
+	box_events_drop(b);
+	r = box_run(b, AS_ROOT, act_own_entries, NULL);
+	check(r == 0, "%s", result_text(r));
+	no_event(b);
+	case_end();
+}
+
 /* ---- terminals ----------------------------------------------------------------------- */
 
 static int act_own_pty(const void *unused)
@@ -103,6 +163,44 @@ static int act_tiocsti(const void *unused)
 	return ioctl(slave, TIOCSTI, "x") ? -errno : 0;
 }
 
+static int act_pty(const void *name)
+{
+	int master, slave;
+
+	if (openpty(&master, &slave, (char *)name, NULL, NULL))
+		return -errno;
+	return 0;
+}
+
+static char *shared_name;
+
+/*
+ * The program that forgets owners was passed over: the next terminal with the number is
+ * its maker's all the same.
+ */
+static void stale_terminal(void)
+{
+	struct box *b = box_shared(policy_all());
+	int master, slave, r;
+	char name[64];
+
+	if (!case_begin("a terminal with the number of one of its own"))
+		return;
+	program_off("devpts_pty_kill");
+	r = box_run(b, AS_ROOT, act_pty, shared_name);
+	must(openpty(&master, &slave, name, NULL, NULL));
+	must(chmod(name, 0666));
+	program_on("devpts_pty_kill");
+	check(!r && str_eq(name, shared_name), "control: %s and then %s", shared_name, name);
+	box_events_drop(b);
+	r = box_run(b, AS_ROOT, act_open_write, name);
+	check(r == -EACCES, "%s", result_text(r));
+	one_event(b, EG_OP_OPEN, EG_WHY_FOREIGN, EACCES, name);
+	(void)close(master);
+	(void)close(slave);
+	case_end();
+}
+
 static void terminals(void)
 {
 	char name[64];
@@ -122,6 +220,10 @@ static void terminals(void)
 	foreign.arg = foreign.path = name;
 	attempt(&foreign);
 	attempt(&push);
+	shared_name = mmap(NULL, 64, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (shared_name == MAP_FAILED)
+		harness_die("no memory");
+	stale_terminal();
 	if (!case_begin("a terminal of its own"))
 		return;
 	box_events_drop(b);
@@ -315,6 +417,7 @@ static void contents(void)
 void files_guard(void)
 {
 	guarded();
+	other_tasks();
 	terminals();
 	overlay();
 	audit();

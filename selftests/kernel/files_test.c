@@ -15,5 +15,6 @@ int main(int argc, char **argv)
 	files_mounts();
 	files_attack();
 	files_attack_fs();
+	files_received();
 	return harness_done();
 }

@@ -12,6 +12,7 @@
 #include <linux/capability.h>
 #include <linux/io_uring.h>
 #include <linux/perf_event.h>
+#include <linux/sched.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
@@ -19,6 +20,7 @@
 #include <sys/resource.h>
 #include <sys/swap.h>
 #include <sys/syscall.h>
+#include <sys/timerfd.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -179,6 +181,121 @@ static int act_io_uring(const void *unused)
 	return close(fd);
 }
 
+/* ---- beyond what a user may do for itself ------------------------------------------------ */
+
+static int act_realtime(const void *unused)
+{
+	const struct sched_param one = { .sched_priority = 1 }, none = {};
+
+	(void)unused;
+	if (sched_setscheduler(0, SCHED_FIFO, &one))
+		return -errno;
+	return sched_setscheduler(0, SCHED_OTHER, &none) ? -errno : 0;
+}
+
+static int act_own_priority(const void *unused)
+{
+	(void)unused;
+	return setpriority(PRIO_PROCESS, 0, -1) ? -errno : 0;
+}
+
+/* What everybody may do. */
+static int act_worse_priority(const void *unused)
+{
+	(void)unused;
+	if (setpriority(PRIO_PROCESS, 0, 5))
+		return -errno;
+	return sched_setscheduler(0, SCHED_BATCH, &(struct sched_param){}) ? -errno : 0;
+}
+
+static int act_hard_limit(const void *unused)
+{
+	struct rlimit less = { 100, 100 }, more = { 200, 200 };
+
+	(void)unused;
+	return setrlimit(RLIMIT_NOFILE, &less) || setrlimit(RLIMIT_NOFILE, &more) ? -errno : 0;
+}
+
+static int act_spared(const void *unused)
+{
+	_cleanup_close_ int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+
+	(void)unused;
+	return fd < 0 || write(fd, "-1000", 5) != 5 ? -errno : 0;
+}
+
+static int act_lease(const void *unused)
+{
+	_cleanup_close_ int fd = open(HARNESS_DIR "/leased", O_RDONLY | O_CLOEXEC);
+
+	(void)unused;
+	return fd < 0 || fcntl(fd, F_SETLEASE, F_RDLCK) || fcntl(fd, F_SETLEASE, F_UNLCK) ?
+		       -errno : 0;
+}
+
+static int act_wake(const void *unused)
+{
+	int fd = timerfd_create(CLOCK_BOOTTIME_ALARM, TFD_CLOEXEC);
+
+	(void)unused;
+	return fd < 0 ? -errno : close(fd);
+}
+
+/* A child whose number is chosen; which one it is does not matter. */
+static int act_chosen_pid(const void *unused)
+{
+	pid_t pid = 30000;
+	struct clone_args args = { .exit_signal = SIGCHLD, .set_tid = (uint64_t)(uintptr_t)&pid,
+				   .set_tid_size = 1 };
+	long child = syscall(SYS_clone3, &args, sizeof(args));
+
+	(void)unused;
+	if (!child)
+		_exit(0);
+	return child < 0 || waitpid((pid_t)child, NULL, 0) != child ? -errno : 0;
+}
+
+static void before_lease(const void *unused)
+{
+	(void)unused;
+	write_file(HARNESS_DIR "/leased", "x");
+}
+
+static void beyond(void)
+{
+	struct attempt a[] = {
+		{ .name = "real-time scheduling", .act = act_realtime,
+		  .allow = privileges("sys_nice") },
+		{ .name = "a better priority", .act = act_own_priority, .answer = EACCES,
+		  .allow = privileges("sys_nice") },
+		{ .name = "a limit above the hard one", .act = act_hard_limit,
+		  .allow = privileges("sys_resource") },
+		{ .name = "to be spared when memory runs out", .act = act_spared,
+		  .answer = EACCES, .allow = privileges("sys_resource") },
+		{ .name = "a lease on a file", .act = act_lease, .before = before_lease },
+		{ .name = "a timer that wakes the machine", .act = act_wake },
+		{ .name = "a process number of choice", .act = act_chosen_pid,
+		  .allow = privileges("sys_admin") },
+	};
+	struct box *b = box_shared(privileges(""));
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(a); i++) {
+		a[i].deny = privileges("");
+		a[i].err = EPERM;
+		a[i].op = EG_OP_CAPABLE;
+		a[i].reason = EG_WHY_GUARD;
+		a[i].only_root = true;
+		attempt(&a[i]);
+	}
+	if (case_begin("a worse priority")) {
+		int r = box_run(b, AS_ROOT, act_worse_priority, NULL);
+
+		check(r == 0, "refused: %s", result_text(r));
+		case_end();
+	}
+}
+
 /* ---- cases ----------------------------------------------------------------------------- */
 
 static void outsiders(void)
@@ -258,6 +375,7 @@ int main(int argc, char **argv)
 	}
 	outsiders();
 	kernel_doors();
+	beyond();
 	must(kill(victim, SIGKILL));
 	must(waitpid(victim, NULL, 0));
 	return harness_done();

@@ -48,6 +48,9 @@ struct publisher;
 struct agent *harness_agent(void); /* loaded at the first call that needs it */
 struct publisher *harness_publisher(void);
 struct sandboxes *harness_sandboxes(void);
+/* One program of the agent's does not run, for a while; both return when it is so. */
+void program_off(const char *name);
+void program_on(const char *name);
 
 /* ---- cases that are not attempts --------------------------------------------------- */
 

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <linux/keyctl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -352,6 +353,73 @@ static void quota(void)
 	case_end();
 }
 
+/* ---- what was forgotten ---------------------------------------------------------------- */
+
+#define STALE 64
+#define TRIES 20000 /* more than there can be room for in what is partly used */
+
+static int act_make(const void *unused)
+{
+	char name[32];
+
+	(void)unused;
+	for (int i = 0; i < STALE; i++) {
+		snprintf(name, sizeof(name), NAME "-%d", i);
+		if (add("user", name, KEY_SPEC_PROCESS_KEYRING) < 0)
+			return -errno;
+	}
+	return 0;
+}
+
+/* Each CPU keeps what was freed on it. */
+static void run_on(int n, const cpu_set_t *all)
+{
+	int count = CPU_COUNT(all), cpu = -1;
+	cpu_set_t one;
+
+	for (n %= count; n >= 0; n -= CPU_ISSET(cpu, all))
+		cpu++;
+	CPU_ZERO(&one);
+	CPU_SET(cpu, &one);
+	must(sched_setaffinity(0, sizeof(one), &one));
+}
+
+/*
+ * The program that forgets owners was passed over: who makes a key where one of the
+ * sandbox's was has it for itself. The kernel frees keys when it has time for it.
+ */
+static void stale(void)
+{
+	static long next[TRIES];
+	struct box *b;
+	char name[64];
+	cpu_set_t all;
+	uint32_t n;
+	int i, r;
+
+	if (!case_begin("a key at the address of one of its own"))
+		return;
+	program_off("key_freed");
+	b = box_new(policy(""));
+	r = box_run(b, AS_ROOT, act_make, NULL);
+	n = box_counters(b)->nkeys;
+	check(!r && n > STALE, "control: %s, %u keys", result_text(r), n);
+	must(sched_getaffinity(0, sizeof(all), &all));
+	for (i = 0; i < TRIES && box_counters(b)->nkeys == n; i++) {
+		if (!(i % STALE))
+			run_on(i / STALE, &all);
+		snprintf(name, sizeof(name), NAME "-next-%d", i);
+		must(next[i] = add("user", name, KEY_SPEC_USER_KEYRING));
+	}
+	must(sched_setaffinity(0, sizeof(all), &all));
+	check(box_counters(b)->nkeys < n, "its owner is the sandbox still");
+	while (i--)
+		(void)ctl(KEYCTL_INVALIDATE, (unsigned long)next[i], 0, 0);
+	program_on("key_freed");
+	box_free(b);
+	case_end();
+}
+
 int main(int argc, char **argv)
 {
 	static struct held *h;
@@ -368,6 +436,7 @@ int main(int argc, char **argv)
 	own_keys(AS_USER, "user");
 	two_sandboxes(h);
 	quota();
+	stale();
 	for (int as = 0; as < AS_END; as++)
 		(void)ctl(KEYCTL_INVALIDATE, victim[as], 0, 0);
 	return harness_done();

@@ -31,6 +31,7 @@ finish() {
 }
 
 prepare() {
+	[ -n "$stay" ] || "$egressctl" uninstall >/dev/null 2>&1 # what others left loaded
 	rm -rf $w
 	mkdir -p $w/work $w/home
 	chmod 1777 $w $w/work
@@ -113,9 +114,13 @@ gone() {
 	END
 }
 
+# What is loaded once is there for the next one: a load takes an emulator most of a minute. Empty
+# where a test looks at what is left.
+stay=--stay-loaded
+
 # Start egressd and wait until it says READY; its pid in $service.
 start_service() {
-	python3 - "$w/service" "$egressd" "$@" <<-END
+	python3 - "$w/service" "$egressd" $stay "$@" <<-END
 		import os, select, socket, subprocess, sys
 		path = sys.argv[1] + ".notify"
 		if os.path.exists(path):
@@ -126,12 +131,10 @@ start_service() {
 		p = subprocess.Popen(sys.argv[2:], stdout=log, stderr=log, start_new_session=True,
 		                     env=dict(os.environ, NOTIFY_SOCKET=path))
 		open(sys.argv[1] + ".pid", "w").write(str(p.pid))
-		# or its end
-		select.select([s, os.pidfd_open(p.pid)], [], [], 300)
-		try:
-		    ready = s.recv(4096, socket.MSG_DONTWAIT).startswith(b"READY=1")
-		except BlockingIOError:
-		    ready = False
+		# or its end; it says more than that it is ready
+		end, ready = os.pidfd_open(p.pid), False
+		while not ready and s in select.select([s, end], [], [], 300)[0]:
+		    ready = b"READY=1" in s.recv(4096).split(b"\n")
 		# not waited for: it lives on
 		os._exit(0 if ready else 1)
 	END

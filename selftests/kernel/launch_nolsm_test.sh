@@ -5,6 +5,7 @@
 # it, and --egress-only. Listed in selftests/boots.
 # shellcheck source=selftests/kernel/launch_lib.sh
 . "$(dirname "$(readlink -f "$0")")/launch_lib.sh"
+stay=
 
 prepare
 lsms=$(cat /sys/kernel/security/lsm)

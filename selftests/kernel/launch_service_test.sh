@@ -5,6 +5,7 @@
 # the agent inside `egressctl run`, its supervisor killed.
 # shellcheck source=selftests/kernel/launch_lib.sh
 . "$(dirname "$(readlink -f "$0")")/launch_lib.sh"
+stay=
 
 service() {
 	"$egressd" >$w/out 2>$w/err

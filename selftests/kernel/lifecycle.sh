@@ -2,60 +2,85 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #
 # There is no moment without enforcement: a sandbox tries what is refused all the time, while
-# egressd is killed, started, replaced by one of another ABI and back, and policies and grants
-# come and go. Then everything is uninstalled. Run by make lifecycle, not by make check: it takes minutes. lifecycle.sh [ROUNDS]: kills and starts.
+# egressd is killed, started, replaced by one of other programs or another ABI and back, and
+# policies and grants come and go. Then everything is uninstalled. lifecycle.sh [ROUNDS [PART]]:
+# kills and starts, and which of the parts, else all; make lifecycle has 1,000 rounds.
 # shellcheck source=selftests/kernel/attach_lib.sh
 . "$(dirname "$(readlink -f "$0")")/attach_lib.sh"
 
-rounds=${1:-1}
+rounds=${1:-1} only=${2:-}
 declare -A probe_pid
+own=
 egressd_next=$EGRESSCTL_BUILD/selftests/egressd_next
-probe=$(dirname "$(readlink -f "$0")")/work/probe.py
+egressd_other=$EGRESSCTL_BUILD/selftests/egressd_other
+load_every=50 # rounds; it takes an emulator half a minute
+probe=$w/bin/probe
 pins=/sys/fs/bpf/egressctl
 
 # begin_probe NAME: in a sandbox of its own; says in $w/NAME.said
 begin_probe() {
 	rm -f $w/ctl/$1
+	: >$w/$1.said
 	mkfifo $w/ctl/$1
-	(cd $w/ctl && exec "$egressctl" run -p $w/policy.yaml --name "$1" -- /usr/bin/python3 \
-		$w/bin/probe.py $w/secret /usr/bin/env $there $w/ctl/$1) \
+	(cd $w/ctl && exec "$egressctl" run -p $w/policy.yaml --name "$1" -- $probe until \
+		$w/ctl/$1 $w $there) \
 		>$w/$1.said 2>$w/$1.err </dev/null &
 	probe_pid[$1]=$!
-	until grep -q ready $w/$1.said; do
-		kill -0 $! 2>/dev/null || break
-	done
-	grep -q ready $w/$1.said || sed 's/^/# /' $w/$1.err
+	is_ready $1 $! || sed 's/^/# /' $w/$1.err
 }
 
 # end_probe NAME TITLE: it was always answered as it should be
 end_probe() {
-	echo end >$w/ctl/$1
+	echo end 1<>$w/ctl/$1 # it may have ended
 	wait "${probe_pid[$1]}"
-	grep -q '^tries [1-9][0-9]' $w/$1.said && ! grep -q ^wrong $w/$1.said
+	status=$?
+	is 0 && grep -q '^tries [1-9][0-9]' $w/$1.said
 	result $? "$2"
 	sed 's/^/# /' $w/$1.said
 }
 
-# An egressd that is killed when it has attached that many programs.
+# An egressd of other programs that is killed when it has attached that many of them.
 half_start() {
-	"$egressd" >>$w/service.log 2>&1 &
-	local pid=$!
-	until [ "$(ls $pins/abi*/links-$pid-* 2>/dev/null | wc -l)" -ge "$1" ]; do
-		kill -0 $pid 2>/dev/null || return
-	done
-	kill -KILL $pid
-	gone $pid
+	python3 - "$1" $pins/abi* "$egressd_other" <<-END
+		import ctypes, os, select, subprocess, sys
+		libc, create = ctypes.CDLL(None, use_errno=True), 0x100
+		count, pins = int(sys.argv[1]), sys.argv[2]
+		told = libc.inotify_init1(os.O_CLOEXEC)
+		libc.inotify_add_watch(told, pins.encode(), create)
+		p = subprocess.Popen(sys.argv[3:], stderr=subprocess.DEVNULL)
+		poll = select.poll()
+		poll.register(told, select.POLLIN)
+		poll.register(os.pidfd_open(p.pid), select.POLLIN)
+		links, n = None, 0
+		while n < count and dict(poll.poll()).get(told):
+		    os.read(told, 65536)
+		    if not links:
+		        links = next((d for d in os.listdir(pins) if d.startswith(f"links-{p.pid}-")), None)
+		        links and libc.inotify_add_watch(told, os.path.join(pins, links).encode(), create)
+		    n = len(os.listdir(os.path.join(pins, links))) if links else 0
+		early = p.poll()
+		p.kill()
+		p.wait()
+		sys.exit(0 if early is None else 1)
+	END
 }
 
 killed() {
 	local i
 	for ((i = 0; i < rounds; i++)); do
 		stop_service KILL
-		half_start $((i * 37 % 71))
+		start_service || break
+		((i % load_every)) && continue
+		stop_service KILL
+		half_start $(((i + 1) * 37 % 71)) && start_service || break
+		stop_service KILL
+		egressd=$egressd_other start_service || break
+		stop_service KILL
 		start_service || break
 	done
 	[ $i -eq $rounds ]
-	result $? "egressd is killed and started $rounds times, and killed while it starts"
+	result $? "egressd is killed and started $rounds times"
+	echo "# as often as every $load_every: killed as it starts, replaced by one of other programs"
 	ctl ps
 	check "it knows the sandbox" out 'probe$'
 	check "links of dead ones are gone" [ "$(ls -d $pins/abi*/links-* | wc -l)" -eq 1 ]
@@ -64,20 +89,29 @@ killed() {
 changed() {
 	local i
 	sed "s|$w/bin: rx|&\n  /srv/no-such: r|" $w/policy.yaml >$w/other.yaml
-	for ((i = 0; i < rounds * 10; i++)); do
+	for ((i = 0; i < rounds * 5; i++)); do
 		ctl switch probe $w/other.yaml
 		is 0 || break
 		ctl allow probe connect $there:7009 --for 1h
 		is 0 || break
 		ctl switch probe $w/policy.yaml
+		is 0 || break
 		ctl revoke probe
 		is 0 || break
 	done
-	[ $i -eq $((rounds * 10)) ]
-	result $? "its policy changes $((rounds * 20)) times, grants come and go"
+	[ $i -eq $((rounds * 5)) ]
+	result $? "its policy changes $((rounds * 10)) times, grants come and go"
+}
+
+ended() { # NAME
+	wait "${probe_pid[$1]}"
+	until [ -z "$(pgrep -f "$w/ctl/$1")" ]; do :; done
 }
 
 replaced() {
+	own=$(basename $pins/abi*)
+	begin_probe victim
+	begin_probe lost
 	stop_service KILL
 	start_service "$egressd_next"
 	result $? "an egressd of another ABI starts beside it"
@@ -85,68 +119,59 @@ replaced() {
 	check "and lists what it cannot change" out 'left .*probe$'
 	ctl allow probe connect $there:7001
 	check "it says so" is 1
+	ctl kill victim
+	check "one of another ABI can be killed" is 0
+	ended victim
 	begin_probe next
 	check "both generations hold theirs" [ "$(ls -d $pins/abi* | wc -l)" -eq 2 ]
 	ctl uninstall --check
 	check "uninstall sees both" both 1 'sandboxes are running'
 	stop_service KILL
+	broken
 	start_service
-	result $? "the one before comes back"
+	result $? "the one before comes back, with half a record too"
+	ended lost
 	ctl ps
 	check "it knows its sandbox again" out 'enforce .*probe$'
+	check "not the one whose record is lost" [ "$(grep -c 'enforce' $w/out)" -eq 1 ]
 	check "and lists the other" out 'left .*next$'
 	end_probe next "the other was held all the time"
-	until [ "$(ls -d $pins/abi* | wc -l)" -eq 1 ]; do :; done
+	until [ "$(echo $pins/abi*)" = $pins/$own ]; do :; done
 	check "with its last sandbox its programs go" none_of_next
-	begin_probe killed
-	stop_service KILL
-	start_service "$egressd_next"
-	ctl kill killed
-	check "one of another ABI can be killed" is 0
-	until [ -z "$(pgrep -f "$w/ctl/killed")" ]; do :; done
-	stop_service KILL
-	start_service
 }
 
-none_of_next() { ! ls -d /run/egressctl/abi* | grep -qv "abi$(basename $pins/abi* | tr -dc 0-9)$"; }
+none_of_next() { [ "$(echo /run/egressctl/abi*)" = /run/egressctl/$own ]; }
 
-# What it finds is not as it was left.
-broken() {
-	stop_service KILL
-	(cd $w/ctl && "$egressd" --no-such 2>/dev/null)
-	chmod 777 /run/egressctl
+# It does not start, and says why: an expression.
+refuses() {
 	"$egressd" >$w/out 2>$w/err
 	status=$?
-	check "a state directory that others can write is refused" both 1 'writable by nobody else'
-	chmod 755 /run/egressctl
-	mount -o remount,ro /sys/fs/bpf
-	"$egressd" >$w/out 2>$w/err
-	status=$?
-	check "a bpffs that is read-only is refused" both 1 'Read-only file system'
-	mount -o remount,rw /sys/fs/bpf
-	local map
-	map=$(echo $pins/abi*)/map_ports
+	check "$1 is refused" both 1 "$2"
+}
+
+foreign_pin() {
+	local map=$pins/$own/map_ports
 	mv $map $pins/kept
 	bpftool map create $map type hash key 4 value 4 entries 1 name foreign
-	"$egressd" >$w/out 2>$w/err
-	status=$?
-	check "a foreign pin is refused" both 1 'map_ports\|ports'
+	refuses "a foreign pin" 'map_ports\|ports'
 	check "and nothing is removed" [ -e $map ]
 	rm $map
 	mv $pins/kept $map
-	start_service
-	result $? "as it was, it starts"
-	begin_probe lost
-	stop_service KILL
-	local id
-	id=$(find $cgroups/egressctl -name 's[0-9]*' -printf '%f\n' | sort -V | tail -1 | tr -d s)
-	echo '{"id":' >"$(echo /run/egressctl/abi*/sandboxes)/$id"
-	start_service
-	result $? "half a record does not keep it from starting"
-	until [ -z "$(pgrep -f "$w/ctl/lost")" ]; do :; done
-	check "whose sandbox is ended" [ ! -e $cgroups/egressctl/s$id ]
-	ctl ps
-	check "others go on" out 'probe$'
+}
+
+# What it finds is not as it was left.
+broken() {
+	local record
+	chmod 777 /run/egressctl
+	refuses "a state directory that others can write" 'writable by nobody else'
+	chmod 755 /run/egressctl
+	mount -o remount,ro /sys/fs/bpf
+	refuses "a bpffs that is read-only" 'Read-only file system'
+	mount -o remount,rw /sys/fs/bpf
+	foreign_pin
+	record=$(grep -l '"name":"lost"' /run/egressctl/$own/sandboxes/*)
+	check "there is a record to break" [ -s "$record" ]
+	echo '{"id":' >"$record"
 }
 
 uninstalled() {
@@ -171,19 +196,16 @@ uninstalled() {
 
 prepare
 attach_policies
-cp "$probe" $w/bin/probe.py
+cp "$EGRESSCTL_BUILD/selftests/work/probe" $w/bin
+cp /bin/true $w/tool
 attach_host
-says_control() { python3 -c "
-import socket
-socket.create_connection(('$there', 7001)).close()
-open('$w/secret').close()"; }
-says_control
-result $? "control: outside, all of it works"
+$probe control $w $there >$w/out 2>$w/err
+status=$?
+check "control: outside, all of it works" is 0
 start_service
 begin_probe probe
-killed
-changed
-replaced
-broken
+for part in killed changed replaced; do
+	[ -n "$only" ] && [ "$only" != $part ] || $part
+done
 uninstalled
 finish

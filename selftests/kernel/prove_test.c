@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* Each hook is proved by an access of its own: all of them, and with each detached, that one. */
+#include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 
 #include "bpf_load.h"
 #include "diag.h"
 #include "harness.h"
 #include "prove.h"
 #include "util.h"
+
+#define ROUNDS 20
 
 static struct prover *prover;
 
@@ -72,6 +76,32 @@ static void each(struct prove_result *r)
 	case_end();
 }
 
+static int count_files(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	int n = 0;
+
+	while (dir && readdir(dir))
+		n++;
+	if (dir)
+		(void)closedir(dir);
+	return n;
+}
+
+/* They go on for as long as egressd does. */
+static void many(struct prove_result *r)
+{
+	int files = count_files();
+
+	if (!case_begin("rounds leave nothing behind"))
+		return;
+	for (int i = 0; i < ROUNDS; i++)
+		run(r);
+	check(count_files() == files, "%d files are open, %d were", count_files(), files);
+	check(waitpid(-1, NULL, WNOHANG) < 0, "a process is left");
+	case_end();
+}
+
 int main(int argc, char **argv)
 {
 	struct prove_result *r = calloc(prove_nrows, sizeof(*r));
@@ -84,6 +114,7 @@ int main(int argc, char **argv)
 	all(r);
 	each(r);
 	all(r);
+	many(r);
 	prover_free(prover);
 	free(r);
 	return harness_done();

@@ -26,7 +26,11 @@ see() {
 
 # json EXPRESSION: true of the object on $w/out
 json() { python3 -c 'import json, sys; o = json.load(open(sys.argv[1])); sys.exit(not eval("(" + sys.argv[2] + ")"))' $w/out "$1"; }
-no_escape() { ! grep -q "$(printf '\033\|\007')" $w/out $w/err; }
+# controls, those of C1 in UTF-8 or alone, and what turns the direction of text
+no_escape() {
+	! LC_ALL=C grep -qaP '[\x00-\x08\x0b-\x1f\x7f]|\xc2[\x80-\x9f]|\xe2\x80[\x8b-\x8f\xaa-\xae]|(?<![\x80-\xff])[\x80-\xbf]' \
+		$w/out $w/err
+}
 nothing() { is 0 && [ ! -s $w/out ]; }
 
 prepare
@@ -141,7 +145,16 @@ check "by verdict" nothing
 see tester log --until 2020-01-01T00:00:00Z build
 check "by time" nothing
 see other log "$id"
-check "of others there is nothing" nothing
+check "of others no more than of none" both 1 "nothing of sandbox $id is in the log, and there is no sandbox '$id': none of yours is live"
+see tester log 99999
+check "an unknown one is told, with the nearest" both 1 "nothing of sandbox 99999 .* '99999'; the nearest is $id (build)"
+see root log 99999
+check "root, too" both 1 "nothing of sandbox 99999 .* '99999'; the nearest is $id (build)"
+see root report 99999
+check "in place of an empty report" both 1 "nothing of sandbox 99999 .* '99999'; the nearest is $id (build)"
+check "of which nothing is printed" [ ! -s $w/out ]
+see root explain 99999.1
+check "its events, too" both 1 "no event 99999.1 .* the nearest is $id (build)"
 see root log $id
 check "for people: four, escaped" [ "$(grep -c '^20' $w/out)" -eq 4 ]
 check "whatever the files are called" no_escape
@@ -158,8 +171,11 @@ see tester explain
 check "by default the newest" out "open \"$w/secrets/\\\\x1b\[2J\\\\x0aend of sandbox\" for r"
 check "escaped" no_escape
 cp $w/out $w/first
-"$egressctl" explain - <$w/log >$w/out 2>&1 && tail -1 $w/log | "$egressctl" explain - >$w/out
-check "and the same from its line of the log" cmp $w/out $w/first
+as_tester "$egressctl" explain - <$w/log >$w/out 2>&1 && tail -1 $w/log |
+	as_tester "$egressctl" explain - >$w/out
+# whether there is a file to save to is asked of egressd
+but_save() { sed '/--save$/d; s/^ *\(for good\|or\)  *in /in /' "$1"; }
+check "and the same from its line of the log" [ "$(but_save $w/out)" = "$(but_save $w/first)" ]
 see root explain $id.99
 check "no such event: the newest is told" both 1 "the newest of that sandbox is $id.4"
 see root explain nonsense
@@ -191,16 +207,57 @@ chmod a+r $w/bin/unread.py
 as_tester /usr/bin/python3 $w/bin/unread.py >$w/out 2>$w/err
 check "who reads no answers keeps nobody waiting" out '^answered$'
 
-see tester kill --mine
-check "kill --mine" is 0
+see tester kill --mine --json
+check "kill --mine" json "o == [{'sandbox': $id}]"
 wait_launcher
 check "ends it" is 137
+read -r word <&3 # as its shell ended
 see tester explain --json "$(event missing.test)"
 check "what is over is explained from the log" json 'o["looks"] == "missing"'
 check "with what is left to do" json 'all(a["lasts"] != "10m" for a in o["allow"])'
+
+# ---- what the owner of a sandbox chooses, root looks at -----------------------------------
+
+name=$'\xc2\x9b2J\xe2\x80\xaename'
+(cd $w/work && as_tester "$egressctl" run -p $w/policy.yaml --name "$name" -- \
+	/bin/sh -c 'echo ready >fifo; read -r _ <hold'; echo ended >&3) >$w/behind 2>&1 </dev/null &
+launcher=$!
+read -r word <&3
+see root ps
+[ "$word" = ready ] || sed 's/^/# /' $w/behind
+check "ps: a name acts on no terminal" out '\\xc2\\x9b2J\\xe2\\x80\\xaename$'
+check "nor in ps for people" no_escape
+see root ps --json
+check "nor as JSON" no_escape
+check "where programs read what it is" json 'o[0]["name"] == "\x9b2J\u202ename"'
+see root show --json last
+check "nor in show" no_escape
+see root allow last connect 192.0.2.80:81 --note $'\xc2\x9b31m'
+check "a note neither" is 0
+check "when it is given" no_escape
+see root grants
+check "nor when it is listed" out '\\xc2\\x9b31m'
+check "with the others" no_escape
+see root report last
+check "nor a policy, in a report" no_escape
+see root show $'\xc2\x9b'
+check "nor what is asked for" no_escape
+see tester kill --mine
+read -r word <&3
+wait_launcher
+
 (cd $w/work && as_tester "$egressctl" run -p $w/policy.yaml -- /bin/sh -c \
 	"cat $w/secret; env -i EGRESSCTL_DENIALS=\$EGRESSCTL_DENIALS $w/bin/egressctl why --json 1") >$w/out 2>$w/err
 check "why, as a user of the service" json 'o["tried"] == "open '$w/secret' for r" and o["parents"][0]["comm"] == "sh"'
+newest=$(python3 -c 'import json, sys
+print(max(json.loads(line)["sandbox"] for line in open(sys.argv[1])))' /var/log/egressctl/events.jsonl)
+stop_service
+"$egressctl" uninstall >/dev/null # all that a boot takes away
+start_service
+(cd $w/work && as_tester "$egressctl" run -p $w/policy.yaml -- /bin/cat $w/secret) >$w/out 2>$w/err
+check "after a boot numbers go on" err "sandbox $((newest + 2))\$" # one is egressd's own
+see root explain "$id.1"
+check "and an older event is what it was" out "^$id.1 .*"
 stop_service
 kill "$(cat $hosts/dnsmasq.pid)"
 finish

@@ -18,6 +18,7 @@
 #include "bpf_load.h"
 #include "diag.h"
 #include "publish.h"
+#include "rcu_wait.h"
 #include "sandbox.h"
 #include "util.h"
 
@@ -144,7 +145,7 @@ static void hammered(struct box *b, const struct version *less, const struct ver
 		sandbox_switch(box_sandbox(b), i % 2 ? less : more,
 			       i % 2 ? SANDBOX_TAKES : SANDBOX_ADDS);
 		if (i % 2)
-			publisher_wait();
+			publisher_wait(harness_publisher());
 		else if (i % 4)
 			wait_acts(1); /* else the other one follows at once */
 	}
@@ -229,10 +230,12 @@ static void say(int phase)
 static void silent(struct box *b, const struct version *less, const struct version *more)
 {
 	unsigned int n = times("EGRESSCTL_TRIES", 100), i, heard = 0;
+	struct rcu_wait maps;
 	struct child c;
 
 	if (!case_begin("what was taken away is on no wire afterwards, %u times", n))
 		return;
+	check(!rcu_wait_init(&maps, true, NULL), "no map of maps");
 	memset((void *)shared, 0, sizeof(*shared));
 	shared->phase = shared->seen = IDLE;
 	net_reset();
@@ -241,9 +244,12 @@ static void silent(struct box *b, const struct version *less, const struct versi
 		sandbox_switch(box_sandbox(b), more, SANDBOX_ADDS);
 		say(GO);
 		wait_acts(3);
-		/* as conn_switch() does before it answers */
+		/* as conn_switch() does before it answers; each way to wait does */
 		sandbox_switch(box_sandbox(b), less, SANDBOX_TAKES);
-		publisher_wait();
+		if (i % 2)
+			publisher_wait(harness_publisher());
+		else
+			check(!rcu_wait(&maps), "the kernel does not wait");
 		shared->phase = AFTER;
 		wait_acts(10);
 		say(IDLE);
@@ -251,6 +257,7 @@ static void silent(struct box *b, const struct version *less, const struct versi
 	}
 	check(net_seen(NET_OK).udp_datagrams > n, "it was not heard before either");
 	say(END);
+	rcu_wait_fini(&maps);
 	check(!child_wait(&c), "the child failed");
 	check(!heard, "heard in %u of them", heard);
 	box_events_drop(b);

@@ -9,6 +9,8 @@
 config=/etc/egressctl/egressd.yaml
 metrics=http://127.0.0.1:9477/metrics
 violation=6f1f0a4c5d0b4f3c9a3e1d9a7c2b8e51 # JOURNAL_ID_VIOLATION
+silence=5a0d5e7f0c1c4c0fa2a5c2f6d3b9e814 # JOURNAL_ID_SILENT
+PATH=$PATH:/usr/sbin
 
 property() { systemctl show --value -p "$1" egressd; }
 journal() { journalctl --sync && journalctl -u egressd -o cat --no-pager; }
@@ -55,7 +57,10 @@ install_service() {
 	"$egressctl" doctor --json >$w/out 2>$w/err
 	status=$?
 	check "all that its hooks refuse can be proved from within the unit" is 0
-	check "each one" [ "$(grep -cE '"(untried|silent)"' $w/out)" = 0 ]
+	# with no_new_privs nothing gains rights, and so nothing can be refused them
+	check "each one but for one" [ "$(python3 -c 'import json, sys
+print(*[h["program"] for h in json.load(sys.stdin)["hooks"] if h["state"] in ("untried", "silent")])' \
+		<$w/out)" = exec_gain ]
 	property StatusText >$w/out
 	check "it says what it serves with" out "settings from $config"
 }
@@ -130,7 +135,8 @@ run_behind_named() { # NAME COMMAND…
 }
 
 reload() {
-	local i
+	local i pid
+	pid=$(property MainPID)
 	configure 'stop: keep' 'sandboxes: {per-user: 1}' 'socket: {group: tester}'
 	systemctl reload egressd
 	wait_journal 'settings read again' 1
@@ -167,9 +173,11 @@ restart() {
 		"for i in 1 2; do echo ready >fifo; read -r _ <fifo; cat $w/secret; done
 		 echo ready >fifo; read -r _ <fifo; exit 5"
 	read -r _ <$w/work/fifo
+	stops=$(journal | grep -c 'Deactivated successfully')
 	systemctl restart egressd
 	result $? "the service restarts under a sandbox"
-	check "having stopped in order" [ "$(journal | grep -c 'Deactivated successfully')" = 1 ]
+	check "having stopped in order" \
+		[ "$(journal | grep -c 'Deactivated successfully')" = $((stops + 1)) ]
 	echo go >$w/work/fifo
 	read -r _ <$w/work/fifo
 	check "which was refused what it tried then" err 'Permission denied'
@@ -183,6 +191,33 @@ unit() {
 		$w/secret $w/work/"$1".did >/run/systemd/system/"$1".service
 	systemctl daemon-reload
 	systemctl start --no-block "$1"
+}
+
+# A unit that runs, by the names that systemctl takes.
+attached_unit() {
+	printf '[Service]\nExecStart=/bin/sleep infinity\n' >/run/systemd/system/worker.service
+	systemctl daemon-reload
+	systemctl start worker
+	"$egressctl" attach -p $w/policy.yaml --unit wroker >$w/out 2>$w/err
+	status=$?
+	check "a unit that is not there: the nearest is told" \
+		both 125 'wroker.service has no cgroup: it does not run; the nearest is worker.service'
+	"$egressctl" attach -p $w/policy.yaml --unit worker --name worker >$w/out 2>$w/err
+	status=$?
+	check "attach --unit, without a suffix" is 0
+	check "says what it found" out '^sandbox [0-9]*: 1 task, '
+	check "its task is in it" [ "$("$egressctl" show --json worker |
+		grep -cE '"pid": ?'"$(systemctl show --value -p MainPID worker)"',')" = 1 ]
+	"$egressctl" detach --unit worker.service --json >$w/out 2>$w/err
+	status=$?
+	check "detach --unit, with it" out '"sandbox": '
+	"$egressctl" detach --unit worker >$w/out 2>$w/err
+	status=$?
+	check "which is done once" both 1 'system.slice/worker.service is not attached'
+	systemctl stop worker
+	"$egressctl" attach -p $w/policy.yaml --unit worker >$w/out 2>$w/err
+	status=$?
+	check "one that does not run" both 125 'worker.service has no cgroup: it does not run'
 }
 
 # With egressd dead: a unit that a pattern means waits for it.
@@ -203,6 +238,22 @@ held_unit() {
 	systemctl start first-of-all # waits for the one that is starting
 	cp $w/work/first-of-all.did $w/out
 	check "the next egressd lets it begin, under its policy" out '^open EACCES connect EPERM$'
+}
+
+# Somebody takes a hook away: what wakes an operator.
+canary() {
+	bpftool link detach id "$(bpftool -j link show pinned /sys/fs/bpf/egressctl/abi*/links-*/connect4 |
+		python3 -c 'import json, sys; print(json.load(sys.stdin)["id"])')"
+	wait_journal 'a hook is silent: connect4' 1
+	result $? "the canary finds a hook that is silent"
+	journalctl -u egressd -o json --no-pager MESSAGE_ID=$silence >$w/out
+	check "the entry is an alert" out '"PRIORITY" *: *"1"'
+	check "and names the hook" out '"EGRESSCTL_HOOK" *: *"connect4"'
+	property StatusText >$w/out
+	check "systemctl status says it" out '^no new sandboxes: a hook is silent: connect4'
+	systemctl restart egressd
+	property StatusText >$w/out
+	check "a restart attaches it anew" out "settings from $config"
 }
 
 # egressd stays away, and its sandbox does not notice.
@@ -227,7 +278,9 @@ install -m 755 "$EGRESSCTL_BUILD"/selftests/work/first /usr/local/bin
 install_service
 violations
 numbers
+canary
 reload
+attached_unit
 restart
 watchdog
 held_unit

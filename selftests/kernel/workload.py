@@ -31,6 +31,9 @@ def act(words):
         kept[rest[0]].sendall(b"x")
         if kept[rest[0]].recv(1) != b"x":
             raise OSError(errno.EPIPE, "")
+    elif what == "told":            # without a packet of its own
+        kept[rest[0]].settimeout(60)
+        kept[rest[0]].recv(1)
     elif what == "socket":          # not connected
         kept[rest[0]] = socket.socket(socket.AF_INET, socket.SOCK_STREAM if rest[1] == "tcp"
                                       else socket.SOCK_DGRAM)

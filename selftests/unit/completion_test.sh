@@ -10,11 +10,15 @@ w=$(mktemp -d)
 trap 'rm -rf "$w"' EXIT
 n=0 failed=0
 
-# `ps` is the one command that needs egressd.
+# `ps` and `grants` are the commands that need egressd.
 mkdir -p "$w/bin" "$w/policies" "$w/cwd/sub"
 cat >"$w/bin/egressctl" <<END
 #!/bin/sh
-[ "\$1" = ps ] || exec "$EGRESSCTL_BUILD/egressctl" "\$@"
+case "\$1 \$2" in
+"ps --json") ;;
+"grants --json") printf '[\n  {\n    "grant": 12,\n    "rule": "g13"\n  }\n]\n'; exit ;;
+*) exec "$EGRESSCTL_BUILD/egressctl" "\$@" ;;
+esac
 cat <<'LIST'
 [
   {
@@ -82,9 +86,63 @@ offers() {
 
 offers run check ps metrics --help -- egressctl ''
 offers kill !run -- egressctl ki
-for command in $("$EGRESSCTL_BUILD/egressctl" --help | sed -n 's/^  \([a-z-]*\) .*/\1/p'); do
-	offers --help -- egressctl "$command" --h
+# Of the rows of help: each name, and a value that it takes.
+rows() {
+	sed -nE 's/^ {2,6}(--?[A-Za-z][a-z-]*)(, (--[a-z-]+))?( ([^ ]+))?( {2,}.*)$/\1 \5\n\3 \5/p' |
+		grep '^-' |
+		sed 's/ WHEN$/ 90s/; s/ TIME$/ run/; s/ OPERATION$/ open/; s/ denied|audit$/ audit/; s/ PID$/ 1/; s/ N$/ 1/'
+}
+
+# accepted WORD…: by egressctl
+accepted() {
+	n=$((n + 1))
+	if "$EGRESSCTL_BUILD/egressctl" "$@" --help </dev/null >"$w/said" 2>&1; then
+		echo "ok $n - $* is accepted"
+	else
+		echo "not ok $n - $* is accepted"
+		sed 's/^/# /' "$w/said"
+		failed=1
+	fi
+}
+
+# same A B NAME: two lists, in any order
+same() {
+	n=$((n + 1))
+	if [ "$(sort -u <<<"$1")" = "$(sort -u <<<"$2")" ]; then
+		echo "ok $n - $3"
+	else
+		echo "not ok $n - $3"
+		diff <(sort -u <<<"$1") <(sort -u <<<"$2") | sed 's/^/# /'
+		failed=1
+	fi
+}
+
+commands=$("$EGRESSCTL_BUILD/egressctl" --help | sed -n 's/^  \([a-z-]*\) .*/\1/p')
+# shellcheck disable=SC2086
+offers $commands -- egressctl ''
+same "$(printf '%s\n' "${COMPREPLY[@]}")" "$commands
+help
+--help
+--version" "no other command"
+for command in $commands; do
+	help=$("$EGRESSCTL_BUILD/egressctl" "$command" --help | rows)
+	offers --help -- egressctl "$command" -
+	same "$(printf '%s\n' "${COMPREPLY[@]}")" "$(cut -d ' ' -f 1 <<<"$help")" \
+		"the options of $command, and no other"
+	while read -r option value; do
+		# shellcheck disable=SC2086
+		accepted "$command" "$option" $value
+	done <<<"$help"
 done
+offers open connect server-name '!<one>' '!<is>' -- egressctl log --op ''
+for word in "${COMPREPLY[@]}"; do
+	accepted log --op "$word"
+done
+offers denied audit !allowed -- egressctl log --verdict ''
+for word in "${COMPREPLY[@]}"; do
+	accepted log --verdict "$word"
+done
+offers --trace !--report -- egress-run --
 offers --policy --limit --fail-fast -- egressctl run --
 offers --json --sandbox !--limit -- egressctl log --
 offers agent apt !hacked '!a b' -- egressctl run -p ''
@@ -100,6 +158,24 @@ offers memory= time= -- egressctl run --limit ''
 offers sub !shop -- egressctl check -C s
 offers 'with space' -- egressctl run -p agent -- cat w
 offers --help -- egressctl run -p agent -- egressctl --he
+offers shop.yaml !true -- egressctl learn --output sh
+offers 'with space' -- egressctl learn --output /dev/null -- cat w
+offers 'with space' -- egressctl run --limit = memory = 4G -v cat w
+offers agent -- egressctl run --policy = ag
+offers agent -- egressctl run --policy =
+offers !shop.yaml -- egressctl learn --merge sh
+offers last !7 -- egressctl explain ''
+offers g12 7 build !g13 -- egressctl revoke ''
+offers 7 build last -- egressctl log ''
+offers !7 -- egressctl log 7 ''
+offers last 7 policy= -- egressctl allow ''
+offers agent apt -- egressctl allow policy = a
+offers connect open unix socket privilege -- egressctl allow --for run 7 ''
+offers connect open !unix -- egressctl deny 7 ''
+offers sub -- egressctl allow 7 open s
+offers agent -- egressctl switch 7 ag
+offers kill !7 -- egressctl help k
+offers !7 -- egressctl metrics ''
 
 # Looking did nothing but look.
 n=$((n + 1))

@@ -47,16 +47,18 @@ static void what_each_key_gives(void **state)
 	struct config c;
 
 	(void)state;
-	parse(V1 "socket: {group: root}\nsandboxes: {per-user: 7}\n"
+	parse(V1 "socket: {group: root}\nsandboxes: {per-user: 7, new-privileges: true}\n"
 	      "log: {dir: /srv/log, size: 1G, journal: false}\nstop: keep\n"
 	      "grants:\n  who: nobody\n  for: 10m\n  paths: false\n  save: false\n"
 	      "  within: ['*.example.com', '10.0.0.0/8:*']\n"
 	      "attach:\n  - {cgroup: /system.slice/docker-*.scope, policy: ci-build}\n"
 	      "  - {cgroup: 'ci-*.service', policy: /etc/p.yaml}\n"
-	      "metrics: {listen: '[::1]:9477'}\n", &c);
+	      "runtimes: [/usr/bin/env, /usr/bin/no-such-runtime]\n"
+	      "metrics: {listen: '[::1]:9477'}\ncanary: {every: 1500ms}\n", &c);
 	assert_string_equal(c.file, "e.yaml");
 	assert_string_equal(c.group, "root");
 	assert_int_equal(c.max_per_uid, 7);
+	assert_true(c.new_privileges);
 	assert_string_equal(c.log_dir, "/srv/log");
 	assert_int_equal(c.log_bytes, 1u << 30);
 	assert_false(c.journal);
@@ -71,7 +73,12 @@ static void what_each_key_gives(void **state)
 	assert_string_equal(c.attach[0].pattern, "/system.slice/docker-*.scope");
 	assert_string_equal(c.attach[1].policy, "/etc/p.yaml");
 	assert_int_equal(c.attach[1].line, 14);
+	/* one that is not there is not installed yet */
+	assert_int_equal(c.nruntimes, 2);
+	assert_string_equal(c.runtimes[0], "/usr/bin/env");
+	assert_string_equal(c.runtimes[1], "/usr/bin/no-such-runtime");
 	assert_string_equal(c.metrics, "[::1]:9477");
+	assert_int_equal(c.canary_ms, 1500);
 	config_clear(&c);
 }
 
@@ -102,7 +109,8 @@ static const struct {
 	{ "version: 2\n",
 	  "e.yaml:1:10: version: got \"2\", expected 1, the only version there is" },
 	{ V1 "stopp: keep\n", "e.yaml:2:1: unknown key \"stopp\" in this file: expected one of "
-			      "version, socket, sandboxes, log, stop, grants, attach, metrics" },
+			      "version, socket, sandboxes, log, stop, grants, attach, runtimes, "
+			      "metrics, canary" },
 	{ V1 "stop: keep\nstop: end\n", "e.yaml:3:1: duplicate key \"stop\": it is already "
 					"given at line 2" },
 	{ V1 "stop:\n", "e.yaml:2:1: stop: got nothing, expected keep or end" },
@@ -142,6 +150,19 @@ static const struct {
 	{ V1 "attach: [{cgroup: /a, policy: ./p.yaml}]\n", "e.yaml:2:31: policy: got" },
 	{ V1 "attach: [{cgroup: /a, policy: p, x: 1}]\n",
 	  "e.yaml:2:34: unknown key \"x\" in attach: expected one of cgroup, policy" },
+	{ V1 "canary: {every: 10s}\n",
+	  "e.yaml:2:17: every: got \"10s\", expected a time from 1s to 4s" },
+	{ V1 "canary: {every: 999ms}\n", "e.yaml:2:17: every: got" },
+	{ V1 "canary: {}\ncanary: {}\n", "e.yaml:3:1:" },
+	{ V1 "runtimes: /usr/bin/env\n", "e.yaml:2:11: runtimes: got \"/usr/bin/env\", expected a "
+					 "list of programs by their absolute paths" },
+	{ V1 "runtimes: [crun]\n", "e.yaml:2:12: runtimes: got \"crun\", expected programs by" },
+	{ V1 "runtimes: [/usr/bin/../bin/env]\n", "e.yaml:2:12: runtimes: got \"/usr/bin/../bin" },
+	{ V1 "runtimes: [/usr/bin/]\n", "e.yaml:2:12: runtimes: got \"/usr/bin/\", expected" },
+	{ V1 "runtimes: [/usr/bin]\n", "e.yaml:2:12: runtimes: /usr/bin: it is not a file" },
+	{ V1 "runtimes: [/proc/self/root/usr/bin/env]\n",
+	  "e.yaml:2:12: runtimes: /proc/self/root/usr/bin/env: a link leads to /usr/bin/env: "
+	  "expected that path itself" },
 	{ V1 "metrics: {listen: 9477}\n", "e.yaml:2:19: listen: got \"9477\", expected an address "
 					  "and a port, such as 127.0.0.1:9477 or \"[::1]:9477\"" },
 	{ V1 "metrics: {listen: 'localhost:9477'}\n", "e.yaml:2:19: listen: got" },
@@ -200,6 +221,7 @@ static void the_example(void **state)
 	parse(with, &c);
 	/* what it calls the default is the default */
 	assert_int_equal(c.max_per_uid, plain.max_per_uid);
+	assert_false(c.new_privileges);
 	assert_int_equal(c.log_bytes, 5ull * EVENTLOG_MAX_BYTES);
 	assert_string_equal(c.log_dir, EVENTLOG_DIR);
 	assert_int_equal(c.journal, plain.journal);
@@ -208,6 +230,7 @@ static void the_example(void **state)
 	assert_int_equal(c.grant_who, plain.grant_who);
 	assert_string_equal(c.grant_within[1], "10.0.0.0/8:*");
 	assert_int_equal(c.nattach, 2);
+	assert_string_equal(c.runtimes[0], "/opt/containers/bin/youki");
 	assert_string_equal(c.metrics, "127.0.0.1:9477");
 	config_clear(&c);
 }
@@ -219,6 +242,7 @@ static int make_dir(void **state)
 	FILE *f;
 
 	(void)state;
+	strcpy(dir, "/tmp/config_test.XXXXXX");
 	if (!mkdtemp(dir))
 		return -1;
 	(void)snprintf(file, sizeof(file), "%s/egressd.yaml", dir);
@@ -234,7 +258,10 @@ static int remove_dir(void **state)
 {
 	(void)state;
 	(void)unlink(other);
-	return unlink(file) || rmdir(dir);
+	if (unlink(file) || rmdir(dir))
+		return -1;
+	memcpy(dir + strlen(dir) - 6, "XXXXXX", 6);
+	return 0;
 }
 
 static int load(const char *path, const char *said)
@@ -252,6 +279,38 @@ static int load(const char *path, const char *said)
 		assert_int_equal(c.max_per_uid, CONFIG_PER_UID);
 	config_clear(&c);
 	return err;
+}
+
+static void check_log_dir(const char *path, const char *want, int err)
+{
+	struct diag d = {};
+	char *got = config_log_dir(path, &d);
+
+	assert_string_equal(got, want);
+	assert_int_equal(d.err, err);
+	free(got);
+}
+
+/* For those who look for the log without egressd. */
+static void where_the_log_is(void **state)
+{
+	FILE *f = fopen(file, "w");
+
+	(void)state;
+	assert_non_null(f);
+	fputs(V1 "log: {dir: /srv/log}\n", f);
+	fclose(f);
+	check_log_dir(file, "/srv/log", 0);
+	check_log_dir(other, EVENTLOG_DIR, 0);
+	f = fopen(file, "w");
+	assert_non_null(f);
+	fputs(V1 "log: {dir: here}\n", f);
+	fclose(f);
+	check_log_dir(file, EVENTLOG_DIR, -EINVAL);
+	f = fopen(file, "w");
+	assert_non_null(f);
+	fputs(V1 "stop: keep\n", f);
+	fclose(f);
 }
 
 static void who_may_write_it(void **state)
@@ -278,6 +337,53 @@ static void who_may_write_it(void **state)
 	assert_int_equal(load(file, NULL), 0);
 }
 
+static void says_of_runtime(const char *path, const char *said)
+{
+	char text[256];
+
+	(void)snprintf(text, sizeof(text), V1 "runtimes: [%s]\n", path);
+	if (!*said)
+		assert_string_equal(error_of(text), "");
+	else if (!strstr(error_of(text), said))
+		fail_msg("%s: said \"%s\", expected \"%s\"", path, error_of(text), said);
+}
+
+/* A runtime gets out of what it sets up: nobody else may become one. */
+static void who_may_write_a_runtime(void **state)
+{
+	char link_to[80];
+
+	(void)state;
+	(void)snprintf(link_to, sizeof(link_to), "%s/link", dir);
+	/* /tmp is everybody's: another file may be put there under that name */
+	says_of_runtime(file, "others than root can write to /tmp");
+	assert_int_equal(chmod(dir, 0777), 0);
+	says_of_runtime(file, dir);
+	assert_int_equal(chmod(dir, 0700), 0);
+	assert_int_equal(chmod(file, 0775), 0);
+	says_of_runtime(file, file);
+	assert_int_equal(chmod(file, 0644), 0);
+	assert_int_equal(symlink("/usr/bin/env", other), 0);
+	says_of_runtime(link_to, "a link leads to /usr/bin/env");
+	assert_int_equal(unlink(other), 0);
+	assert_int_equal(symlink("/nonexistent/env", other), 0);
+	says_of_runtime(link_to, "it is a link to nowhere");
+	says_of_runtime("/usr/bin/env", "");
+}
+
+/* As many as are known, and no more than there is room for. */
+static void many_runtimes(void **state)
+{
+	char text[4096] = V1 "runtimes:\n";
+
+	(void)state;
+	for (unsigned int i = 0; i < CONFIG_MAX_RUNTIMES; i++)
+		(void)sprintf(text + strlen(text), "  - /nonexistent/%u\n", i);
+	assert_string_equal(error_of(text), "");
+	strcat(text, "  - /nonexistent/more\n");
+	assert_non_null(strstr(error_of(text), "runtimes: 33 entries, at most 32"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -285,7 +391,10 @@ int main(void)
 		cmocka_unit_test(what_is_not_said_is_the_default),
 		cmocka_unit_test(bad_input),
 		cmocka_unit_test(the_example),
+		cmocka_unit_test_setup_teardown(where_the_log_is, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(who_may_write_it, make_dir, remove_dir),
+		cmocka_unit_test_setup_teardown(who_may_write_a_runtime, make_dir, remove_dir),
+		cmocka_unit_test(many_runtimes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -144,7 +144,7 @@ static void deep(void **state)
 	assert_int_equal(control_recv(pair[1], &in, NULL, NULL), -EBADMSG);
 }
 
-static void send_raw(const char *text, size_t len, const int *fds, size_t n)
+static void send_from(int from, const char *text, size_t len, const int *fds, size_t n)
 {
 	union {
 		struct cmsghdr h;
@@ -158,7 +158,12 @@ static void send_raw(const char *text, size_t len, const int *fds, size_t n)
 	c.h.cmsg_type = SCM_RIGHTS;
 	c.h.cmsg_len = CMSG_LEN(n * sizeof(int));
 	memcpy(CMSG_DATA(&c.h), fds, n * sizeof(int));
-	assert_int_equal(sendmsg(pair[0], &m, 0), len);
+	assert_int_equal(sendmsg(from, &m, 0), len);
+}
+
+static void send_raw(const char *text, size_t len, const int *fds, size_t n)
+{
+	send_from(pair[0], text, len, fds, n);
 }
 
 /* A flood of descriptors is refused, and none of them stays open here. */
@@ -206,6 +211,55 @@ static void false_memfd(void **state)
 	close(pipefd[1]);
 }
 
+/* Brackets would be sixty times as large in memory: a server counts them before it reads. */
+static void bomb(void **state)
+{
+	static const char *const parts[] = { "[],", "{}," };
+	size_t nfds = 0, len = 3u << 20;
+	int fds[CONTROL_FDS_MAX];
+	char *text = malloc(len + 16);
+
+	(void)state;
+	assert_non_null(text);
+	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
+		int mem = memfd_create("bomb", MFD_CLOEXEC);
+		json_t *in = NULL;
+		size_t at;
+
+		memcpy(text, "{\"a\":[", 6);
+		for (at = 6; at + 3 < len; at += 3)
+			memcpy(text + at, parts[i], 3);
+		memcpy(text + at, "1]}", 3);
+		assert_int_equal(write(mem, text, at + 3), at + 3);
+		send_raw("M", 1, &mem, 1);
+		assert_int_equal(control_recv_request(pair[1], &in, fds, &nfds), -EBADMSG);
+		close(mem);
+	}
+	free(text);
+}
+
+/* As much text as a message may have is no such thing, whatever is in it. */
+static void brackets_in_text(void **state)
+{
+	size_t len = 2u << 20, nfds = 0;
+	char *text = malloc(len + 1);
+	int fds[CONTROL_FDS_MAX];
+	json_t *out, *in = NULL;
+
+	(void)state;
+	assert_non_null(text);
+	for (size_t i = 0; i < len; i++)
+		text[i] = "[{,\\\""[i % 5];
+	text[len] = 0;
+	out = json_pack("{s:s}", "text", text);
+	free(text);
+	assert_int_equal(control_send(pair[0], out, NULL, 0), 0);
+	assert_int_equal(control_recv_request(pair[1], &in, fds, &nfds), 1);
+	assert_true(json_equal(in, out));
+	json_decref(in);
+	json_decref(out);
+}
+
 static void on_event(void *ctx, json_t *ev)
 {
 	assert_string_equal(json_string_value(json_object_get(ev, "event")), "one");
@@ -240,12 +294,53 @@ static void call(void **state)
 	json_decref(request);
 }
 
+/* Whoever answers: what is no answer is said to be none, and nothing of it stays open. */
+static void odd_answers(void **state)
+{
+	static const char *const odd[] = { "[]", "{", "M", "", "{\"error\":\"x\"} ,", "\xff" };
+	json_t *request = json_pack("{s:s}", "op", "ps"), *answer = NULL;
+	int many[5], before = count_fds(), status;
+	struct diag d = {};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(odd); i++) {
+		queue(odd[i]);
+		assert_true(control_call(pair[0], request, NULL, 0, NULL, NULL, &answer, &status,
+					 &d) < 0);
+		assert_int_equal(status, 125);
+	}
+	/* an error that says neither what nor how bad it is */
+	queue("{\"error\":\"\",\"exit\":\"now\"}");
+	assert_int_equal(control_call(pair[0], request, NULL, 0, NULL, NULL, &answer, &status, &d),
+			 -EREMOTEIO);
+	assert_int_equal(status, 125);
+	queue("{\"error\":7}");
+	assert_int_equal(control_call(pair[0], request, NULL, 0, NULL, NULL, &answer, &status, &d),
+			 0);
+	json_decref(answer);
+	/* descriptors that nobody asked for */
+	for (size_t i = 0; i < ARRAY_SIZE(many); i++)
+		many[i] = pair[0];
+	send_from(pair[1], "{\"n\":1}", 7, many, ARRAY_SIZE(many));
+	assert_int_equal(control_call(pair[0], request, NULL, 0, NULL, NULL, &answer, &status, &d),
+			 -EBADMSG);
+	/* events, and then nobody */
+	queue("{\"event\":\"one\"}");
+	queue("{\"event\":\"one\"}");
+	assert_int_equal(shutdown(pair[1], SHUT_WR), 0);
+	assert_int_equal(control_call(pair[0], request, NULL, 0, NULL, NULL, &answer, &status, &d),
+			 -ECONNRESET);
+	json_decref(request);
+	assert_int_equal(count_fds(), before);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		T(round_trip), T(big), T(too_big), T(closed), T(malformed), T(deep),
-		T(descriptor_flood), T(false_memfd), T(call),
+		T(descriptor_flood), T(false_memfd), T(bomb), T(brackets_in_text),
+		T(call), T(odd_answers),
 	};
 
 	return cmocka_run_group_tests_name("control", tests, NULL, NULL);

@@ -103,6 +103,37 @@ static void appends(void **state)
 	assert_int_equal(rmdir(below), 0); /* empty again */
 }
 
+#define ALLOW(x) "\"allow_run\":\"egressctl run --allow '" x "' ...\"}"
+
+/* `allow last` is about the newest that a rule could allow, whatever came after it. */
+static void last_allowable(void **state)
+{
+	static const char first[] = "{\"seq\":1," ALLOW("open /a r");
+	static const char second[] = "{\"seq\":2," ALLOW("open /b r");
+	static const char none[] = "{\"seq\":3,\"allow_run\":null}";
+	/* a program that calls a file so */
+	static const char forged[] = "{\"seq\":4,\"path\":\"/,\\\"allow_run\\\":\\\"egressctl run "
+				     "--allow 'open / rw' ...\\\"\"}";
+	struct denials *d;
+	const char *line;
+	size_t len = 0;
+
+	(void)state;
+	assert_int_equal(denials_open(below, 7, geteuid(), false, &d), 0);
+	assert_null(denials_last_allowable(d, &len));
+	(void)denials_add(d, none, strlen(none));
+	assert_null(denials_last_allowable(d, &len));
+	(void)denials_add(d, first, strlen(first));
+	(void)denials_add(d, second, strlen(second));
+	(void)denials_add(d, none, strlen(none));
+	(void)denials_add(d, forged, strlen(forged));
+	line = denials_last_allowable(d, &len);
+	assert_non_null(line);
+	assert_int_equal(len, strlen(second));
+	assert_memory_equal(line, second, len);
+	denials_close(d);
+}
+
 /* The older half goes, the first line says how many, and readers see whole lines. */
 static void is_bounded(void **state)
 {
@@ -228,6 +259,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(appends), cmocka_unit_test(is_bounded),
+		cmocka_unit_test(last_allowable),
 		cmocka_unit_test(is_taken_over), cmocka_unit_test(is_swept),
 		cmocka_unit_test(is_anothers),
 	};

@@ -163,6 +163,41 @@ static void test_full_of_used(void **state)
 	put_nth(5, 50);
 }
 
+/* Others use the same table: for a new address one of its own goes. */
+static uint32_t room_for;
+
+static bool has_room(void *ctx)
+{
+	(void)ctx;
+	return table.count < room_for;
+}
+
+static void test_shared(void **state)
+{
+	struct dns_ops ops = box_ops;
+
+	(void)state;
+	ops.room = has_room;
+	table.ops = &ops;
+	room_for = 0;
+	assert_int_equal(put(X, "a.test", 1, 60), -ENOSPC);
+	room_for = 3;
+	for (uint32_t n = 0; n < 3; n++)
+		put_nth(n, 60);
+	assert_int_equal(table.given_up, 0);
+	put_nth(3, 60);
+	assert_int_equal(table.given_up, 1);
+	assert_int_equal(table.count, 3);
+	assert_false(lives("203.0.0.0"));
+	assert_true(lives("203.0.0.3"));
+	/* however many the others have */
+	room_for = 0;
+	put_nth(4, 60);
+	assert_int_equal(table.count, 3);
+	assert_false(lives("203.0.0.1"));
+	dns_bind_clear(&table);
+}
+
 static void test_many_names(void **state)
 {
 	char name[32];
@@ -300,7 +335,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_names_unite), TEST(test_flow_keeps_classes), TEST(test_sweep),
-		TEST(test_full), TEST(test_full_of_used), TEST(test_many_names),
+		TEST(test_full), TEST(test_full_of_used), TEST(test_shared),
+		TEST(test_many_names),
 		TEST(test_bind_error), TEST(test_pinned), TEST(test_reload),
 		TEST(test_cache), TEST(test_cache_bounds),
 	};

@@ -132,6 +132,7 @@ static void lsm_lists(void **state)
 	strcpy(f->lsms, "landlock,yama");
 	judge(f, &found, 1);
 	assert_true(says(&found, "lsm", FINDING_MISSING, "not active", "lsm=landlock,yama,bpf"));
+	assert_true(says(&found, "lsm", FINDING_MISSING, "not active", "egressctl setup --boot"));
 	f = good();
 	strcpy(f->lsms, "landlock,bpfish"); /* a whole word */
 	judge(f, &found, 1);
@@ -256,6 +257,11 @@ static void hooks(void **state)
 	assert_true(says(&found, "lsm_hooks", FINDING_MISSING, "cgroup programs load, but LSM "
 			 "programs do not: Operation", "--egress-only"));
 	f = good();
+	f->hooks[2].state = HOOK_SILENT;
+	strcpy(f->refuses, "no new sandboxes: a hook is silent");
+	judge(f, &found, 1);
+	assert_true(says(&found, "service", FINDING_MISSING, "refuses: no new sandboxes", NULL));
+	f = good();
 	f->nhooks = 0;
 	strcpy(f->agent_error, "no memory\n\033[31m");
 	judge(f, &found, 125);
@@ -359,6 +365,7 @@ static void verdicts(void **state)
 	const struct prove_row refused = { .refused = -EPERM, .free = 0 };
 	const struct prove_row behind = { .refused = -EPERM, .free = -EINVAL };
 	const struct prove_row any = { .refused = -EACCES, .free = PROVE_ANY };
+	const struct prove_row dead = { .refused = -EAGAIN, .free = 0 };
 	const struct prove_row works = { .refused = 0 };
 	const struct prove_row counted = { .free = -EIO, .stage = PROVE_AUDIT, .violations = 2 };
 
@@ -375,6 +382,12 @@ static void verdicts(void **state)
 	assert_int_equal(prove_judge(&any, -EOPNOTSUPP, -EOPNOTSUPP), PROVE_SILENT);
 	assert_int_equal(prove_judge(&works, 0, 0), PROVE_PROVED);
 	assert_int_equal(prove_judge(&works, 0, -EPERM), PROVE_SILENT);
+	/* what others have used up says nothing about a hook */
+	assert_int_equal(prove_judge(&works, 0, -ENOSPC), PROVE_UNTRIED);
+	assert_int_equal(prove_judge(&refused, 0, -ENOMEM), PROVE_UNTRIED);
+	assert_int_equal(prove_judge(&any, -ENOBUFS, -ENOMEM), PROVE_UNTRIED);
+	assert_int_equal(prove_judge(&any, -ENOBUFS, -ENOBUFS), PROVE_SILENT);
+	assert_int_equal(prove_judge(&dead, 0, -EAGAIN), PROVE_PROVED);
 	assert_int_equal(prove_judge(&counted, -EIO, 2), PROVE_PROVED);
 	assert_int_equal(prove_judge(&counted, -EIO, 1), PROVE_SILENT);
 	assert_int_equal(prove_judge(&counted, -EPERM, 2), PROVE_UNTRIED);

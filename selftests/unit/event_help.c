@@ -144,10 +144,29 @@ void event_check_texts(const struct record *r, const char *json, const char *lin
 	text_free(&c);
 }
 
+/* What is logged says the same rules as the event. */
+static void check_words(const struct event *ev)
+{
+	struct text run = { 0 }, words[2] = {}, logged[2] = {};
+	size_t n = event_allow_words(ev, words);
+
+	assert_int_equal(event_allow_run(ev, &run), 0);
+	assert_int_equal(event_run_words(run.len ? run.p : NULL, logged), n);
+	for (size_t i = 0; i < n; i++)
+		assert_string_equal(logged[i].p, words[i].p);
+	text_free(&run);
+	for (size_t i = 0; i < 2; i++) {
+		text_free(&words[i]);
+		text_free(&logged[i]);
+	}
+}
+
 void event_check_remedy(const struct record *r, const char *rule, const char *command)
 {
 	struct event ev = record_event(r);
 	struct text t = { 0 };
+
+	check_words(&ev);
 
 	assert_int_equal(event_allow_rule(&ev, &t), 0);
 	assert_string_equal(t.len ? t.p : "", rule);

@@ -37,10 +37,7 @@ static void remove_log(const char *dir)
 {
 	char path[96];
 
-	for (unsigned int i = 0; i <= EVENTLOG_KEEP; i++) {
-		(void)snprintf(path, sizeof(path), i ? "%s/%s.%u" : "%s/%s", dir, EVENTLOG_FILE, i);
-		(void)unlink(path);
-	}
+	eventlog_remove(dir);
 	assert_int_equal(rmdir(dir), 0);
 	(void)snprintf(path, sizeof(path), "%.*s", (int)(strrchr(dir, '/') - dir), dir);
 	assert_int_equal(rmdir(path), 0);
@@ -307,6 +304,26 @@ static void test_log_full(void **state)
 	remove_log(dir);
 }
 
+/* Somebody's directory may be the log's as well. */
+static void test_log_removed(void **state)
+{
+	char dir[64], path[96];
+	struct eventlog *log;
+	FILE *f;
+
+	(void)state;
+	log_dir(dir);
+	assert_int_equal(eventlog_open(dir, 0, &log), 0);
+	eventlog_close(log);
+	(void)snprintf(path, sizeof(path), "%s/%s.bak", dir, EVENTLOG_FILE);
+	f = fopen(path, "w");
+	assert_non_null(f);
+	fclose(f);
+	eventlog_remove(dir);
+	assert_int_equal(unlink(path), 0);
+	remove_log(dir);
+}
+
 static void test_log_refuses(void **state)
 {
 	char dir[64], path[96];
@@ -337,6 +354,7 @@ int main(void)
 		cmocka_unit_test(test_log_follow_slowly),
 		cmocka_unit_test(test_log_follow_half),
 		cmocka_unit_test(test_log_full),
+		cmocka_unit_test(test_log_removed),
 		cmocka_unit_test(test_log_refuses),
 	};
 

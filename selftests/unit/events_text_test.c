@@ -111,6 +111,30 @@ static void test_from_json_refuses(void **state)
 		assert_int_equal(event_from_json(bad[i], strlen(bad[i]), &p), -EBADMSG);
 }
 
+static void test_run_words(void **state)
+{
+	static const char *const bad[] = {
+		NULL, "", "egressctl run", "egressctl run ...", "egressctl run --allow",
+		"egressctl run --allow 'a", "egressctl run --allow 'a'",
+		"egressctl run --allow '' ...",
+		"egressctl run --allow a ...", "egressctl run --allow 'a''b' ...",
+		"egressctl run --allow 'a' ; x ...", "egressctl run --allow 'a' ... ",
+		"egressctl run --allow 'a' --allow 'b' --allow 'c' ...", "egressctl allow 7.1",
+		"egressctl run --allow 'a'\\'",
+	};
+	struct text words[2] = {};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+		assert_int_equal(event_run_words(bad[i], words), 0);
+	assert_int_equal(event_run_words("egressctl run --allow 'open /it'\\''s r' "
+					 "--allow 'unix @x' ...", words), 2);
+	assert_string_equal(words[0].p, "open /it's r");
+	assert_string_equal(words[1].p, "unix @x");
+	text_free(&words[0]);
+	text_free(&words[1]);
+}
+
 /* every word of the format has a number, and the number the word */
 static void test_names(void **state)
 {
@@ -144,7 +168,7 @@ int main(void)
 		cmocka_unit_test(test_hostile_names),
 		cmocka_unit_test(test_longest),
 		cmocka_unit_test(test_from_json_refuses),
-		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_run_words), cmocka_unit_test(test_names),
 	};
 
 	return cmocka_run_group_tests_name("events_text", tests, event_help_setup,

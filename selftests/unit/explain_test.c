@@ -79,6 +79,36 @@ static void secret(void **state)
 		   "                      or in /etc/p/test.yaml: files: {\"/work/.env\": r}");
 }
 
+/* --save is printed where it does something, and no file that an upgrade replaces. */
+static void for_good(void **state)
+{
+	struct record r = record_open("/work/.env", EG_R);
+	struct event_parsed e;
+	struct text t = { 0 };
+	json_t *j, *last;
+
+	(void)state;
+	parse_record(&r, true, &e);
+	e.ev.policy_file = EG_DATADIR "/policies/agent.yaml";
+	assert_int_equal(explain_text(&e, EXPLAIN_LIVE, &t), 0);
+	assert_non_null(strstr(t.p, "    for good          egressctl allow 7.1 --save\n"));
+	assert_non_null(strstr(t.p, "or in a copy of " EG_DATADIR "/policies/agent.yaml: files: "));
+	assert_int_equal(explain_text(&e, EXPLAIN_UNSAVED, &t), 0);
+	assert_null(strstr(t.p, "--save"));
+	assert_non_null(strstr(t.p, "    for ten minutes   egressctl allow 7.1\n"));
+	assert_non_null(strstr(t.p, "    for good          in a copy of "));
+	j = explain_json(&e, EXPLAIN_UNSAVED);
+	assert_int_equal(json_array_size(json_object_get(j, "allow")), 3);
+	last = json_array_get(json_object_get(j, "allow"), 2);
+	assert_true(json_is_null(json_object_get(last, "file")));
+	json_decref(j);
+	e.ev.policy_file = "--allow";
+	assert_int_equal(explain_text(&e, EXPLAIN_LIVE, &t), 0);
+	assert_non_null(strstr(t.p, "or in the policy: files: "));
+	text_free(&t);
+	event_parsed_free(&e);
+}
+
 /* The same event when its sandbox has ended, and for who is in it. */
 static void missing(void **state)
 {
@@ -341,6 +371,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(secret),  cmocka_unit_test(missing),
+		cmocka_unit_test(for_good),
 		cmocka_unit_test(nothing_helps), cmocka_unit_test(hostile),
 		cmocka_unit_test(as_json), cmocka_unit_test(paths),
 		cmocka_unit_test(names),   cmocka_unit_test(others),

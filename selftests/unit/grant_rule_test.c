@@ -90,6 +90,10 @@ static void refused(void **state)
 	} rows[] = {
 		{ "", "expected 'open PATH PERM'", false },
 		{ "dance /a", "expected 'open PATH PERM'", false },
+		{ "conect x.example:1", "'conect x.example:1'; the nearest is connect: expected",
+		  false },
+		{ "privlege sudo", "; the nearest is privilege", false },
+		{ "opne /a", "from a running sandbox; the nearest is open: expected", true },
 		{ "open /a", "PERM of the letters", false },
 		{ "open /a q", "PERM of the letters", false },
 		{ "open  r", "expected a path", false },
@@ -353,6 +357,32 @@ static void authority(void **state)
 	assert_int_equal(may(&k, "connect *", true, 0), 0);
 }
 
+/* Another policy may add anything for as long as the sandbox lives. */
+static void switching(void **state)
+{
+	static char *within[] = { NULL };
+	struct config k;
+	struct diag d = {};
+
+	(void)state;
+	config_defaults(&k);
+	assert_int_equal(grant_switch_check(&k, &d), 0);
+	k.grant_max_ms = 0;
+	assert_int_equal(grant_switch_check(&k, &d), 0);
+	k.grant_max_ms = HOUR;
+	assert_int_equal(grant_switch_check(&k, &d), -EPERM);
+	assert_non_null(strstr(d.msg, "grants: for)"));
+	config_defaults(&k);
+	k.grant_paths = false;
+	assert_int_equal(grant_switch_check(&k, NULL), -EPERM);
+	config_defaults(&k);
+	k.grant_within = within;
+	assert_int_equal(grant_switch_check(&k, NULL), -EPERM);
+	config_defaults(&k);
+	k.grant_who = CONFIG_NOBODY;
+	assert_int_equal(grant_switch_check(&k, NULL), -EPERM);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -360,6 +390,7 @@ int main(void)
 		cmocka_unit_test(too_long),	 cmocka_unit_test(one_path),
 		cmocka_unit_test(below),	 cmocka_unit_test(dests),
 		cmocka_unit_test(class_numbers), cmocka_unit_test(authority),
+		cmocka_unit_test(switching),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -45,7 +45,7 @@ starts_the_installed() { grep -qx 'ExecStart=/usr/sbin/egressd' "$w/a/usr/lib/sy
 check "install" install_to "$w/a" PREFIX=/usr
 check "everything is there" has "$w/a" usr/sbin/egressd usr/bin/egressctl usr/bin/egress-run \
 	usr/lib/systemd/system/egressd.service usr/lib/tmpfiles.d/egressctl.conf \
-	usr/share/bash-completion/completions/egressctl usr/share/egressctl/policies/agent.yaml \
+	usr/share/bash-completion/completions/{egressctl,egress-run} usr/share/egressctl/policies/agent.yaml \
 	usr/share/man/man8/egressd.8 etc/egressctl/egressd.yaml
 check "the unit starts what was installed" starts_the_installed
 check "nothing names the place it was installed from" no_place_of_the_build

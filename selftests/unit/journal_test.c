@@ -121,8 +121,8 @@ static unsigned int field(const char *p, size_t len, const char *key, char *valu
 
 static void fields(void **state)
 {
-	struct rule_ref by = { .file = (char *)"/p/secrets.yaml", .line = 3,
-			       .text = (char *)"a\nMESSAGE_ID=forged: none" };
+	struct rule_ref by = { .file = (char *)"/p/\xc2\x9b.yaml", .line = 3,
+			       .text = (char *)"a\nMESSAGE_ID=forged\xc2\x9b: none" };
 	struct event ev = event("/home/me/.env");
 	char value[4096];
 	size_t len;
@@ -141,9 +141,8 @@ static void fields(void **state)
 	assert_field(p, len, "EGRESSCTL_PATH", "/home/me/.env");
 	assert_field(p, len, "EGRESSCTL_PID", "42");
 	assert_field(p, len, "EGRESSCTL_OWNER_UID", "1000");
-	assert_field(p, len, "EGRESSCTL_RULE", "secrets.yaml:3");
-	/* a text with a newline is one value */
-	assert_field(p, len, "EGRESSCTL_RULE_TEXT", by.text);
+	assert_field(p, len, "EGRESSCTL_RULE", "\\xc2\\x9b.yaml:3");
+	assert_field(p, len, "EGRESSCTL_RULE_TEXT", "a\\x0aMESSAGE_ID=forged\\xc2\\x9b: none");
 	assert_int_equal(field(p, len, "EGRESSCTL_ADDRESS", value, sizeof(value)), 0);
 	assert_null(receive(&len));
 }
@@ -190,6 +189,40 @@ static void hostile_names(void **state)
 		     "\"/w/a\\x0aEGRESSCTL_OP=none\\x0a\\x0a\\x1b[2J\\xff\"");
 	assert_field(p, len, "EGRESSCTL_COMM", "\"x\\x0aPRIORITY=0\"");
 	assert_null(memchr(p, '\x1b', len));
+}
+
+/* What is said of hooks has a field for each, and no rate. */
+static void notes(void **state)
+{
+	const struct journal_note silent = {
+		.id = JOURNAL_ID_SILENT, .priority = 1, .text = "hooks are silent",
+		.remedy = "restart egressd", .hooks = { "connect4", "file_open" }, .nhooks = 2,
+	};
+	const struct journal_note well = { .id = JOURNAL_ID_PROVED, .priority = 5,
+					   .text = "all is well", .remedy = "" };
+	char value[4096];
+	size_t len;
+	char *p;
+
+	(void)state;
+	assert_int_equal(journal_note(j, &silent), 0);
+	p = receive(&len);
+	assert_non_null(p);
+	assert_field(p, len, "MESSAGE_ID", JOURNAL_ID_SILENT);
+	assert_field(p, len, "PRIORITY", "1");
+	assert_field(p, len, "MESSAGE", "hooks are silent: restart egressd");
+	assert_field(p, len, "EGRESSCTL_REMEDY", "restart egressd");
+	assert_int_equal(field(p, len, "EGRESSCTL_HOOK", value, sizeof(value)), 2);
+	assert_string_equal(value, "file_open");
+	assert_int_equal(journal_note(j, &well), 0);
+	p = receive(&len);
+	assert_non_null(p);
+	assert_field(p, len, "MESSAGE", "all is well");
+	assert_int_equal(field(p, len, "EGRESSCTL_HOOK", value, sizeof(value)), 0);
+	assert_int_equal(field(p, len, "EGRESSCTL_REMEDY", value, sizeof(value)), 0);
+	close(listener); /* nobody is there: told by another way */
+	listener = -1;
+	assert_true(journal_note(j, &well) < 0);
 }
 
 static void other_events(void **state)
@@ -280,6 +313,7 @@ static void nobody_there(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(notes, setup, teardown),
 		cmocka_unit_test_setup_teardown(fields, setup, teardown),
 		cmocka_unit_test_setup_teardown(addresses, setup, teardown),
 		cmocka_unit_test_setup_teardown(hostile_names, setup, teardown),

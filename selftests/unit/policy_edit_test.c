@@ -248,6 +248,52 @@ static void in_brackets(void **state)
 	check_edits(cases, ARRAY_SIZE(cases));
 }
 
+#define MAP "{host: \"b.example\", ports: [8080], tls: off, private: true}"
+#define A V1 "egress:\n  allow:\n    - a.example\n"
+
+/* What `learn` finds: destinations with options, and ports of this host. */
+static void maps(void **state)
+{
+	static const struct edit_case cases[] = {
+		{ A, "connect " MAP, A "    - " MAP HASH "\n" },
+		{ V1 "egress: {allow: [a.example]}\n", "connect " MAP,
+		  V1 "egress: {allow: [a.example, " MAP "]}" HASH "\n" },
+		{ "{\"version\": 1, \"egress\": {\"allow\": [\"a.example\"]}}", "connect " MAP,
+		  "{\"version\": 1, \"egress\": {\"allow\": [\"a.example\", "
+		  "{\"host\": \"b.example\", \"ports\": [8080], \"tls\": \"off\", "
+		  "\"private\": true}]}}" },
+		{ V1 "exec: strict\n", "connect " MAP,
+		  V1 "exec: strict\negress:\n  allow:\n    - " MAP HASH "\n" },
+		{ A, "loopback own", A "  loopback:\n    - own" HASH "\n" },
+		{ V1 "egress:\n  loopback: [own]\n", "loopback 5432",
+		  V1 "egress:\n  loopback: [own, 5432]" HASH "\n" },
+		{ V1 "egress:\n  loopback:\n  - own\n", "loopback 5432",
+		  V1 "egress:\n  loopback:\n  - own\n  - 5432" HASH "\n" },
+	};
+	char *after;
+
+	(void)state;
+	check_edits(cases, ARRAY_SIZE(cases));
+	assert_int_equal(edit(V1 "egress: {loopback: host}\n", "loopback 5432", NULL, &after), 1);
+	assert_int_equal(edit(V1 "egress: {loopback: [5000-6000]}\n", "loopback 5432", NULL,
+			      &after), 1);
+	assert_int_equal(edit(V1 "egress: {loopback: none}\n", "loopback 5432", NULL, &after),
+			 -EINVAL);
+	/* there, without the options: it is one or the other */
+	assert_int_equal(edit(V1 "egress: {allow: [\"b.example:8080\"]}\n", "connect " MAP, NULL,
+			      &after), -EINVAL);
+	assert_int_equal(edit(V1 "egress: {allow: [" MAP "]}\n", "connect b.example:8080", NULL,
+			      &after), 1);
+	assert_int_equal(edit(A, "connect {host: b.example}, {host: c.example}", NULL, &after),
+			 -EINVAL);
+	assert_int_equal(edit(A, "connect {host: b.example} # x", NULL, &after), -EINVAL);
+	assert_int_equal(edit(A, "connect {host: b.example, tls: maybe}", NULL, &after), -EINVAL);
+	assert_int_equal(edit(A, "connect {host: b.example, ports: [53/udp]}", NULL, &after),
+			 -EINVAL);
+	assert_int_equal(edit(A, "loopback 0", NULL, &after), -EINVAL);
+	assert_int_equal(edit(A, "loopback 3128", NULL, &after), -EINVAL);
+}
+
 static void json(void **state)
 {
 	static const struct edit_case cases[] = {
@@ -425,6 +471,7 @@ int main(void)
 		cmocka_unit_test(block_maps),
 		cmocka_unit_test(new_sections),
 		cmocka_unit_test(in_brackets),
+		cmocka_unit_test(maps),
 		cmocka_unit_test(json),
 		cmocka_unit_test(already),
 		cmocka_unit_test(refused),

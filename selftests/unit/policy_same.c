@@ -1,40 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include "policy_same.h"
 
-#include "allow.h"
-#include "policy_int.h"
-
-struct but {
-	struct allow_rule words;
-	char *arg, *key;
-	struct policy_dest dest;
-	uint8_t perm;
-};
-
-static void but_parse(const char *rule, struct but *r)
-{
-	char why[256];
-
-	memset(r, 0, sizeof(*r));
-	if (allow_rule_parse("", rule, &r->words, NULL))
-		abort();
-	r->arg = strndup(r->words.arg, r->words.len);
-	if (r->words.verb == ALLOW_OPEN)
-		(void)policy_path_parse(r->arg, &r->key, why, sizeof(why));
-	if (r->words.verb == ALLOW_UNIX)
-		(void)policy_unix_parse(r->arg, &r->key, why, sizeof(why));
-	if (r->words.verb == ALLOW_CONNECT)
-		(void)policy_dest_parse(r->arg, false, &r->dest, NULL, NULL);
-	if (r->words.perm)
-		(void)policy_perm_parse(r->words.perm, &r->perm);
-}
-
-static void but_clear(struct but *r)
-{
-	free(r->arg);
-	free(r->key);
-	policy_dest_clear(&r->dest);
-}
+#include "policy_edit_int.h"
 
 static const struct policy_path *find(const struct policy_paths *list, const char *key)
 {
@@ -87,7 +54,8 @@ static bool same_dests(const struct policy_dests *a, const struct policy_dests *
 	for (size_t i = 0; i < b->n; i++) {
 		if (k < a->n && same_dest(&a->v[k], &b->v[i]))
 			k++;
-		else if (!more || policy_dest_cmp(more, &b->v[i]) || b->v[i].flags)
+		else if (!more || policy_dest_cmp(more, &b->v[i]) ||
+			 b->v[i].flags != more->flags)
 			return false;
 	}
 	return k == a->n;
@@ -106,6 +74,17 @@ static bool same_strs(const struct policy_strs *a, const struct policy_strs *b)
 static bool same_num(const struct policy_num *a, const struct policy_num *b)
 {
 	return a->v == b->v && !a->at.file == !b->at.file;
+}
+
+static bool same_loopback(const struct policy_loopback *a, const struct policy_loopback *b,
+			  const struct edit_rule *r)
+{
+	bool about = r->verb == EDIT_LOOPBACK;
+
+	if ((about && !r->dest.nports ? !b->own : a->own != b->own) || a->host != b->host ||
+	    a->none != b->none)
+		return false;
+	return same_dests(&a->ports, &b->ports, about && r->dest.nports ? &r->dest : NULL);
 }
 
 static bool same_rest(const struct policy *a, const struct policy *b)
@@ -129,9 +108,7 @@ static bool same_rest(const struct policy *a, const struct policy *b)
 			return false;
 	return a->listen.n == b->listen.n && same_strs(&a->env_keep, &b->env_keep) &&
 	       same_strs(&a->env_set, &b->env_set) && same_strs(&a->env_only, &b->env_only) &&
-	       !a->env_only_at.file == !b->env_only_at.file && a->loopback.own == b->loopback.own &&
-	       a->loopback.host == b->loopback.host && a->loopback.none == b->loopback.none &&
-	       same_dests(&a->loopback.ports, &b->loopback.ports, NULL) &&
+	       !a->env_only_at.file == !b->env_only_at.file &&
 	       !a->description == !b->description &&
 	       (!a->description || str_eq(a->description, b->description));
 }
@@ -142,34 +119,36 @@ static bool one_more(uint32_t a, uint32_t b, bool may)
 	return !(a & ~b) && __builtin_popcount(b & ~a) <= (may ? 1 : 0);
 }
 
-static const char *differs(const struct policy *a, const struct policy *b, const struct but *r)
+static const char *differs(const struct policy *a, const struct policy *b,
+			   const struct edit_rule *r)
 {
-	enum allow_verb verb = r->words.verb;
+	enum edit_verb verb = r->verb;
 
-	if (!same_paths(&a->files, &b->files, verb == ALLOW_OPEN ? r->key : NULL, r->perm))
+	if (!same_paths(&a->files, &b->files, verb == EDIT_OPEN ? r->key : NULL, r->perm))
 		return "files";
-	if (!same_paths(&a->unixes, &b->unixes, verb == ALLOW_UNIX ? r->key : NULL, EG_W))
+	if (!same_paths(&a->unixes, &b->unixes, verb == EDIT_UNIX ? r->key : NULL, EG_W))
 		return "unix";
-	if (!same_dests(&a->allow, &b->allow, verb == ALLOW_CONNECT ? &r->dest : NULL))
+	if (!same_dests(&a->allow, &b->allow, verb == EDIT_CONNECT ? &r->dest : NULL))
 		return "allow";
 	if (!same_dests(&a->deny, &b->deny, NULL))
 		return "deny";
-	if (!one_more(a->sockets, b->sockets, verb == ALLOW_SOCKET) ||
-	    !one_more(a->netlink, b->netlink, verb == ALLOW_SOCKET))
+	if (!one_more(a->sockets, b->sockets, verb == EDIT_SOCKET) ||
+	    !one_more(a->netlink, b->netlink, verb == EDIT_SOCKET))
 		return "sockets";
-	if (!one_more(a->privileges, b->privileges, verb == ALLOW_PRIVILEGE))
+	if (!one_more(a->privileges, b->privileges, verb == EDIT_PRIVILEGE))
 		return "privileges";
+	if (!same_loopback(&a->loopback, &b->loopback, r))
+		return "loopback";
 	return same_rest(a, b) ? NULL : "something else";
 }
 
 const char *policy_same_but(const struct policy *a, const struct policy *b, const char *rule)
 {
-	struct but r;
+	struct edit_rule r;
 	const char *what;
 
-	but_parse(rule, &r);
-	what = differs(a, b, &r);
-	but_clear(&r);
+	what = edit_rule_parse(rule, &r, NULL) ? "no rule" : differs(a, b, &r);
+	edit_rule_clear(&r);
 	return what;
 }
 

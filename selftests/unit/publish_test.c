@@ -11,7 +11,10 @@
 
 #include <cmocka.h>
 
-#include "publish.h"
+#include <linux/membarrier.h>
+
+#include "compile.h"
+#include "publish_int.h"
 #include "util.h"
 
 static void first_fit(void **state)
@@ -127,12 +130,105 @@ static void at_random(void **state)
 	ranges_fini(&r);
 }
 
+/* ---- budgets --------------------------------------------------------------------------- */
+
+#define SLOTS (EG_DFA_SLOTS - EG_DFA_FIRST)
+
+struct shared {
+	struct publisher p;
+	struct entry e[EG_MAX_POLICIES];
+	struct compiled c[EG_MAX_POLICIES];
+	uint32_t n;
+};
+
+/* `n` versions of `slots` and so on, that sandboxes of `uid` use. */
+static void fill(struct shared *s, uint32_t n, uid_t uid, uint32_t slots, uint32_t anchors)
+{
+	while (n--) {
+		struct entry *e = &s->e[s->n];
+
+		*e = (struct entry){ .v.refs = 1, .compiled = &s->c[s->n], .slots.count = slots,
+				     .anchors_put = anchors };
+		e->compiled->payer = uid;
+		s->p.by_slot[s->n++] = e;
+	}
+}
+
+static int afford(const struct shared *s, uid_t uid, enum publish_room room, uint32_t slots,
+		  uint32_t anchors, struct diag *d)
+{
+	const struct compiled c = { .payer = uid, .nslots = slots, .nanchors = anchors };
+
+	*d = (struct diag){};
+	return publish_afford(&s->p, &c, room, d);
+}
+
+static struct shared *begin(void **state)
+{
+	struct shared *s = calloc(1, sizeof(*s));
+
+	(void)state;
+	assert_non_null(s);
+	return s;
+}
+
+/* One user has a share, of each table, and others are not held to it. */
+static void a_share(void **state)
+{
+	struct shared *s = begin(state);
+	struct diag d;
+
+	fill(s, EG_MAX_POLICIES / PUBLISH_SHARES, 7, 1, 0);
+	assert_int_equal(afford(s, 7, PUBLISH_SHARE, 1, 0, &d), -EDQUOT);
+	assert_non_null(strstr(d.msg, "user 7"));
+	assert_non_null(strstr(d.msg, "256 compiled policies"));
+	assert_int_equal(afford(s, 7, PUBLISH_DENIES, 1, 0, &d), -EDQUOT);
+	assert_int_equal(afford(s, 7, PUBLISH_ALL, 1, 0, &d), 0);
+	assert_int_equal(afford(s, 8, PUBLISH_SHARE, SLOTS / PUBLISH_SHARES, 0, &d), 0);
+	assert_int_equal(afford(s, 8, PUBLISH_SHARE, SLOTS / PUBLISH_SHARES + 1, 0, &d), -EDQUOT);
+	assert_non_null(strstr(d.msg, "path automaton slots"));
+	assert_int_equal(afford(s, 8, PUBLISH_SHARE, 1, EG_MAX_ANCHORS / PUBLISH_SHARES + 1, &d),
+			 -EDQUOT);
+	assert_non_null(strstr(d.msg, "anchored objects"));
+	/* what no sandbox uses goes when there is need */
+	for (uint32_t i = 0; i < s->n; i++)
+		s->e[i].v.refs = 0;
+	assert_int_equal(afford(s, 7, PUBLISH_SHARE, 1, 0, &d), 0);
+	free(s);
+}
+
+/* Together they leave something for root, and for what is denied. */
+static void a_reserve(void **state)
+{
+	struct shared *s = begin(state);
+	struct diag d;
+
+	for (uid_t uid = 1; uid <= 7; uid++)
+		fill(s, EG_MAX_POLICIES / 8, uid, 1, EG_MAX_ANCHORS / EG_MAX_POLICIES);
+	assert_int_equal(afford(s, 9, PUBLISH_SHARE, 1, 0, &d), -ENOSPC);
+	assert_non_null(strstr(d.msg, "kept for root"));
+	assert_int_equal(afford(s, 1, PUBLISH_DENIES, 1, 0, &d), 0);
+	assert_int_equal(afford(s, 0, PUBLISH_SHARE, 1, 0, &d), 0);
+	assert_int_equal(afford(s, 1, PUBLISH_ALL, 1, 0, &d), 0);
+	free(s);
+}
+
+/* Where membarrier() does not wait (nohz_full=), its answer says so. */
+static void who_waits(void **state)
+{
+	(void)state;
+	assert_true(rcu_wait_membarrier(MEMBARRIER_CMD_GLOBAL | MEMBARRIER_CMD_GLOBAL_EXPEDITED));
+	assert_false(rcu_wait_membarrier(MEMBARRIER_CMD_GLOBAL_EXPEDITED));
+	assert_false(rcu_wait_membarrier(-1));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(first_fit),	  cmocka_unit_test(nothing_takes_nothing),
 		cmocka_unit_test(taken_by_place), cmocka_unit_test(given_twice),
-		cmocka_unit_test(at_random),
+		cmocka_unit_test(at_random),	  cmocka_unit_test(a_share),
+		cmocka_unit_test(a_reserve),	  cmocka_unit_test(who_waits),
 	};
 
 	return cmocka_run_group_tests_name("publish", tests, NULL, NULL);

@@ -78,12 +78,37 @@ static void distances(void **state)
 	assert_int_equal(ref_distance(a, ""), REF_DISTANCE_MAX);
 }
 
+static void nearest(void **state)
+{
+	static const char *const words[] = { "run", "revoke", "report", "grants", "g3", "g12" };
+	static const struct {
+		const char *text, *said;
+	} v[] = {
+		{ "rnu", "; the nearest is run" },
+		{ "revok", "; the nearest is revoke" },
+		{ "gratns", "; the nearest is grants" },
+		{ "g999", "; the nearest is g3" },
+		{ "xyz", "" },
+		{ "", "" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(v); i++) {
+		struct nearest n = { .text = v[i].text };
+
+		for (size_t k = 0; k < ARRAY_SIZE(words); k++)
+			nearest_try(&n, words[k]);
+		assert_string_equal(nearest_words(&n), v[i].said);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(events),
 		cmocka_unit_test(sandboxes),
 		cmocka_unit_test(distances),
+		cmocka_unit_test(nearest),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -22,7 +22,7 @@ while left:
 attempt(socket.create_connection, ("169.254.169.254", 80))
 attempt(open, os.environ["HOME"] + "/.ssh/id_ed25519")
 attempt(socket.getaddrinfo, "missing.test", 443, socket.AF_INET)
-ctypes.CDLL(None).prctl(15, b"\x1b]0;evil\x07", 0, 0, 0)  # PR_SET_NAME
+ctypes.CDLL(None).prctl(15, b"\x1b]0;\xc2\x9bevil\x07", 0, 0, 0)  # PR_SET_NAME
 attempt(open, b"/srv/launch/secrets/\x1b[2J\nend of sandbox")
 sys.stdout.flush()
 open("fifo", "w").write("ready\n")

@@ -1,0 +1,181 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#
+# An egressd that starts takes over the programs that are loaded, if they are its own, all of
+# them, and in force; else it loads its own beside them, and then takes those away.
+# shellcheck source=selftests/kernel/launch_lib.sh
+. "$(dirname "$(readlink -f "$0")")/launch_lib.sh"
+
+PATH=$PATH:/usr/sbin
+pins=/sys/fs/bpf/egressctl
+other=$EGRESSCTL_BUILD/selftests/egressd_other
+
+links() { (cd $pins/abi* && ls -d links-*) 2>/dev/null; }
+
+# programs: the ids of all that are attached
+programs() {
+	for pin in "$(echo $pins/abi*/links-*)"/[a-z]*; do
+		case ${pin##*/} in map_* | prog_*) continue ;; esac
+		bpftool -j link show pinned "$pin"
+	done | grep -o '"prog_id":[0-9]*' | sort
+}
+
+again() { # SIGNAL: as it was
+	stop_service "$1"
+	start_service
+}
+
+same() { # NAME: the load that was remembered
+	check "$1: the load is the same" [ "$(links)" = "$load" ]
+	check "... and each of its programs" [ "$(programs)" = "$ids" ]
+}
+
+anew() { # NAME
+	check "$1: it is loaded anew" [ "$(links | wc -l)" -eq 1 -a "$(links)" != "$load" ]
+	load=$(links) ids=$(programs)
+}
+
+holds() {
+	run -- /bin/cat $w/secret
+	check "$1: refused what it may not" both 1 'Permission denied'
+	run -- /bin/cat $w/work/open
+	check "... and not what it may" prints open
+}
+
+# A sandbox that tries again and again when it is told to, from before to after.
+begin_held() {
+	rm -f $w/work/in $w/work/say
+	mkfifo $w/work/in $w/work/say
+	chmod 666 $w/work/in $w/work/say
+	exec {in}<>$w/work/in {say}<>$w/work/say
+	cat >$w/work/held.sh <<-END
+		exec <in >say
+		while read -r _; do
+			if cat $w/secret >/dev/null 2>&1; then echo open; else echo refused; fi
+		done
+	END
+	(cd $w/work && exec "$egressctl" run -p $w/policy.yaml -- /bin/sh held.sh) >/dev/null 2>&1 &
+	launcher=$!
+	asked
+}
+
+asked() {
+	local got
+	echo >&"$in"
+	read -r -t 300 got <&"$say"
+	[ "$got" = refused ]
+}
+
+"$egressctl" uninstall >/dev/null 2>&1
+prepare
+echo open >$w/work/open
+start_service
+result $? "egressd starts, where nothing is loaded"
+load=$(links) ids=$(programs)
+check "control: programs are attached" [ "$(wc -l <<<"$ids")" -gt 60 ]
+holds "the first"
+
+again TERM
+same "stopped and started"
+holds "the second"
+
+begin_held
+result $? "a sandbox runs"
+again KILL
+same "killed beside a sandbox"
+asked
+result $? "it is held by the one that took over"
+holds "beside it, another"
+
+# ---- an attached workload, and the sockets that its cgroup covers -------------------------
+
+mkdir -p "$cgroups/work"
+mkfifo $w/go
+(echo $BASHPID >"$cgroups/work/cgroup.procs" && exec sh -c 'while read -r what <'$w/go'; do
+	case $what in end) exit ;; esac
+	timeout 60 bash -c "</dev/tcp/127.0.0.1/7" 2>'$w/work/said'; echo done >'$w/work/told'
+done') &
+mkfifo $w/work/told
+chmod 666 $w/work/told
+until grep -q . "$cgroups/work/cgroup.procs"; do :; done
+tried() { echo try >$w/go && read -r _ <$w/work/told && grep -q "$1" $w/work/said; }
+tried 'Connection refused'
+result $? "control: a workload reaches a port where nobody listens"
+sed '1a egress: {loopback: none}' $w/policy.yaml >$w/closed.yaml
+"$egressctl" attach -p $w/closed.yaml --cgroup /work >$w/out 2>$w/err
+status=$?
+check "it is attached" is 0
+tried 'Operation not permitted'
+result $? "its connection is refused"
+ids=$(programs)
+again KILL
+same "killed beside an attached workload"
+tried 'Operation not permitted'
+result $? "its connection still is"
+"$egressctl" detach --cgroup /work >$w/out 2>$w/err
+status=$?
+check "it is detached" is 0
+tried 'Connection refused'
+result $? "and its connection free"
+echo end >$w/go
+ids=$(programs)
+
+# ---- not to be taken over -----------------------------------------------------------------
+
+bpftool link detach pinned "$(echo $pins/abi*/links-*/connect4)"
+again TERM
+anew "a program was detached"
+holds "after that"
+
+rm $pins/abi*/links-*/path_mkdir
+again KILL
+anew "a program is missing"
+
+rm $pins/abi*/links-*/map_memos
+again KILL
+anew "a map is missing"
+
+begin_held
+result $? "a sandbox runs beside it"
+stop_service KILL
+egressd=$other start_service
+anew "an egressd of another build"
+asked
+result $? "the sandbox is held through that"
+again KILL
+anew "and back"
+asked
+result $? "through that, too"
+
+# A host that is too slow to prove anything in time knows of no silence.
+silent_start() {
+	for _ in 1 2 3; do
+		again KILL
+		grep -q 'silent: they are loaded anew' $w/service.log && return
+	done
+	sed 's/^/# /' $w/service.log
+	return 1
+}
+
+sysctl -qw kernel.ftrace_enabled=0
+silent_start
+result $? "silent ones are not trusted"
+sysctl -qw kernel.ftrace_enabled=1
+load=
+anew "silent ones"
+asked
+result $? "the sandbox is held again"
+exec {in}>&-
+kill $launcher
+wait_launcher
+
+# ---- away ------------------------------------------------------------------------------------
+
+stop_service
+check "the programs stay as they were told to" [ -n "$(links)" ]
+"$egressctl" uninstall >$w/out 2>$w/err
+status=$?
+check "uninstall removes them" is 0
+check "and leaves nothing" [ ! -e $pins ]
+check "no sandbox either" none_left
+finish
