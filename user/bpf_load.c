@@ -24,6 +24,7 @@
 
 #include "bpf_cover.h"
 #include "bpf_load.h"
+#include "bpf_maps.h"
 #include "bpf_progs.h"
 #include "bpf_sweep.h"
 #include "cgroup.h"
@@ -46,11 +47,7 @@ struct agent {
 	struct agent_options o;
 	struct host host;
 	struct egressctl_bpf *skel;
-	int fds[AGENT_MAP_MAX];
-	struct eg_dfa *dfa;
-	struct eg_sandbox *sandboxes;
-	struct eg_holding *holding;
-	char *ports;
+	struct maps maps;
 	char name[64];
 	char top[PATH_MAX]; /* NAME */
 	char pins[PATH_MAX + 16]; /* NAME/abiN */
@@ -64,48 +61,6 @@ struct agent {
 	struct covers *covers;
 	const char *missing[PROGS_MAX];
 };
-
-static const char *const map_names[AGENT_MAP_MAX] = {
-	[AGENT_MAP_DFA] = "dfa",
-	[AGENT_MAP_TASKS] = "tasks",
-	[AGENT_MAP_SOCKETS] = "sockets",
-	[AGENT_MAP_SANDBOXES] = "sandboxes",
-	[AGENT_MAP_POLICIES] = "policies",
-	[AGENT_MAP_PREFIXES] = "prefixes",
-	[AGENT_MAP_PORTS] = "ports",
-	[AGENT_MAP_ANCHORS] = "anchors",
-	[AGENT_MAP_SCOUTED] = "scouted",
-	[AGENT_MAP_EVENTS] = "events",
-	[AGENT_MAP_STATS] = "stats",
-	[AGENT_MAP_CGROUPS] = "cgroups",
-	[AGENT_MAP_BINDINGS] = "bindings",
-	[AGENT_MAP_QUERIES] = "queries",
-	[AGENT_MAP_COVERED] = "covered",
-	[AGENT_MAP_ATTACHING] = "attaching",
-	[AGENT_MAP_ARRIVALS] = "arrivals",
-	[AGENT_MAP_TOUCHED] = "touched",
-	[AGENT_MAP_TRACES] = "traces",
-	[AGENT_MAP_SEEN] = "seen",
-	[AGENT_MAP_TRAFFIC] = "traffic",
-	[AGENT_MAP_RUNTIMES] = "runtimes",
-	[AGENT_MAP_PATTERNS] = "patterns",
-	[AGENT_MAP_PENDING] = "pending",
-	[AGENT_MAP_HOLDING] = "holding",
-	[AGENT_MAP_IPC_OBJECTS] = "ipc_objects",
-};
-
-/*
- * What only makes sense to one load of the programs, caches and the generations that they
- * are checked against: pinned beside its links, so that another load starts empty.
- */
-static const char *const private_maps[] = { "memos", "moves", "walks", "reports",
-						"scratches", "attaching", "listening", "naming" };
-
-#define DFA_SIZE sizeof(struct eg_dfa)
-#define SANDBOXES_SIZE (EG_MAX_SANDBOXES * sizeof(struct eg_sandbox))
-/* the kernel rounds the elements of an array up to 8 bytes */
-#define PORT_STRIDE ((sizeof(struct eg_port) + 7) & ~7ul)
-#define PORTS_SIZE (EG_MAX_PORTS * PORT_STRIDE)
 
 /* ---- libbpf's messages ----------------------------------------------------------- */
 
@@ -158,63 +113,6 @@ static int choose_programs(struct agent *a, struct diag *d)
 	return ok < 0 ? ok : 0;
 }
 
-static bool is_private(const char *map)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(private_maps); i++)
-		if (str_eq(map, private_maps[i]))
-			return true;
-	return false;
-}
-
-/* Where it is pinned; -ENOENT: nowhere. */
-static int map_pin(const struct agent *a, const struct bpf_map *map, char *path, size_t size)
-{
-	const char *name = bpf_map__name(map);
-
-	if (bpf_map__is_internal(map) || !bpf_map__autocreate(map))
-		return -ENOENT;
-	snprintf(path, size, "%s/map_%s", is_private(name) ? a->links : a->pins, name);
-	return 0;
-}
-
-static int choose_maps(struct agent *a, struct diag *d)
-{
-	char path[PATH_MAX + 240];
-	struct bpf_map *map;
-
-	for (int i = 0; i < AGENT_MAP_MAX; i++)
-		if (!bpf_object__find_map_by_name(a->skel->obj, map_names[i]))
-			return diag_set(d, -ENOENT, "the programs have no map '%s'", map_names[i]);
-	bpf_object__for_each_map(map, a->skel->obj) {
-		/* needs CONFIG_BPF_LSM, and nothing of --egress-only uses it */
-		if (a->o.egress_only && bpf_map__type(map) == BPF_MAP_TYPE_INODE_STORAGE)
-			bpf_map__set_autocreate(map, false);
-		if (!is_private(bpf_map__name(map)) && !map_pin(a, map, path, sizeof(path)) &&
-		    !access(path, F_OK))
-			a->adopted = true;
-	}
-	if (a->adopted && !a->o.adopt)
-		return diag_set(d, -EBUSY, "%s is in use", a->pins);
-	return 0;
-}
-
-static int pin_maps(struct agent *a, struct diag *d)
-{
-	char path[PATH_MAX + 240];
-	struct bpf_map *map;
-	int err;
-
-	bpf_object__for_each_map(map, a->skel->obj) {
-		if (map_pin(a, map, path, sizeof(path)))
-			continue;
-		err = bpf_map__set_pin_path(map, path);
-		if (err)
-			return diag_set(d, err, "cannot name the pin of map '%s'",
-					bpf_map__name(map));
-	}
-	return 0;
-}
-
 static int open_object(struct agent *a, struct diag *d)
 {
 	int err;
@@ -227,14 +125,19 @@ static int open_object(struct agent *a, struct diag *d)
 		return diag_set(d, -errno, "cannot open the BPF programs: %s", strerror(errno));
 	err = choose_programs(a, d);
 	if (!err)
-		err = choose_maps(a, d);
+		err = maps_choose(&a->maps, a->skel->obj, a->pins, a->links, d);
+	if (!err && a->o.egress_only)
+		maps_without_inodes(&a->maps);
+	a->adopted = !err && maps_pinned(&a->maps);
+	if (a->adopted && !a->o.adopt)
+		err = diag_set(d, -EBUSY, "%s is in use", a->pins);
 	return err ? err : progs_init(&a->progs, a->skel->obj, a->links, d);
 }
 
 static int load(struct agent *a, struct diag *d)
 {
 	struct bpf_program *prog;
-	int err = pin_maps(a, d);
+	int err = maps_pin(&a->maps, d);
 
 	if (err)
 		return err;
@@ -252,45 +155,10 @@ static int load(struct agent *a, struct diag *d)
 	if (err)
 		return diag_set(d, err, "cannot load the BPF programs: %s (%s)", strerror(-err),
 				last_warning);
-	for (int i = 0; i < AGENT_MAP_MAX; i++)
-		a->fds[i] = bpf_object__find_map_fd_by_name(a->skel->obj, map_names[i]);
-	return 0;
-}
-
-static void *map_array(int fd, size_t size)
-{
-	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-
-	if (p == MAP_FAILED)
-		return NULL;
-	/* thousands of page table entries that no child of ours has a use for */
-	(void)madvise(p, size, MADV_DONTFORK);
-	return p;
-}
-
-static int map_arrays(struct agent *a, struct diag *d)
-{
-	a->dfa = map_array(a->fds[AGENT_MAP_DFA], DFA_SIZE);
-	a->sandboxes = map_array(a->fds[AGENT_MAP_SANDBOXES], SANDBOXES_SIZE);
-	a->ports = map_array(a->fds[AGENT_MAP_PORTS], PORTS_SIZE);
-	a->holding = map_array(a->fds[AGENT_MAP_HOLDING], sizeof(*a->holding));
-	if (!a->dfa || !a->sandboxes || !a->ports || !a->holding)
-		return diag_set(d, -errno, "cannot map the BPF arrays: %s", strerror(errno));
-	return 0;
+	return maps_loaded(&a->maps, d);
 }
 
 /* ---- programs of an earlier load --------------------------------------------------- */
-
-static bool has_maps(const struct agent *a)
-{
-	char path[PATH_MAX + 240];
-	struct bpf_map *map;
-
-	bpf_object__for_each_map(map, a->skel->obj)
-		if (!map_pin(a, map, path, sizeof(path)) && access(path, F_OK))
-			return false;
-	return true;
-}
 
 /*
  * "links-PID-START-ID": of our programs, and all of them? There is another where a start was
@@ -308,7 +176,7 @@ static bool take_links(struct agent *a)
 		    !str_eq(strrchr(e->d_name, '-') + 1, EG_PROGRAMS_ID))
 			continue;
 		snprintf(a->links, sizeof(a->links), "%s/%.128s", a->pins, e->d_name);
-		taken = has_maps(a) && !cgroup_id(a->cgroup_fd, &cgroup) &&
+		taken = maps_all_pinned(&a->maps) && !cgroup_id(a->cgroup_fd, &cgroup) &&
 			!progs_take(&a->progs, cgroup);
 	}
 	if (dir)
@@ -346,16 +214,16 @@ static int cover(struct agent *a, struct diag *d)
 	uint64_t id;
 	int err;
 
-	a->covers = covers_new(&a->progs, a->fds[AGENT_MAP_COVERED], a->cgroup_root);
+	a->covers = covers_new(&a->progs, a->maps.fds[AGENT_MAP_COVERED], a->cgroup_root);
 	if (!a->covers)
 		return diag_set(d, -ENOMEM, "out of memory");
 	err = cgroup_id(a->cgroup_fd, &id);
 	if (err)
 		return diag_set(d, err, "cannot get the id of the cgroup: %s", strerror(-err));
 	/* of an earlier loader: not a cover */
-	(void)bpf_map_delete_elem(a->fds[AGENT_MAP_COVERED], &id);
+	(void)bpf_map_delete_elem(a->maps.fds[AGENT_MAP_COVERED], &id);
 	err = covers_adopt(a->covers, d);
-	if (!err && bpf_map_update_elem(a->fds[AGENT_MAP_COVERED], &id, &one, BPF_ANY))
+	if (!err && bpf_map_update_elem(a->maps.fds[AGENT_MAP_COVERED], &id, &one, BPF_ANY))
 		err = diag_set(d, -errno, "cannot store the cgroup: %s", strerror(errno));
 	return err;
 }
@@ -464,8 +332,6 @@ int agent_open(const struct agent_options *o, struct agent **out, struct diag *d
 	}
 	if (!err)
 		err = load(a, d);
-	if (!err)
-		err = map_arrays(a, d);
 	if (!err && !a->kept)
 		err = progs_attach_all(&a->progs, a->cgroup_fd, d);
 	if (!err)
@@ -498,14 +364,7 @@ void agent_close(struct agent *a, unsigned int flags)
 	covers_free(a->covers);
 	/* closes our descriptors; a pinned link stays attached */
 	progs_close(&a->progs);
-	if (a->dfa)
-		munmap(a->dfa, DFA_SIZE);
-	if (a->sandboxes)
-		munmap(a->sandboxes, SANDBOXES_SIZE);
-	if (a->ports)
-		munmap(a->ports, PORTS_SIZE);
-	if (a->holding)
-		munmap(a->holding, sizeof(*a->holding));
+	maps_close(&a->maps);
 	egressctl_bpf__destroy(a->skel);
 	if (a->cgroup_fd >= 0)
 		close(a->cgroup_fd);
@@ -518,37 +377,37 @@ void agent_close(struct agent *a, unsigned int flags)
 
 int agent_map_fd(const struct agent *a, enum agent_map which)
 {
-	return a->fds[which];
+	return a->maps.fds[which];
 }
 
 struct eg_dfa *agent_dfa(const struct agent *a)
 {
-	return a->dfa;
+	return a->maps.dfa;
 }
 
 struct eg_sandbox *agent_sandboxes(const struct agent *a)
 {
-	return a->sandboxes;
+	return a->maps.sandboxes;
 }
 
 struct eg_holding *agent_holding(const struct agent *a)
 {
-	return a->holding;
+	return a->maps.holding;
 }
 
 struct eg_port *agent_port(const struct agent *a, uint32_t i)
 {
-	return (struct eg_port *)(a->ports + i * PORT_STRIDE);
+	return maps_port(&a->maps, i);
 }
 
 bool agent_in_use(const struct agent *a)
 {
-	int tasks = a->fds[AGENT_MAP_TASKS];
+	int tasks = a->maps.fds[AGENT_MAP_TASKS];
 	uint32_t i;
 
 	/* one that is attached may have no task at the moment */
 	for (i = 0; i < EG_MAX_SANDBOXES; i++)
-		if (a->sandboxes[i].state == EG_S_LIVE)
+		if (a->maps.sandboxes[i].state == EG_S_LIVE)
 			return true;
 	/* when it cannot be told, too; a task may be in a cgroup it chose itself */
 	return cgroup_populated(a->cgroup_fd) != 0 || (tasks >= 0 && sweep_left(tasks));
@@ -644,5 +503,5 @@ int agent_attach(struct agent *a, const char *name, struct diag *d)
 
 int agent_task_marked(const struct agent *a, int pidfd)
 {
-	return task_marked(a->fds[AGENT_MAP_TASKS], pidfd, NULL);
+	return task_marked(a->maps.fds[AGENT_MAP_TASKS], pidfd, NULL);
 }

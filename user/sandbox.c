@@ -16,50 +16,14 @@
 #include "diag.h"
 #include "ipc_sweep.h"
 #include "publish.h"
-#include "sandbox.h"
+#include "sandbox_int.h"
 #include "state.h"
 #include "task_check.h"
 #include "util.h"
 
-#include <linux/types.h>
-
-#include "../bpf/egressctl.h"
-
 /* of what one sandbox may report; the rest is counted */
 #define EVENT_RATE 2000u
 #define EVENT_BURST 20000u
-
-#define ID_BUCKETS 1024u /* every event looks its sandbox up */
-
-struct sandbox {
-	struct sandboxes *all;
-	uint64_t id;
-	uint32_t slot;
-	uint64_t started;
-	char dir[32]; /* name of the cgroup directory */
-	int cgroup;
-	int events; /* cgroup.events */
-	bool hidden;
-	pid_t leader;
-	char *name, *policy, *path; /* path: of the cgroup, below the mount */
-	struct limits limits;
-	const struct version *version;
-	uid_t uid;
-	void *owner;
-	enum sandbox_kind kind;
-	uint64_t *covers;
-	size_t ncovers, covers_cap;
-	struct sandbox *next_of_hash;
-};
-
-struct sandboxes {
-	struct agent *a;
-	struct publisher *p;
-	uint32_t next_slot;
-	int numbers; /* directory; -1: none */
-	struct sandbox *by_slot[EG_MAX_SANDBOXES];
-	struct sandbox *by_id[ID_BUCKETS];
-};
 
 static struct eg_sandbox *slot_of(const struct sandbox *b)
 {
@@ -71,58 +35,13 @@ static void set_state(struct eg_sandbox *s, uint32_t state)
 	__atomic_store_n(&s->state, state, __ATOMIC_RELEASE);
 }
 
-int sandboxes_new(struct agent *a, struct publisher *p, struct sandboxes **out, struct diag *d)
+void sandbox_free(struct sandbox *b)
 {
-	struct sandboxes *s = calloc(1, sizeof(*s));
-
-	if (!s)
-		return diag_set(d, -ENOMEM, "out of memory");
-	s->a = a;
-	s->p = p;
-	s->numbers = -1;
-	*out = s;
-	return 0;
-}
-
-void sandboxes_keep_numbers(struct sandboxes *s, const char *dir)
-{
-	if (s->numbers >= 0)
-		close(s->numbers);
-	s->numbers = dir ? open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-}
-
-/* In /run, where all agents of this boot count, and beside the log, for the next boot. */
-static int new_id(struct sandboxes *s, uint64_t *id, struct diag *d)
-{
-	uint64_t floor = s->numbers < 0 ? 0 : state_kept(s->numbers, SANDBOX_NUMBERS);
-	int err;
-
-	/* beyond what there is: they were used up, or something else wrote there */
-	err = state_counter(SANDBOX_NUMBERS, floor < UINT32_MAX ? floor : 0, id, d);
-	if (!err && *id > UINT32_MAX)
-		return diag_set(d, -EOVERFLOW, "all sandbox numbers of this boot are used up");
-	/* with a full disk nothing is logged of it either */
-	if (!err && s->numbers >= 0)
-		(void)state_keep(s->numbers, SANDBOX_NUMBERS, *id);
-	return err;
-}
-
-static void free_sandbox(struct sandbox *b)
-{
-	struct sandbox **at;
-
 	if (!b)
 		return;
-	for (at = &b->all->by_id[b->id % ID_BUCKETS]; *at; at = &(*at)->next_of_hash) {
-		if (*at != b)
-			continue;
-		*at = b->next_of_hash;
-		break;
-	}
+	sandboxes_drop(b);
 	if (b->version)
 		publisher_unref(b->all->p, b->version);
-	if (b->slot < EG_MAX_SANDBOXES && b->all->by_slot[b->slot] == b)
-		b->all->by_slot[b->slot] = NULL;
 	if (b->cgroup >= 0)
 		close(b->cgroup);
 	if (b->events >= 0)
@@ -132,18 +51,6 @@ static void free_sandbox(struct sandbox *b)
 	free(b->name);
 	free(b->policy);
 	free(b);
-}
-
-void sandboxes_free(struct sandboxes *s)
-{
-	uint32_t i;
-
-	if (!s)
-		return;
-	for (i = 0; i < EG_MAX_SANDBOXES; i++)
-		free_sandbox(s->by_slot[i]);
-	sandboxes_keep_numbers(s, NULL);
-	free(s);
 }
 
 /* ---- versions ------------------------------------------------------------------------ */
@@ -193,23 +100,6 @@ int sandbox_set_policy(struct sandbox *b, const char *policy)
 }
 
 /* ---- making one ---------------------------------------------------------------------- */
-
-/* Round robin: a slot rests as long as possible before it is used again. */
-static int find_slot(struct sandboxes *s, uint32_t *slot)
-{
-	uint32_t i;
-
-	for (i = 0; i < EG_MAX_SANDBOXES; i++) {
-		uint32_t at = (s->next_slot + i) % EG_MAX_SANDBOXES;
-
-		if (s->by_slot[at] || agent_sandboxes(s->a)[at].state == EG_S_LIVE)
-			continue;
-		s->next_slot = (at + 1) % EG_MAX_SANDBOXES;
-		*slot = at;
-		return 0;
-	}
-	return -ENOSPC;
-}
 
 /* Somebody else's cgroup: by its id when it is taken over from an earlier egressd. */
 static int open_foreign(struct sandbox *b, int dirfd, uint64_t id)
@@ -348,17 +238,8 @@ static struct sandbox *alloc_sandbox(struct sandboxes *s, const struct sandbox_s
 	b->policy = copy_text(spec->policy);
 	if (b->name && b->policy && b->path)
 		return b;
-	free_sandbox(b);
+	sandbox_free(b);
 	return NULL;
-}
-
-static void enlist(struct sandbox *b)
-{
-	struct sandbox **bucket = &b->all->by_id[b->id % ID_BUCKETS];
-
-	b->next_of_hash = *bucket;
-	*bucket = b;
-	b->all->by_slot[b->slot] = b;
 }
 
 static void undo_new(struct sandbox *b)
@@ -366,7 +247,7 @@ static void undo_new(struct sandbox *b)
 	set_state(slot_of(b), EG_S_DEAD);
 	if (b->dir[0])
 		(void)cgroup_remove(agent_cgroup_fd(b->all->a), b->dir);
-	free_sandbox(b);
+	sandbox_free(b);
 }
 
 int sandbox_new(struct sandboxes *s, const struct sandbox_spec *spec, struct sandbox **out,
@@ -376,7 +257,7 @@ int sandbox_new(struct sandboxes *s, const struct sandbox_spec *spec, struct san
 	uint32_t slot;
 	int err;
 
-	err = find_slot(s, &slot);
+	err = sandboxes_slot(s, &slot);
 	if (err)
 		return diag_set(d, err, "all %u sandboxes of this host are in use",
 				EG_MAX_SANDBOXES);
@@ -385,7 +266,7 @@ int sandbox_new(struct sandboxes *s, const struct sandbox_spec *spec, struct san
 		return diag_set(d, -ENOMEM, "out of memory");
 	b->slot = slot;
 	b->started = wall_clock();
-	err = new_id(s, &b->id, d);
+	err = sandboxes_number(s, &b->id, d);
 	if (!err)
 		err = make_cgroup(b, spec, d);
 	if (!err)
@@ -394,7 +275,7 @@ int sandbox_new(struct sandboxes *s, const struct sandbox_spec *spec, struct san
 		undo_new(b);
 		return err;
 	}
-	enlist(b);
+	sandboxes_add(b);
 	*out = b;
 	return 0;
 }
@@ -420,10 +301,10 @@ int sandbox_adopt(struct sandboxes *s, uint64_t id, uint32_t slot, uint64_t star
 	if (!err && b->kind != SANDBOX_ATTACHED)
 		err = note_path(b);
 	if (err) {
-		free_sandbox(b);
+		sandbox_free(b);
 		return -ENOENT;
 	}
-	enlist(b);
+	sandboxes_add(b);
 	*out = b;
 	return 0;
 }
@@ -545,7 +426,7 @@ int sandbox_remove(struct sandbox *b)
 	if (slot_of(b)->ipc_objects)
 		ipc_sweep(agent_map_fd(b->all->a, AGENT_MAP_IPC_OBJECTS), b->id);
 	drop_covers(b);
-	free_sandbox(b);
+	sandbox_free(b);
 	return 0;
 }
 
@@ -568,7 +449,7 @@ void sandbox_release(struct sandbox *b)
 	slot_of(b)->cgroup = 0;
 	set_state(slot_of(b), EG_S_DETACHED);
 	drop_covers(b);
-	free_sandbox(b);
+	sandbox_free(b);
 }
 
 /* ---- access ------------------------------------------------------------------------------ */
@@ -665,36 +546,4 @@ void sandbox_set_owner(struct sandbox *b, void *owner)
 void *sandbox_owner(const struct sandbox *b)
 {
 	return b->owner;
-}
-
-struct sandbox *sandboxes_find(struct sandboxes *s, uint64_t id)
-{
-	struct sandbox *b = s->by_id[id % ID_BUCKETS];
-
-	while (b && b->id != id)
-		b = b->next_of_hash;
-	return b;
-}
-
-struct sandbox *sandboxes_next(struct sandboxes *s, const struct sandbox *b)
-{
-	struct sandbox *next = NULL;
-	uint32_t i;
-
-	for (i = 0; i < EG_MAX_SANDBOXES; i++) {
-		struct sandbox *c = s->by_slot[i];
-
-		if (c && !c->hidden && (!b || c->id > b->id) && (!next || c->id < next->id))
-			next = c;
-	}
-	return next;
-}
-
-uint32_t sandboxes_of_uid(const struct sandboxes *s, uid_t uid)
-{
-	uint32_t i, n = 0;
-
-	for (i = 0; i < EG_MAX_SANDBOXES; i++)
-		n += s->by_slot[i] && !s->by_slot[i]->hidden && s->by_slot[i]->uid == uid;
-	return n;
 }
