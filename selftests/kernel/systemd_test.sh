@@ -206,8 +206,10 @@ attached_unit() {
 	status=$?
 	check "attach --unit, without a suffix" is 0
 	check "says what it found" out '^sandbox [0-9]*: 1 task, '
-	check "its task is in it" [ "$("$egressctl" show --json worker |
-		grep -cE '"pid": ?'"$(systemctl show --value -p MainPID worker)"',')" = 1 ]
+	"$egressctl" show --json worker >$w/out 2>$w/err
+	status=$?
+	check "its task is in it" \
+		out '"pid": *'"$(systemctl show --value -p MainPID worker)"'[,}]'
 	"$egressctl" detach --unit worker.service --json >$w/out 2>$w/err
 	status=$?
 	check "detach --unit, with it" out '"sandbox": '
