@@ -6,24 +6,29 @@
  */
 #include "files.bpf.h"
 
-static __always_inline int check_attributes(__u16 op, struct dentry *dentry)
+static __always_inline int judge_attributes(struct who *w, __u16 op, struct dentry *dentry)
 {
 	struct found f;
-	struct who w;
 
-	PATH_HOOK(&w);
 	if (guarded_magic(dentry->d_sb->s_magic))
-		return refuse_raw(&w, op, EG_W, EG_WHY_GUARD, -EACCES, 0, 0, 0, 0);
-	if (!(w.p->flags & EG_P_PATHS) || layer_operation())
+		return refuse_raw(w, op, EG_W, EG_WHY_GUARD, -EACCES, 0, 0, 0, 0);
+	if (!(w->p->flags & EG_P_PATHS) || layer_operation())
 		return 0;
-	judge_sb(w.t, w.p, &f, dentry);
+	judge_sb(w->t, w->p, &f, dentry);
 	if (f.perm & EG_W) {
 		struct path at = { .mnt = (struct vfsmount *)f.mnt };
 
-		return w.p->flags & EG_P_TRACE && f.mnt ?
-			       trace_allowed(&w, op, EG_W, &at, dentry) : 0;
+		return w->p->flags & EG_P_TRACE && f.mnt ?
+			       trace_allowed(w, op, EG_W, &at, dentry) : 0;
 	}
-	return refuse_raw(&w, op, EG_W, reason_of(&f, EG_W), -EACCES, f.mnt, (__u64)dentry, 0, 0);
+	return refuse_raw(w, op, EG_W, reason_of(&f, EG_W), -EACCES, f.mnt, (__u64)dentry, 0, 0);
+}
+
+static __always_inline int check_attributes(__u16 op, struct dentry *dentry)
+{
+	struct who w;
+
+	return PATH_HOOK(&w, judge_attributes(&w, op, dentry));
 }
 
 /* chmod, chown and truncate were judged by their path; this is for times */
@@ -106,22 +111,24 @@ static __always_inline bool is_guarded_ioctl(unsigned int cmd)
 					     nr == 23 || nr == 24 || nr == 63);
 }
 
-static __always_inline int check_ioctl(struct file *file, unsigned int cmd)
+static __always_inline int judge_ioctl(struct who *w, struct file *file, unsigned int cmd)
 {
 	struct inode *inode = file->f_inode;
-	struct who w;
-	int err;
 
-	err = who_is_it(&w);
-	if (err <= 0)
-		return err;
 	/* typing into a terminal, as if its reader's user had */
 	if (cmd == TIOCSTI || cmd == TIOCLINUX || cmd == TIOCCONS || is_guarded_ioctl(cmd))
-		return refuse(&w, EG_OP_IOCTL, EG_W, EG_WHY_GUARD, &file->f_path,
+		return refuse(w, EG_OP_IOCTL, EG_W, EG_WHY_GUARD, &file->f_path,
 			      file->f_path.dentry);
 	if ((inode->i_mode & S_IFMT) == S_IFSOCK || !changes_attributes(cmd))
 		return 0;
-	return check_change(&w, EG_OP_IOCTL, &file->f_path);
+	return check_change(w, EG_OP_IOCTL, &file->f_path);
+}
+
+static __always_inline int check_ioctl(struct file *file, unsigned int cmd)
+{
+	struct who w;
+
+	return PATH_HOOK(&w, judge_ioctl(&w, file, cmd));
 }
 
 SEC("lsm/file_ioctl")

@@ -62,8 +62,8 @@ static __always_inline bool own_terminal(struct who *w, struct inode *inode)
 	return false;
 }
 
-/* The agent's scout: what the kernel numbers the object it opened. */
-static __always_inline void scout(struct file *file)
+/* The agent's scout: what the kernel numbers the object it opened; beside the frames of a walk. */
+static __noinline int scout(struct file *file)
 {
 	struct eg_scouted s = {};
 	__u32 tid = (__u32)bpf_get_current_pid_tgid();
@@ -72,10 +72,11 @@ static __always_inline void scout(struct file *file)
 	struct mount *m = real_mount(file->f_path.mnt);
 
 	if ((__u64)BPF_CORE_READ(m, mnt_ns) == MNT_NS_INTERNAL)
-		return; /* overlayfs' layer: the visible object was seen already */
+		return 0; /* overlayfs' layer: the visible object was seen already */
 	object_of(&s.object, inode);
 	s.held = inode->i_sb->s_magic == OVERLAYFS_SUPER_MAGIC;
 	bpf_map_update_elem(&scouted, &tid, &s, BPF_ANY);
+	return 0;
 }
 
 /*
@@ -130,17 +131,13 @@ SEC("lsm/file_open")
 int BPF_PROG(file_open, struct file *file, int ret)
 {
 	struct who w;
-	int err;
 
 	if (ret)
 		return ret;
-	err = who_is_it(&w);
-	if (err <= 0) {
-		if (!err && w.t && (w.t->flags & EG_T_SCOUT))
-			scout(file);
-		return err;
-	}
-	return check_file(&w, EG_OP_OPEN, file);
+	ret = PATH_HOOK(&w, check_file(&w, EG_OP_OPEN, file));
+	if (!ret && w.t && (w.t->flags & EG_T_SCOUT))
+		scout(file);
+	return ret;
 }
 
 /* The names of kernel objects that hold nothing of their makers; as fd_objection() has it. */
@@ -188,40 +185,45 @@ static __always_inline __u8 received_object(struct who *w, struct file *file)
 		       EG_WHY_GUARD : 0;
 }
 
+static __noinline int own_socket(struct who *w, struct file *file)
+{
+	struct socket *sock = bpf_sock_from_file(file);
+	struct sock *sk = sock ? sock->sk : NULL;
+
+	return sk && sock_is_own(sk, w->t->sandbox);
+}
+
 /*
  * Descriptors by SCM_RIGHTS, pidfd_getfd, seccomp's ADDFD. Sockets must be the
  * sandbox's own. Rings and kernel objects would act with the rights of who made them:
  * whose a ring, a machine of KVM's, a listener for system calls or a process is cannot
  * be told, so that none is taken.
  */
-SEC("lsm/file_receive")
-int BPF_PROG(file_receive, struct file *file, int ret)
+static __always_inline int check_received(struct who *w, struct file *file)
 {
 	struct inode *inode = file->f_inode;
 	struct dentry *dentry = file->f_path.dentry;
-	struct who w;
 	__u8 why;
-	int err;
+
+	if ((inode->i_mode & S_IFMT) == S_IFSOCK)
+		return own_socket(w, file) ? 0 : refuse(w, EG_OP_RECEIVE, 0, EG_WHY_FOREIGN,
+							&file->f_path, dentry);
+	if (file->f_mode & FMODE_PATH)
+		return 0; /* only a name; judged when it is used */
+	why = received_object(w, file);
+	if (why)
+		return refuse(w, EG_OP_RECEIVE, 0, why, &file->f_path, dentry);
+	return check_file(w, EG_OP_RECEIVE, file);
+}
+
+SEC("lsm/file_receive")
+int BPF_PROG(file_receive, struct file *file, int ret)
+{
+	struct who w;
 
 	if (ret)
 		return ret;
-	err = who_is_it(&w);
-	if (err <= 0)
-		return err;
-	if ((inode->i_mode & S_IFMT) == S_IFSOCK) {
-		struct socket *sock = bpf_sock_from_file(file);
-		struct sock *sk = sock ? sock->sk : NULL;
-
-		if (sk && sock_is_own(sk, w.t->sandbox))
-			return 0;
-		return refuse(&w, EG_OP_RECEIVE, 0, EG_WHY_FOREIGN, &file->f_path, dentry);
-	}
-	if (file->f_mode & FMODE_PATH)
-		return 0; /* only a name; judged when it is used */
-	why = received_object(&w, file);
-	if (why)
-		return refuse(&w, EG_OP_RECEIVE, 0, why, &file->f_path, dentry);
-	return check_file(&w, EG_OP_RECEIVE, file);
+	return PATH_HOOK(&w, check_received(&w, file));
 }
 
 /* exec: strict — code comes from files that have x, and from nowhere else */
@@ -245,16 +247,23 @@ int BPF_PROG(bprm_check_security, struct linux_binprm *bprm, int ret)
 {
 	struct file *file = bprm->file;
 	struct who w;
-	int err;
 
 	if (ret)
 		return ret;
-	err = who_is_it(&w);
-	if (err <= 0)
-		return err;
-	if (!(w.p->flags & EG_P_PATHS))
+	return PATH_HOOK(&w, w.p->flags & EG_P_PATHS ?
+				     check_code(&w, EG_OP_EXEC, &file->f_path) : 0);
+}
+
+static __always_inline int check_mapping(struct who *w, struct file *file, unsigned long prot)
+{
+	if (!(w->p->flags & EG_P_PATHS))
 		return 0;
-	return check_code(&w, EG_OP_EXEC, &file->f_path);
+	/* the verifier takes an argument for never NULL (6.4 to 6.12): ask for its value */
+	if (address_of(file) && !((w->p->flags & EG_P_STRICT) && (prot & PROT_WRITE)))
+		return check_code(w, EG_OP_MMAP, &file->f_path);
+	if (w->p->flags & EG_P_STRICT)
+		return refuse_raw(w, EG_OP_MMAP, EG_X, EG_WHY_GUARD, -EACCES, 0, 0, 0, 0);
+	return 0;
 }
 
 SEC("lsm/mmap_file")
@@ -262,23 +271,10 @@ int BPF_PROG(mmap_file, struct file *file, unsigned long reqprot, unsigned long 
 	     unsigned long flags, int ret)
 {
 	struct who w;
-	int err;
 
-	if (ret)
+	if (ret || !((prot | reqprot) & PROT_EXEC))
 		return ret;
-	if (!((prot | reqprot) & PROT_EXEC))
-		return 0;
-	err = who_is_it(&w);
-	if (err <= 0)
-		return err;
-	if (!(w.p->flags & EG_P_PATHS))
-		return 0;
-	/* the verifier takes an argument for never NULL (6.4 to 6.12): ask for its value */
-	if (address_of(file) && !((w.p->flags & EG_P_STRICT) && (prot & PROT_WRITE)))
-		return check_code(&w, EG_OP_MMAP, &file->f_path);
-	if (w.p->flags & EG_P_STRICT)
-		return refuse_raw(&w, EG_OP_MMAP, EG_X, EG_WHY_GUARD, -EACCES, 0, 0, 0, 0);
-	return 0;
+	return PATH_HOOK(&w, check_mapping(&w, file, prot));
 }
 
 /*
@@ -303,32 +299,22 @@ static __always_inline bool is_layer_file(struct file *file)
 	       !(file->f_path.dentry->d_sb->s_flags & SB_KERNMOUNT);
 }
 
-SEC("lsm/file_mprotect")
-int BPF_PROG(file_mprotect, struct vm_area_struct *vma, unsigned long reqprot, unsigned long prot,
-	     int ret)
+static __always_inline int check_protection(struct who *w, struct vm_area_struct *vma,
+					    unsigned long prot)
 {
 	struct file *file;
 	struct found f;
-	struct who w;
-	int err;
 
-	if (ret)
-		return ret;
-	if (!((prot | reqprot) & PROT_EXEC))
-		return 0;
-	err = who_is_it(&w);
-	if (err <= 0)
-		return err;
-	if (!(w.p->flags & EG_P_PATHS))
+	if (!(w->p->flags & EG_P_PATHS))
 		return 0;
 	/* executable already: only strict asks what else it becomes */
-	if ((vma->vm_flags & VM_EXEC) && !(w.p->flags & EG_P_STRICT))
+	if ((vma->vm_flags & VM_EXEC) && !(w->p->flags & EG_P_STRICT))
 		return 0;
 	file = vma->vm_file;
-	if (w.p->flags & EG_P_STRICT) {
+	if (w->p->flags & EG_P_STRICT) {
 		/* pages that are the task's own by now, or can become so, hold no file's code */
 		if (!file || vma->anon_vma || (prot & PROT_WRITE))
-			return refuse_raw(&w, EG_OP_MMAP, EG_X, EG_WHY_GUARD, -EACCES, 0, 0, 0, 0);
+			return refuse_raw(w, EG_OP_MMAP, EG_X, EG_WHY_GUARD, -EACCES, 0, 0, 0, 0);
 	} else if (!file) {
 		return 0;
 	}
@@ -337,13 +323,24 @@ int BPF_PROG(file_mprotect, struct vm_area_struct *vma, unsigned long reqprot, u
 		const void *mnt = BPF_CORE_READ(b, user_path.mnt);
 		const void *dentry = BPF_CORE_READ(b, user_path.dentry);
 
-		judge_slow(w.t, w.p, &f, mnt, dentry);
+		judge_slow(w->t, w->p, &f, mnt, dentry);
 		if (f.perm & EG_X)
 			return 0;
-		return refuse_raw(&w, EG_OP_MMAP, EG_X, reason_of(&f, EG_X), -EACCES, (__u64)mnt,
+		return refuse_raw(w, EG_OP_MMAP, EG_X, reason_of(&f, EG_X), -EACCES, (__u64)mnt,
 				  (__u64)dentry, 0, 0);
 	}
-	return check_code(&w, EG_OP_MMAP, &file->f_path);
+	return check_code(w, EG_OP_MMAP, &file->f_path);
+}
+
+SEC("lsm/file_mprotect")
+int BPF_PROG(file_mprotect, struct vm_area_struct *vma, unsigned long reqprot, unsigned long prot,
+	     int ret)
+{
+	struct who w;
+
+	if (ret || !((prot | reqprot) & PROT_EXEC))
+		return ret;
+	return PATH_HOOK(&w, check_protection(&w, vma, prot));
 }
 
 SEC("lsm/path_notify")
@@ -353,6 +350,5 @@ int BPF_PROG(path_notify, const struct path *path, __u64 mask, unsigned int type
 
 	if (ret)
 		return ret;
-	PATH_HOOK(&w);
-	return check_object(&w, EG_OP_OPEN, EG_R, path);
+	return PATH_HOOK(&w, check_object(&w, EG_OP_OPEN, EG_R, path));
 }

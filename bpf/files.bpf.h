@@ -58,7 +58,7 @@
 #define SIOCSPGRP 0x8902
 #define BTRFS_IOCTL_MAGIC 0x94
 
-/* 1: sandboxed, *w filled. 0: nobody's. Else what to refuse with. */
+/* 1: sandboxed, *w filled, for leave(). 0: nobody's. Else what to refuse with. */
 static __always_inline int who_is_it(struct who *w)
 {
 	int err = current_task(&w->t);
@@ -66,12 +66,11 @@ static __always_inline int who_is_it(struct who *w)
 	if (err <= 0)
 		return err;
 	w->sb = sandbox_of(w->t);
-	if (!w->sb)
-		return -EACCES; /* the sandbox is gone: nothing is allowed any more */
-	w->p = policy_of(w->sb);
-	if (!w->p)
-		return -EACCES;
-	return 1;
+	w->p = w->sb ? policy_of(w->sb) : NULL;
+	if (w->p)
+		return 1;
+	leave_task(w->t);
+	return -EACCES; /* the sandbox is gone: nothing is allowed any more */
 }
 
 /* Objects are named by raw pointers: a mount and a dentry, or 0. */
@@ -104,7 +103,7 @@ static __always_inline int refuse_raw(struct who *w, __u16 op, __u8 want, __u8 r
 static __noinline int trace_allowed(struct who *k, __u16 op, __u8 want, const struct path *at,
 				    struct dentry *dentry)
 {
-	struct eg_report *r = get_report();
+	struct eg_report *r = get_report(k->t);
 
 	if (!r) {
 		trace_lost(&k->sb->id);
@@ -241,11 +240,15 @@ static __always_inline int check_change(struct who *w, __u16 op, const struct pa
 	return check_object(w, op, EG_W, path);
 }
 
-#define PATH_HOOK(w)                                                                               \
+/* What `judge` says of a sandboxed task, or what who_is_it() does. */
+#define PATH_HOOK(w, judge)                                                                        \
 	({                                                                                         \
-		int __err = who_is_it(w);                                                          \
-		if (__err <= 0)                                                                    \
-			return __err;                                                              \
+		int __ret = who_is_it(w);                                                          \
+		if (__ret > 0) {                                                                   \
+			__ret = (judge);                                                           \
+			leave_task((w)->t);                                                        \
+		}                                                                                  \
+		__ret;                                                                             \
 	})
 
 #endif

@@ -41,25 +41,27 @@ static __always_inline bool in_own_userns(const struct cred *new, __u32 uid)
 	return BPF_CORE_READ(ns, level) > 0 && BPF_CORE_READ(ns, owner.val) == uid;
 }
 
-SEC("lsm/bprm_creds_from_file")
-int BPF_PROG(exec_gain, struct linux_binprm *bprm, struct file *file, int ret)
+static __always_inline int check_gain(struct who *w, struct linux_binprm *bprm, struct file *file)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	const struct cred *old, *new;
-	struct who w;
-	int err;
 
-	if (ret)
-		return ret;
-	err = who_is_it(&w);
-	if (err <= 0)
-		return err;
-	if (!w.sb->uid || (w.sb->flags & EG_SB_RIGHTS))
+	if (!w->sb->uid || (w->sb->flags & EG_SB_RIGHTS))
 		return 0;
 	old = BPF_CORE_READ(task, cred);
 	new = BPF_CORE_READ(bprm, cred);
-	if (!gains(old, new) || in_own_userns(new, w.sb->uid))
+	if (!gains(old, new) || in_own_userns(new, w->sb->uid))
 		return 0;
-	return refuse_raw(&w, EG_OP_EXEC, EG_X, EG_WHY_RIGHTS, -EPERM, (__u64)file->f_path.mnt,
+	return refuse_raw(w, EG_OP_EXEC, EG_X, EG_WHY_RIGHTS, -EPERM, (__u64)file->f_path.mnt,
 			  (__u64)file->f_path.dentry, 0, 0);
+}
+
+SEC("lsm/bprm_creds_from_file")
+int BPF_PROG(exec_gain, struct linux_binprm *bprm, struct file *file, int ret)
+{
+	struct who w;
+
+	if (ret)
+		return ret;
+	return PATH_HOOK(&w, check_gain(&w, bprm, file));
 }

@@ -31,8 +31,7 @@ int BPF_PROG(path_unlink, const struct path *dir, struct dentry *dentry, int ret
 
 	if (ret)
 		return ret;
-	PATH_HOOK(&w);
-	return check(&w, EG_OP_UNLINK, EG_C, dir, dentry);
+	return PATH_HOOK(&w, check(&w, EG_OP_UNLINK, EG_C, dir, dentry));
 }
 
 SEC("lsm/path_rmdir")
@@ -42,8 +41,7 @@ int BPF_PROG(path_rmdir, const struct path *dir, struct dentry *dentry, int ret)
 
 	if (ret)
 		return ret;
-	PATH_HOOK(&w);
-	return check(&w, EG_OP_RMDIR, EG_C, dir, dentry);
+	return PATH_HOOK(&w, check(&w, EG_OP_RMDIR, EG_C, dir, dentry));
 }
 
 SEC("lsm/path_mkdir")
@@ -53,8 +51,7 @@ int BPF_PROG(path_mkdir, const struct path *dir, struct dentry *dentry, umode_t 
 
 	if (ret)
 		return ret;
-	PATH_HOOK(&w);
-	return check(&w, EG_OP_MKDIR, EG_C, dir, dentry);
+	return PATH_HOOK(&w, check(&w, EG_OP_MKDIR, EG_C, dir, dentry));
 }
 
 SEC("lsm/path_symlink")
@@ -65,24 +62,29 @@ int BPF_PROG(path_symlink, const struct path *dir, struct dentry *dentry, const 
 
 	if (ret)
 		return ret;
-	PATH_HOOK(&w);
-	return check(&w, EG_OP_SYMLINK, EG_C, dir, dentry);
+	return PATH_HOOK(&w, check(&w, EG_OP_SYMLINK, EG_C, dir, dentry));
 }
 
 /* Regular files, FIFOs, sockets and devices; a device node is never to be made. */
+static __always_inline int check_node(struct who *w, const struct path *dir, struct dentry *dentry,
+				      umode_t mode, unsigned int dev)
+{
+	__u32 kind = mode & S_IFMT;
+
+	if ((kind == S_IFBLK || kind == S_IFCHR) && dev)
+		return refuse(w, EG_OP_MKNOD, EG_C, EG_WHY_GUARD, dir, dentry);
+	return check(w, kind == 0100000 || !kind ? EG_OP_CREATE : EG_OP_MKNOD, EG_C, dir, dentry);
+}
+
 SEC("lsm/path_mknod")
 int BPF_PROG(path_mknod, const struct path *dir, struct dentry *dentry, umode_t mode,
 	     unsigned int dev, int ret)
 {
 	struct who w;
-	__u32 kind = mode & S_IFMT;
 
 	if (ret)
 		return ret;
-	PATH_HOOK(&w);
-	if ((kind == S_IFBLK || kind == S_IFCHR) && dev)
-		return refuse(&w, EG_OP_MKNOD, EG_C, EG_WHY_GUARD, dir, dentry);
-	return check(&w, kind == 0100000 || !kind ? EG_OP_CREATE : EG_OP_MKNOD, EG_C, dir, dentry);
+	return PATH_HOOK(&w, check_node(&w, dir, dentry, mode, dev));
 }
 
 /* What everything below has at least. */
@@ -142,7 +144,7 @@ static __noinline int judge_name(struct who *w, struct found *f, struct vfsmount
 /* As a name that rules of unix sockets are about; 0 where none is. */
 static __always_inline __u32 unix_state(struct who *w, struct vfsmount *mnt, struct dentry *dentry)
 {
-	struct eg_walk *walk = my_walk();
+	struct eg_walk *walk = my_walk(w->t);
 
 	if (!walk)
 		return NO_STATE;
@@ -251,8 +253,7 @@ int BPF_PROG(path_rename, const struct path *old_dir, struct dentry *old_dentry,
 
 	if (ret)
 		return ret;
-	PATH_HOOK(&w);
-	return check_move(&w, &m);
+	return PATH_HOOK(&w, check_move(&w, &m));
 }
 
 SEC("lsm/path_link")
@@ -267,8 +268,7 @@ int BPF_PROG(path_link, struct dentry *old_dentry, const struct path *new_dir,
 
 	if (ret)
 		return ret;
-	PATH_HOOK(&w);
-	return check_move(&w, &m);
+	return PATH_HOOK(&w, check_move(&w, &m));
 }
 
 SEC("lsm/path_truncate")
@@ -278,8 +278,7 @@ int BPF_PROG(path_truncate, const struct path *path, int ret)
 
 	if (ret)
 		return ret;
-	PATH_HOOK(&w);
-	return check_change(&w, EG_OP_TRUNCATE, path);
+	return PATH_HOOK(&w, check_change(&w, EG_OP_TRUNCATE, path));
 }
 
 SEC("lsm/file_truncate")
@@ -289,8 +288,7 @@ int BPF_PROG(file_truncate, struct file *file, int ret)
 
 	if (ret)
 		return ret;
-	PATH_HOOK(&w);
-	return check_change(&w, EG_OP_TRUNCATE, &file->f_path);
+	return PATH_HOOK(&w, check_change(&w, EG_OP_TRUNCATE, &file->f_path));
 }
 
 SEC("lsm/path_chmod")
@@ -300,8 +298,7 @@ int BPF_PROG(path_chmod, const struct path *path, umode_t mode, int ret)
 
 	if (ret)
 		return ret;
-	PATH_HOOK(&w);
-	return check_change(&w, EG_OP_CHMOD, path);
+	return PATH_HOOK(&w, check_change(&w, EG_OP_CHMOD, path));
 }
 
 SEC("lsm/path_chown")
@@ -311,8 +308,7 @@ int BPF_PROG(path_chown, const struct path *path, __u64 uid, __u64 gid, int ret)
 
 	if (ret)
 		return ret;
-	PATH_HOOK(&w);
-	return check_change(&w, EG_OP_CHOWN, path);
+	return PATH_HOOK(&w, check_change(&w, EG_OP_CHOWN, path));
 }
 
 /*
@@ -334,6 +330,15 @@ static __noinline int check_queue(struct who *w, __u16 op, struct dentry *dentry
 	return refuse_raw(w, op, EG_C, reason_of(&f, EG_C), -EACCES, mnt, (__u64)dentry, 0, 0);
 }
 
+static __always_inline int make_queue(struct who *w, struct dentry *dentry)
+{
+	struct eg_task *t = bpf_task_storage_get(&tasks, bpf_get_current_task_btf(), NULL, 0);
+
+	if (t)
+		t->queue = 1;
+	return check_queue(w, EG_OP_CREATE, dentry);
+}
+
 SEC("lsm/inode_create")
 int BPF_PROG(mq_create, struct inode *dir, struct dentry *dentry, umode_t mode, int ret)
 {
@@ -341,9 +346,7 @@ int BPF_PROG(mq_create, struct inode *dir, struct dentry *dentry, umode_t mode, 
 
 	if (ret || dir->i_sb->s_magic != MQUEUE_MAGIC)
 		return ret;
-	PATH_HOOK(&w);
-	w.t->queue = 1;
-	return check_queue(&w, EG_OP_CREATE, dentry);
+	return PATH_HOOK(&w, make_queue(&w, dentry));
 }
 
 SEC("lsm/inode_unlink")
@@ -353,6 +356,5 @@ int BPF_PROG(mq_unlink, struct inode *dir, struct dentry *dentry, int ret)
 
 	if (ret || dir->i_sb->s_magic != MQUEUE_MAGIC)
 		return ret;
-	PATH_HOOK(&w);
-	return check_queue(&w, EG_OP_UNLINK, dentry);
+	return PATH_HOOK(&w, check_queue(&w, EG_OP_UNLINK, dentry));
 }

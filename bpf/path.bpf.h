@@ -65,11 +65,20 @@ struct found {
 
 _Static_assert(2 * sizeof(struct found) <= sizeof(((struct eg_task *)0)->found), "eg_task.found");
 
-static __always_inline struct eg_walk *my_walk(void)
-{
-	struct eg_walk *w = bpf_task_storage_get(&walks, bpf_get_current_task_btf(), 0,
-						 BPF_LOCAL_STORAGE_GET_F_CREATE);
+/* How a struct eg_room of report.bpf.h begins. */
+struct eg_desk {
+	struct eg_task t;
+	struct eg_walk w;
+};
 
+static __always_inline struct eg_walk *my_walk(const struct eg_task *t)
+{
+	struct eg_walk *w;
+
+	if (storage_blocks)
+		return &((struct eg_desk *)t)->w;
+	w = bpf_task_storage_get(&walks, bpf_get_current_task_btf(), 0,
+				 BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (!w)
 		count_stat(EG_ST_FAIL_STORAGE);
 	return w;
@@ -128,7 +137,7 @@ static __always_inline void found_from_walk(struct found *f, struct eg_walk *w,
 static __always_inline void judge_walk(const struct eg_task *t, struct eg_policy *p,
 				       struct found *f, const void *mnt, const void *dentry)
 {
-	struct eg_walk *w = my_walk();
+	struct eg_walk *w = my_walk(t);
 
 	if (!w) {
 		found_nothing(f, EG_WHY_FAILURE);
@@ -300,7 +309,7 @@ static __always_inline void judge_here(struct eg_task *t, struct eg_policy *p, s
 		}
 	}
 
-	w = my_walk();
+	w = my_walk(t);
 	if (!w) {
 		found_nothing(f, EG_WHY_FAILURE);
 		return;
@@ -387,7 +396,7 @@ static __always_inline void judge_origin(const struct eg_task *t, struct eg_poli
 					 struct found *f, const void *dentry)
 {
 	struct eg_sandbox *sb = sandbox_of(t);
-	struct eg_walk *w = my_walk();
+	struct eg_walk *w = my_walk(t);
 	int all;
 
 	if (f->internal) /* no overlay is of the sandbox's making, see sb_kern_mount */
@@ -433,7 +442,7 @@ static __always_inline void judge_sb(const struct eg_task *t, struct eg_policy *
 				     struct dentry *dentry)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
-	struct eg_walk *w = my_walk();
+	struct eg_walk *w = my_walk(t);
 	int all;
 
 	found_nothing(f, EG_WHY_FAILURE);

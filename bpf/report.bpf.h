@@ -17,6 +17,130 @@ struct who {
 };
 
 /*
+ * Where storages can be busy (storage_blocks), what a program writes to lies in one of these
+ * and not in the task's storages. A task has one for as long as its program runs; so many can
+ * be preempted half-way at a time, on all processors together, before others have to wait.
+ */
+#define ROOMS 256u
+#define ROOMS_APART 4u /* where one processor begins to look, and the next */
+#define ROOMS_NEAR 8u
+/* at one each: some 2 ms, after which others have had their turn; and again */
+#define ROOM_LOOKS (1u << 18)
+#define ROOM_WAITS 4
+
+struct eg_room {
+	struct eg_task t;
+	struct eg_walk w;
+	struct eg_report r;
+	__u64 taken;
+};
+
+_Static_assert(__builtin_offsetof(struct eg_room, w) == __builtin_offsetof(struct eg_desk, w),
+	       "struct eg_desk");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, ROOMS);
+	__type(key, __u32);
+	__type(value, struct eg_room);
+} rooms SEC(".maps") __weak;
+
+static __always_inline bool take_room(__u32 key)
+{
+	struct eg_room *room = bpf_map_lookup_elem(&rooms, &key);
+
+	return room && !room->taken && !__sync_val_compare_and_swap(&room->taken, 0, 1);
+}
+
+static long look_at_room(__u32 i, __u32 *start)
+{
+	__u32 key = (*start + i) % ROOMS;
+	struct eg_room *room = bpf_map_lookup_elem(&rooms, &key);
+
+	return room && !room->taken;
+}
+
+/* The number of one that nobody had. */
+static __always_inline __u32 find_room(void)
+{
+	__u32 start = bpf_get_smp_processor_id() * ROOMS_APART, key;
+
+#pragma unroll /* 6.1 refuses a loop whose end lies before its beginning */
+	for (__u32 i = 0; i < ROOMS_NEAR; i++) {
+		key = (start + i) % ROOMS;
+		if (take_room(key))
+			return key;
+	}
+#pragma unroll
+	for (int i = 0; i < ROOM_WAITS && waiting_helps(); i++) {
+		key = (start + (__u32)bpf_loop(ROOM_LOOKS, look_at_room, &start, 0) - 1) % ROOMS;
+		if (take_room(key))
+			return key;
+	}
+	count_stat(EG_ST_FAIL_STORAGE);
+	return ROOMS;
+}
+
+/*
+ * Puts the running task's mark into a room: that one's number and 1. 0 and less are
+ * current_id()'s. A global function: its frame is not below those of a walk.
+ */
+__weak __noinline int eg_enter_room(void)
+{
+	struct eg_room *room;
+	struct eg_id id;
+	__u32 key;
+	int who;
+
+	who = current_id(&id);
+	if (who <= 0)
+		return who;
+	key = find_room();
+	room = bpf_map_lookup_elem(&rooms, &key);
+	if (!room)
+		return -EAGAIN;
+	room->t.sandbox = id.sandbox;
+	room->t.slot = id.slot;
+	room->t.flags = id.flags;
+	return key + 1;
+}
+
+/*
+ * The running task's mark, and room beside it until leave_task(). 1: *t is it. 0: not
+ * sandboxed, and *t is NULL unless the task is a scout. -EAGAIN: it cannot be told, or there
+ * is no room; refuse with it.
+ */
+static __always_inline int current_task(struct eg_task **t)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	__u32 key;
+	int who;
+
+	*t = NULL;
+	if (!task->bpf_storage)
+		return 0;
+	if (storage_blocks) {
+		who = eg_enter_room();
+		if (who < 0)
+			return who;
+		if (who) {
+			key = who - 1;
+			*t = bpf_map_lookup_elem(&rooms, &key);
+			return *t ? 1 : -EAGAIN;
+		}
+	}
+	*t = bpf_task_storage_get(&tasks, task, NULL, 0);
+	return !storage_blocks && *t && (*t)->sandbox;
+}
+
+static __always_inline void leave_task(struct eg_task *t)
+{
+	/* with a barrier: the next one may be on another processor */
+	if (storage_blocks)
+		__sync_lock_test_and_set(&((struct eg_room *)t)->taken, 0);
+}
+
+/*
  * Appends the path that `w` holds at data[off]; returns its length. The masks
  * are one less than a power of two and tell the verifier what the caller knows.
  */
@@ -40,8 +164,10 @@ static __always_inline __u32 put_path(struct eg_report *r, struct eg_walk *w, __
 }
 
 /* Where an access is written down; kept off the stack, of which walks need much. */
-static __always_inline struct eg_report *get_report(void)
+static __always_inline struct eg_report *get_report(const struct eg_task *t)
 {
+	if (storage_blocks)
+		return &((struct eg_room *)t)->r;
 	return bpf_task_storage_get(&reports, bpf_get_current_task_btf(), 0,
 				    BPF_LOCAL_STORAGE_GET_F_CREATE);
 }
@@ -54,7 +180,7 @@ static __always_inline struct eg_report *my_report(struct who *k)
 
 	if (!send && !traced)
 		return NULL;
-	r = get_report();
+	r = get_report(k->t);
 	if (r) {
 		r->v.send = send;
 		r->v.trace = traced;
@@ -159,7 +285,7 @@ static __noinline int report_paths(struct who *k, struct eg_report *r)
 
 	if (!sb || !p || !r)
 		return 0;
-	w = bpf_task_storage_get(&walks, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	w = my_walk(k->t);
 	if (!w) {
 		if (r->v.trace)
 			trace_lost(&sb->id);

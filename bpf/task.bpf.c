@@ -29,11 +29,48 @@ static __always_inline int check_cgroup(struct eg_sandbox *sb, const struct eg_i
 	return refuse(&g, EG_OP_TASK, EG_WHY_GUARD, 0);
 }
 
+static __always_inline bool mark(struct task_struct *child, const struct eg_id *id)
+{
+	struct eg_task *t;
+
+	t = bpf_task_storage_get(&tasks, child, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (!t)
+		return false;
+	t->slot = id->slot;
+	t->flags = id->flags & ~EG_T_SCOUT;
+	t->sandbox = id->sandbox;
+	return true;
+}
+
+/*
+ * Until whoever is within the helper on this CPU gets on: it was preempted, and so is this
+ * task when its time is over.
+ */
+#define TURNS (1u << 18) /* some 10 ms, which is more than a slice of time */
+#define WAITS 3 /* another may be preempted there meanwhile */
+
+static long until_free(__u32 i, void *unused)
+{
+	return bpf_task_storage_get(&tasks, bpf_get_current_task_btf(), NULL, 0) != NULL;
+}
+
+static __always_inline bool mark_at_last(struct task_struct *child, const struct eg_id *id)
+{
+	if (!waiting_helps())
+		return false;
+#pragma unroll
+	for (int i = 0; i < WAITS; i++) {
+		bpf_loop(TURNS, until_free, NULL, 0);
+		if (mark(child, id))
+			return true;
+	}
+	return false;
+}
+
 SEC("lsm/task_alloc")
 int BPF_PROG(task_alloc, struct task_struct *task, unsigned long clone_flags, int ret)
 {
 	struct eg_sandbox *sb;
-	struct eg_task *child;
 	struct eg_id id;
 	int who, err;
 
@@ -54,14 +91,9 @@ int BPF_PROG(task_alloc, struct task_struct *task, unsigned long clone_flags, in
 	err = check_cgroup(sb, &id, clone_flags);
 	if (err)
 		return err;
-	child = bpf_task_storage_get(&tasks, task, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
-	if (!child) {
-		/* better no child than a free one */
-		count_stat(EG_ST_FAIL_STORAGE);
-		return -EAGAIN;
-	}
-	child->slot = id.slot;
-	child->flags = id.flags & ~EG_T_SCOUT;
-	child->sandbox = id.sandbox;
-	return 0;
+	if (mark(task, &id) || mark_at_last(task, &id))
+		return 0;
+	/* better no child than a free one */
+	count_stat(EG_ST_FAIL_STORAGE);
+	return -EAGAIN;
 }

@@ -37,6 +37,21 @@ struct eg_id {
 };
 
 _Static_assert(sizeof(struct eg_id) == 16, "eg_id");
+/*
+ * Before 6.2 the storage helper says NULL, for a storage that is there or is to be made, when
+ * it interrupts another storage operation on the CPU: of a softirq's, or of a task that was
+ * preempted within it, until that one goes on. User space says whether this kernel does so.
+ */
+__weak const volatile bool storage_blocks = true;
+
+#define MAX_RT_PRIO 100 /* include/linux/sched/prio.h */
+
+/* Would whoever it interrupted get on, if the running task went on long enough? */
+static __always_inline bool waiting_helps(void)
+{
+	return storage_blocks && bpf_get_current_task_btf()->prio >= MAX_RT_PRIO;
+}
+
 _Static_assert(__builtin_offsetof(struct eg_task, slot) == 8, "eg_id is a prefix of eg_task");
 _Static_assert(__builtin_offsetof(struct eg_task, flags) == 12, "eg_id is a prefix of eg_task");
 
@@ -116,28 +131,6 @@ static __always_inline int current_id(struct eg_id *id)
 		return 0;
 	count_stat(EG_ST_BUSY_STORAGE);
 	return id->sandbox ? 1 : -EAGAIN;
-}
-
-/*
- * The running task's storage, for programs that write scratch into it. 1: *t is
- * it. 0: not sandboxed, and *t is NULL unless the task is a scout. -EAGAIN:
- * sandboxed, but the storage is busy; refuse with it.
- */
-static __always_inline int current_task(struct eg_task **t)
-{
-	struct task_struct *task = bpf_get_current_task_btf();
-	struct eg_id id;
-
-	*t = NULL;
-	if (!task->bpf_storage)
-		return 0;
-	*t = bpf_task_storage_get(&tasks, task, NULL, 0);
-	if (*t)
-		return (*t)->sandbox != 0;
-	if (task_id_raw(task, &id) == 0)
-		return 0;
-	count_stat(EG_ST_BUSY_STORAGE);
-	return -EAGAIN;
 }
 
 /*

@@ -36,7 +36,7 @@ struct unix_name {
 
 static __always_inline void judge_path(struct who *k, struct unix_name *n)
 {
-	struct eg_walk *w = my_walk();
+	struct eg_walk *w = my_walk(k->t);
 
 	n->reason = EG_WHY_FAILURE;
 	if (!w)
@@ -93,7 +93,7 @@ static __always_inline void judge_unix(struct who *k, struct sock *other, struct
 /* For a traced sandbox that may reach it. */
 static __always_inline struct eg_report *allowed_report(struct who *k)
 {
-	struct eg_report *r = get_report();
+	struct eg_report *r = get_report(k->t);
 
 	if (!r) {
 		trace_lost(&k->sb->id);
@@ -135,30 +135,38 @@ static __always_inline void emit_unix(struct who *k, const struct unix_name *n)
 		emit_trace(r, len);
 }
 
-/* May the running task reach this socket; raw. */
-static __always_inline int judge_peer(struct sock *other)
+static __always_inline int check_peer(struct who *k, struct sock *other)
 {
 	struct unix_name n = {};
 	struct eg_id peer;
-	struct who k;
-	int who;
 
-	who = current_task(&k.t);
-	if (who <= 0)
-		return who;
-	k.sb = sandbox_of(k.t);
-	k.p = k.sb ? policy_of(k.sb) : NULL;
-	if (!k.p)
+	k->sb = sandbox_of(k->t);
+	k->p = k->sb ? policy_of(k->sb) : NULL;
+	if (!k->p)
 		return -EPERM;
-	if (!(k.p->flags & EG_P_EGRESS))
+	if (!(k->p->flags & EG_P_EGRESS))
 		return 0;
-	if (sock_id_raw(other, &peer) == 1 && peer.sandbox == k.t->sandbox)
+	if (sock_id_raw(other, &peer) == 1 && peer.sandbox == k->t->sandbox)
 		return 0;
-	judge_unix(&k, other, &n);
-	if (n.pass && !(k.p->flags & EG_P_TRACE))
+	judge_unix(k, other, &n);
+	if (n.pass && !(k->p->flags & EG_P_TRACE))
 		return 0;
-	emit_unix(&k, &n);
-	return n.pass || (k.p->flags & EG_P_AUDIT) ? 0 : -EPERM;
+	emit_unix(k, &n);
+	return n.pass || (k->p->flags & EG_P_AUDIT) ? 0 : -EPERM;
+}
+
+/* May the running task reach this socket; raw. */
+static __always_inline int judge_peer(struct sock *other)
+{
+	struct who k;
+	int ret;
+
+	ret = current_task(&k.t);
+	if (ret <= 0)
+		return ret;
+	ret = check_peer(&k, other);
+	leave_task(k.t);
+	return ret;
 }
 
 /*

@@ -109,6 +109,11 @@ static int choose_programs(struct agent *a, struct diag *d)
 		if (!ok && n + 1 < PROGS_MAX)
 			a->missing[n++] = bpf_program__name(prog);
 	}
+	/* of a kernel that has the other one too, this one never says that it is busy */
+	if (btf__find_by_name_kind(kernel, "bpf_task_storage_get_recur", BTF_KIND_FUNC) >= 0) {
+		a->skel->rodata->storage_blocks = false;
+		(void)bpf_map__set_max_entries(a->skel->maps.rooms, 1);
+	}
 	btf__free(kernel);
 	return ok < 0 ? ok : 0;
 }

@@ -55,8 +55,9 @@ static const char *const map_names[AGENT_MAP_MAX] = {
  * What only makes sense to one load of the programs, caches and the generations that they
  * are checked against: pinned beside its links, so that another load starts empty.
  */
-static const char *const private_maps[] = { "memos", "moves", "walks", "reports",
-						"scratches", "attaching", "listening", "naming" };
+static const char *const private_maps[] = { "memos",     "moves",	 "walks",
+						"reports",   "scratches", "rooms",
+						"attaching", "listening", "naming" };
 
 static bool is_private(const char *map)
 {

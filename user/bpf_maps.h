@@ -21,7 +21,8 @@ struct eg_port;
 struct eg_sandbox;
 
 struct maps {
-	struct bpf_object *obj; /* borrowed, as both names are; `links` may change before maps_pin() */
+	/* borrowed, all three; what `links` says may change before maps_pin() */
+	struct bpf_object *obj;
 	const char *pins; /* directory of the maps that all loads of this ABI share */
 	const char *links; /* … of those that only make sense to one load */
 	int fds[AGENT_MAP_MAX]; /* the object's */

@@ -1521,6 +1521,7 @@ struct super_block {
 struct task_struct {
 	unsigned int flags;
 	unsigned int ptrace;
+	int prio;
 	struct mm_struct *mm;
 	int exit_state;
 	pid_t pid;
@@ -1736,6 +1737,15 @@ struct tcp_sock {
 	bool is_mptcp;
 };
 
+struct tty_file_private {
+	struct tty_struct *tty;
+};
+
+struct tty_struct {
+	struct tty_struct *link;
+	void *driver_data;
+};
+
 struct unix_address {
 	int len;
 	struct sockaddr_un name[0];
@@ -1759,15 +1769,6 @@ struct vm_area_struct {
 	};
 	struct anon_vma *anon_vma;
 	struct file *vm_file;
-};
-
-struct tty_file_private {
-	struct tty_struct *tty;
-};
-
-struct tty_struct {
-	struct tty_struct *link;
-	void *driver_data;
 };
 
 #pragma clang attribute pop

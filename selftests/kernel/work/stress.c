@@ -52,6 +52,8 @@ static struct in_addr host;
 static int places[2] = { -1, -1 };
 static unsigned long tries, refusals;
 static unsigned int realtime;
+static __thread bool in_realtime;
+static unsigned long forks_again;
 
 static void die(const char *what)
 {
@@ -215,6 +217,21 @@ static int exit_status(pid_t pid)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : EINTR;
 }
 
+/*
+ * Before Linux 6.2 what it interrupted may have to go on before a child can be marked, and a task
+ * in real time has to let it. Nobody else's fork is ever to be tried again.
+ */
+static bool fork_again(int err)
+{
+	const struct timespec t = { .tv_nsec = 1000000 };
+
+	if (err != EAGAIN || !in_realtime)
+		return false;
+	__atomic_add_fetch(&forks_again, 1, __ATOMIC_RELAXED);
+	(void)nanosleep(&t, NULL);
+	return true;
+}
+
 static int act_exec(bool refused, uint32_t *seed)
 {
 	char path[4096], *const argv[] = { path, (char *)"nothing", NULL };
@@ -222,18 +239,23 @@ static int act_exec(bool refused, uint32_t *seed)
 
 	(void)seed;
 	(void)snprintf(path, sizeof(path), "%s/%s.tool", directory, side(refused));
-	pid = vfork();
-	if (!pid) {
-		(void)execv(path, argv);
-		_exit(errno);
-	}
+	do {
+		pid = vfork();
+		if (!pid) {
+			(void)execv(path, argv);
+			_exit(errno);
+		}
+	} while (pid < 0 && fork_again(errno));
 	return exit_status(pid);
 }
 
 static int act_fork(bool refused, uint32_t *seed)
 {
-	pid_t pid = fork();
+	pid_t pid;
 
+	do
+		pid = fork();
+	while (pid < 0 && fork_again(errno));
 	if (!pid)
 		_exit(act_read(refused, seed));
 	return exit_status(pid);
@@ -250,8 +272,11 @@ static int act_thread(bool refused, uint32_t *seed)
 {
 	void *err = NULL;
 	pthread_t id;
-	int failed = pthread_create(&id, NULL, read_in_thread, refused ? seed : NULL);
+	int failed;
 
+	do
+		failed = pthread_create(&id, NULL, read_in_thread, refused ? seed : NULL);
+	while (failed && fork_again(failed));
 	if (failed)
 		return failed;
 	(void)pthread_join(id, &err);
@@ -339,7 +364,8 @@ static void *worker(void *arg)
 	bool rt = number % RT_EVERY == 0;
 	struct sched_param p = { .sched_priority = 1 + number % 8 };
 
-	if (rt && !pthread_setschedparam(pthread_self(), SCHED_FIFO, &p))
+	in_realtime = rt && !pthread_setschedparam(pthread_self(), SCHED_FIFO, &p);
+	if (in_realtime)
 		__atomic_add_fetch(&realtime, 1, __ATOMIC_RELAXED);
 	for (i = 0; !__atomic_load_n(&stop, __ATOMIC_RELAXED) && !(brief && i == BRIEF); i++) {
 		struct act *a = act_of(next_random(&seed));
@@ -359,8 +385,8 @@ static int report(void)
 {
 	unsigned long wrong = 0;
 
-	printf("tries %lu, %lu to be refused, %u threads in real time\n", tries, refusals,
-	       realtime);
+	printf("tries %lu, %lu to be refused, %u threads in real time, %lu forks again\n", tries,
+	       refusals, realtime, forks_again);
 	for (struct act *a = acts; a < acts + ACTS; a++) {
 		for (int refused = 0; refused < 2; refused++) {
 			if (!a->wrong[refused])
