@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "compile.h"
@@ -14,6 +12,7 @@
 #include "learn_file.h"
 #include "policy.h"
 #include "policy_edit.h"
+#include "put_file.h"
 #include "util.h"
 
 #define TEXT_NAME "(learned)" /* what messages call a text that is no file yet */
@@ -285,48 +284,6 @@ static size_t say_left(const char *file, const struct merge *m)
 
 /* ---- writing -------------------------------------------------------------------------------- */
 
-static int write_all(int fd, const struct text *t)
-{
-	for (size_t done = 0; done < t->len;) {
-		ssize_t n = write(fd, t->p + done, t->len - done);
-
-		if (n < 0)
-			return -errno;
-		done += (size_t)n;
-	}
-	return 0;
-}
-
-/* Through a file beside it, so that whoever reads it finds all of the old or the new. */
-static int replace(const char *file, const struct text *t)
-{
-	_cleanup_free_ char *target = NULL;
-	char tmp[PATH_MAX];
-	mode_t mask = umask(077);
-	struct stat st;
-	int fd, err;
-
-	(void)umask(mask);
-	target = realpath(file, NULL); /* a link to the file stays one */
-	if (snprintf(tmp, sizeof(tmp), "%s.XXXXXX", target ? target : file) >= (int)sizeof(tmp))
-		return -ENAMETOOLONG;
-	fd = mkostemp(tmp, O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	err = write_all(fd, t);
-	if (!err && fchmod(fd, target && !stat(target, &st) ? st.st_mode & 0777 : 0666 & ~mask))
-		err = -errno;
-	if (!err && fsync(fd))
-		err = -errno;
-	if (close(fd) && !err)
-		err = -errno;
-	if (!err && rename(tmp, target ? target : file))
-		err = -errno;
-	if (err)
-		(void)unlink(tmp);
-	return err;
-}
-
 /* Under sudo the directory is the user's, and so is what may lie in the way there. */
 static int become(bool drop, uid_t uid, gid_t gid, struct diag *d)
 {
@@ -353,7 +310,7 @@ int learn_file_write(const char *file, const struct text *t, bool drop, uid_t ui
 	err = become(drop, uid, gid, d);
 	if (err)
 		return err;
-	err = replace(file, t);
+	err = put_file(file, t->p, t->len, false);
 	become_root(drop);
 	return err ? diag_set(d, err, "cannot write %s: %s", file, strerror(-err)) : 0;
 }
