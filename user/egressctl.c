@@ -17,6 +17,7 @@ static const struct command {
 	{ "run", cmd_run, "[OPTION]... [--] COMMAND...", "run a command in a sandbox" },
 	{ "learn", cmd_learn, "[OPTION]... [--] COMMAND...",
 	  "write the policy that a command needs" },
+	{ "init", cmd_init, "[OPTION]... [WORD]...", "a first policy for the project here" },
 	{ "report", cmd_report, "[--json] SANDBOX", "what a traced sandbox touched" },
 	{ "check", cmd_check, "FILE...", "check policies" },
 	{ "test", cmd_test, "FILE QUESTION...", "what a policy says, and which rule" },
