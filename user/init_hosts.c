@@ -219,6 +219,16 @@ static int bad_host(struct init_found *f, const char *name, const struct init_ur
 	return err;
 }
 
+/* What no line of a policy should open because a project says so; NULL: nothing of it. */
+static const char *hands_over(struct policy_dest *dest, const struct init_host *h)
+{
+	if (h->proxy && (h->is_addr || h->loopback))
+		return "a proxy reaches everything; only by a name of its own is it judged what "
+		       "it is asked for";
+	dest->flags |= h->proxy ? POLICY_D_PROXY : 0;
+	return policy_handing_over(dest);
+}
+
 static int why(struct init_host *h, const char *name, const struct init_url *u)
 {
 	int n = u->line ? asprintf(&h->why, "%s:%zu %s", name, u->line, u->key) :
@@ -234,6 +244,7 @@ int init_add_url(struct init_found *f, const char *name, bool user, const struct
 {
 	struct policy_dest dest;
 	struct init_host h = { .user = user, .proxy = u->proxy };
+	const char *danger;
 	char addr[64];
 	int err = parse_host(u, &dest);
 
@@ -242,11 +253,13 @@ int init_add_url(struct init_found *f, const char *name, bool user, const struct
 	h.is_addr = !dest.name;
 	h.loopback = is_loopback(&dest);
 	h.private = dest.name && is_private_name(dest.name);
-	h.proxy &= !h.is_addr && !h.loopback; /* a rule for a proxy needs its name */
+	danger = hands_over(&dest, &h);
 	h.text = dest.name ? strdup(dest.name) :
 			     strdup(policy_addr_text(dest.addr, 128, addr, sizeof(addr)));
 	err = h.text ? why(&h, name, u) : -ENOMEM;
-	if (!err)
+	if (!err && danger)
+		err = init_note(f, "%s: left out: %s:%u: %s", h.why, h.text, u->port, danger);
+	else if (!err)
 		err = add(f, &h, (uint16_t)u->port);
 	free(h.text);
 	free(h.why);

@@ -19,6 +19,9 @@ bool policy_addr_is_v4(const uint8_t addr[16], uint8_t plen);
 void policy_addr_mask(uint8_t addr[16], uint8_t plen);
 const char *policy_addr_text(const uint8_t addr[16], uint8_t plen, char *buf, size_t len);
 
+/* policy_sections.c: why a port of it opens more than it says, or NULL */
+const char *policy_handing_over(const struct policy_dest *dest);
+
 /* policy_parse.c: one file, without its parents */
 struct policy_extends {
 	struct policy_strs names;

@@ -262,8 +262,8 @@ static bool is_one_of(uint16_t port, const uint16_t *v, size_t n)
 	return false;
 }
 
-/* Why a port opens more than it says, or NULL. Ranges say what they open. */
-static const char *handing_over(const struct policy_dest *dest)
+/* Ranges say what they open. */
+const char *policy_handing_over(const struct policy_dest *dest)
 {
 	for (uint32_t i = 0; i < dest->nports; i++) {
 		if (dest->ports[i].lo != dest->ports[i].hi)
@@ -280,7 +280,7 @@ static const char *handing_over(const struct policy_dest *dest)
 static int check_handing_over(struct pol *c, const struct ynode *n, const struct policy_dest *dest,
 			      bool loopback)
 {
-	const char *why = dest->flags & POLICY_D_UNSAFE ? NULL : handing_over(dest);
+	const char *why = dest->flags & POLICY_D_UNSAFE ? NULL : policy_handing_over(dest);
 
 	if (!why)
 		return 0;
