@@ -43,10 +43,11 @@ static const struct command_line line = {
 		 "whoever wrote them may be who the sandbox is against. Nothing is run, and\n"
 		 "nobody is asked over the network.\n",
 	.options = rows,
-	.end = "WORD is a kind of project: npm, pip, cargo, go, maven or c; a shipped policy of\n"
-	       "destinations: git-hosting, apt, container-registries or common-dependencies;\n"
-	       "agent, for a coding agent; or ci, for a machine that is cleaned after each\n"
-	       "build. Without a kind it is found out.\n"
+	.end = "WORDS: npm pip cargo go maven c agent ci git-hosting apt container-registries "
+	       "common-dependencies\n"
+	       "The first six are kinds of projects; without one it is found out. agent is for a\n"
+	       "coding agent, ci for a machine that is cleaned after each build; the others are\n"
+	       "shipped policies of destinations.\n"
 	       "\n"
 	       "Exit status: 0 written, 2 bad usage, or the file is there, 125 it failed.\n",
 	.max = OPTIONS_ANY,

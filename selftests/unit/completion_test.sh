@@ -150,6 +150,8 @@ offers apt !agent -- egressctl run -v -p ap
 offers agent -- egress-run -p ag
 offers ./shop.yaml -- egressctl run -p ./sh
 offers agent -- egressctl check ag
+offers npm agent ci git-hosting !is -- egressctl init ''
+offers cargo common-dependencies !npm -- egressctl init npm c
 offers connect open unix -- egressctl test agent ''
 offers 7 71 8 build !touch -- egressctl kill ''
 offers build !71 -- egressctl kill 7 b
