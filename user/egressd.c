@@ -44,6 +44,7 @@ struct service {
 	struct server_options server;
 	struct config *config; /* in force */
 	struct server *s;
+	bool replaced; /* stopped by SIGUSR1: another one follows */
 };
 
 static const char usage[] =
@@ -58,7 +59,7 @@ static const char usage[] =
 	"                       egressctl uninstall removes them\n"
 	"  --egress-only        enforce network rules alone, without BPF LSM\n"
 	"  -v, --verbose        print libbpf's messages\n\n"
-	"SIGHUP reads the settings again.\n";
+	"SIGHUP reads the settings again. SIGUSR1 stops it as with --keep: for the next one.\n";
 
 static int parse_option(struct options *o, int c, struct diag *d)
 {
@@ -247,9 +248,16 @@ static int take_lock(struct diag *d)
 
 static int on_stop(sd_event_source *src, const struct signalfd_siginfo *si, void *ctx)
 {
-	(void)si;
-	(void)ctx;
+	struct service *v = ctx;
+
+	v->replaced = si->ssi_signo == SIGUSR1;
 	return sd_event_exit(sd_event_source_get_event(src), 0);
+}
+
+/* A restart is no reason to end what runs, whatever a stop is: the next egressd takes it over. */
+static bool keeps(const struct service *v)
+{
+	return v->config->keep || v->replaced;
 }
 
 /* What the loop takes: before anything takes long, so that a SIGHUP that comes early waits. */
@@ -261,6 +269,7 @@ static void block_signals(void)
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGUSR1);
 	sigaddset(&set, SIGCHLD);
 	(void)sigprocmask(SIG_BLOCK, &set, NULL);
 	(void)signal(SIGPIPE, SIG_IGN);
@@ -270,6 +279,7 @@ static int watch_signals(struct service *v, sd_event *loop, struct diag *d)
 {
 	if (sd_event_add_signal(loop, NULL, SIGTERM, on_stop, v) < 0 ||
 	    sd_event_add_signal(loop, NULL, SIGINT, on_stop, v) < 0 ||
+	    sd_event_add_signal(loop, NULL, SIGUSR1, on_stop, v) < 0 ||
 	    sd_event_add_signal(loop, NULL, SIGHUP, on_reload, v) < 0)
 		return diag_set(d, -ENOMEM, "cannot watch signals");
 	return 0;
@@ -293,7 +303,7 @@ static int serve(struct service *v, struct agent *a, struct diag *d)
 		say_serving(v);
 		err = sd_event_loop(loop);
 		(void)sd_notify(0, "STOPPING=1");
-		if (!v->config->keep)
+		if (!keeps(v))
 			server_kill_all(v->s);
 	}
 	server_free(v->s);
@@ -329,7 +339,7 @@ static int run(struct service *v, struct diag *d)
 		err = serve(v, a, d);
 	}
 	/* only when every sandbox has ended nothing is left to be enforced */
-	agent_close(a, err || v->config->keep || v->o.stay_loaded || agent_in_use(a) ?
+	agent_close(a, err || keeps(v) || v->o.stay_loaded || agent_in_use(a) ?
 			       0 : AGENT_REMOVE);
 	return err;
 }
