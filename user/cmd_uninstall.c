@@ -90,6 +90,8 @@ static int check_agent(const struct host_paths *h, const char *name, struct diag
 					tasks, tasks == 1 ? "" : "es", f.pid,
 					(unsigned long long)f.sandbox);
 	}
+	if (!h->cgroup[0])
+		return 0;
 	(void)snprintf(path, sizeof(path), "%s/%s", h->cgroup, name);
 	dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	if (dir >= 0 && cgroup_populated(dir))
@@ -138,7 +140,7 @@ static int remove_agent(const struct host_paths *h, const char *name, struct dia
 
 	(void)snprintf(path, sizeof(path), "%s/%s", h->bpffs, name);
 	err = h->bpffs[0] ? remove_dir(h, path, d) : 0;
-	if (err)
+	if (err || !h->cgroup[0])
 		return err;
 	(void)cgroup_remove(root, name);
 	(void)snprintf(path, sizeof(path), "%s/%s", h->cgroup, name);
@@ -171,8 +173,9 @@ static int find_host(struct host_paths *h, struct diag *d)
 		return diag_set(d, -EPERM, "root is needed");
 	if (mount_find("bpf", h->bpffs, sizeof(h->bpffs)))
 		h->bpffs[0] = 0; /* then nothing is pinned */
+	/* as in a container or a chroot that a package is removed from: then nothing is held */
 	if (mount_find("cgroup2", h->cgroup, sizeof(h->cgroup)))
-		return diag_set(d, -ENOENT, "no cgroup v2 is mounted");
+		h->cgroup[0] = 0;
 	return 0;
 }
 
