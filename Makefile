@@ -44,8 +44,9 @@ HOST_SCRIPTS ?= $(sort $(wildcard selftests/vm/*_test selftests/vm/*_test.sh) \
 	$(wildcard selftests/unit/*_test.sh))
 # On the host, with --egress-only, and in the VM.
 NATIVE_SCRIPTS ?= $(sort $(wildcard selftests/native/*_test.sh))
-# Not selftests/attacks/suite_test.sh: it takes longer than all of these; make attacks.
-VM_SCRIPTS ?= $(sort $(wildcard selftests/kernel/*_test.sh))
+# Not selftests/attacks/suite_test.sh: it takes longer than all of these; make attacks. Nor
+# deb_test.sh: its package needs tools that nothing else does; make deb-test.
+VM_SCRIPTS ?= $(sort $(filter-out %/deb_test.sh,$(wildcard selftests/kernel/*_test.sh)))
 
 # Linked to one program, too, that loads the agent once: selftests/kernel/suite.c. Not those that
 # unload it, count what it keeps, or need none.
@@ -67,9 +68,9 @@ BPF_CFLAGS := -target bpf -mcpu=v3 -g -O2 -Wall -Wextra -Wno-unused-parameter -W
 	-D__TARGET_ARCH_$(BPF_ARCH) -I$(VMLINUX) -Ibpf $(BPF_EXTRA)
 
 PKGS := libbpf libelf zlib libfyaml jansson ldns libidn2 libsystemd libnl-3.0 libnl-route-3.0 libnl-idiag-3.0 libmicrohttpd
-needs-build := $(filter-out help clean lint vmlinux%,$(or $(MAKECMDGOALS),all))
+needs-build := $(filter-out help clean lint vmlinux% deb cross,$(or $(MAKECMDGOALS),all))
 ifneq ($(needs-build),)
-PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PKGS) cmocka)
+PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PKGS) $(if $(wildcard selftests/unit),cmocka))
 PKG_LIBS := $(shell $(PKG_CONFIG) --libs $(PKGS))
 ifeq ($(PKG_LIBS),)
 $(error libraries are missing: run tools/deps)
@@ -198,11 +199,11 @@ $(O)/selftests/egressd_other: $(O)/main/user/egressd.o $(O)/other/user/bpf_load.
 
 # The settings that are there already are the administrator's.
 SYSCONFDIR ?= /etc
-unit-dir := $(PREFIX)/lib/systemd/system
+UNITDIR ?= $(PREFIX)/lib/systemd/system
 
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/sbin \
-		$(DESTDIR)$(PREFIX)/share/egressctl/policies $(DESTDIR)$(unit-dir)
+		$(DESTDIR)$(PREFIX)/share/egressctl/policies $(DESTDIR)$(UNITDIR)
 	install -m 755 $(addprefix $(O)/,$(filter-out egressd,$(MAINS))) $(DESTDIR)$(PREFIX)/bin
 	install -m 755 $(addprefix $(O)/,$(filter egressd,$(MAINS))) $(DESTDIR)$(PREFIX)/sbin
 	$(foreach p,$(wildcard policies/*),\
@@ -210,8 +211,8 @@ install: all
 	$(foreach p,$(wildcard man/*.[1-8]),\
 		install -D -m 644 $p -t $(DESTDIR)$(PREFIX)/share/man/man$(subst .,,$(suffix $p)) &&) :
 	sed 's|@SBINDIR@|$(PREFIX)/sbin|' tools/service/egressd.service.in \
-		>$(DESTDIR)$(unit-dir)/egressd.service
-	chmod 644 $(DESTDIR)$(unit-dir)/egressd.service
+		>$(DESTDIR)$(UNITDIR)/egressd.service
+	chmod 644 $(DESTDIR)$(UNITDIR)/egressd.service
 	install -D -m 644 tools/service/egressd.tmpfiles \
 		$(DESTDIR)$(PREFIX)/lib/tmpfiles.d/egressctl.conf
 	install -D -m 644 tools/service/egressctl.bash-completion \
@@ -220,6 +221,42 @@ install: all
 	[ -e $(DESTDIR)$(SYSCONFDIR)/egressctl/egressd.yaml ] || \
 		install -D -m 644 tools/service/egressd.yaml \
 			$(DESTDIR)$(SYSCONFDIR)/egressctl/egressd.yaml
+
+# ---- packages -----------------------------------------------------------------------------
+#
+# Built in a copy of the tree, with its own flags: dpkg-buildpackage writes where it is called. Each time
+# afresh: an object can be newer than a source that was changed after it had been copied.
+
+deb-dir := $(O)/deb
+deb-tree := $(deb-dir)/tree
+deb-sources := Makefile README.md SECURITY.md bpf docs man policies tools user vmlinux
+deb-version = $(shell dpkg-parsechangelog -l tools/debian/changelog -S Version 2>/dev/null)
+
+# MAKEFLAGS: what was given on this command line (O=, CFLAGS=) is not for the package.
+deb:
+	$(if $(deb-version),,$(error dpkg-dev is missing: run tools/deps --package))
+	$(if $(filter $(VERSION),$(deb-version)),,$(error \
+		tools/debian/changelog is of $(deb-version), and the Makefile of $(VERSION)))
+	$(call say,DEB,$(deb-dir)/egressctl_$(VERSION))
+	$(Q)rm -rf $(deb-tree) $(deb-dir)/egressctl* && mkdir -p $(deb-tree)
+	$(Q)cp -a $(deb-sources) $(deb-tree) && mv $(deb-tree)/tools/debian $(deb-tree)/debian
+	$(Q)cd $(deb-tree) && env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL \
+		dpkg-buildpackage -b -nc -us -uc $(if $(Q),>../log 2>&1 || \
+			{ tail -n 40 ../log; exit 1; })
+	$(Q)ls $(deb-dir)/*.deb
+
+deb-test: deb $(O)/selftests/egressd_other $(O)/selftests/work/probe
+	$(Q)lintian --fail-on error,warning,info $(deb-dir)/*.changes
+	$(Q)$(run) $(KERNELS:%=--kernel %) selftests/kernel/deb_test.sh
+
+# Whether it compiles and links for another architecture; nothing of it runs here.
+cross-dir := $(O)/arm64
+cross:
+	$(Q)d=$$(tools/cross) && $(MAKE) all O=$(cross-dir) ARCH=aarch64 CC=$$d/cc AR=$$d/ar \
+		PKG_CONFIG=$$d/pkg-config
+	$(Q)for p in $(MAINS); do LC_ALL=C readelf -h $(cross-dir)/$$p | grep -q AArch64 || \
+		{ echo "$$p is not for arm64" >&2; exit 1; }; done
+	$(Q)ls $(MAINS:%=$(cross-dir)/%)
 
 # ---- tests --------------------------------------------------------------------------------
 
@@ -481,6 +518,8 @@ help:
 	@echo 'make identity      sandboxes come and go, nothing stays  (IDENTITY_ROUNDS=$(IDENTITY_ROUNDS))'
 	@echo 'make demo          a real build under a policy, with an attack inside'
 	@echo 'make install       DESTDIR=$(DESTDIR) PREFIX=$(PREFIX)'
+	@echo 'make deb           a Debian package, in $(O)/deb; make deb-test tries it in VMs'
+	@echo 'make cross         the programs for arm64, in $(O)/arm64'
 	@echo 'make vmlinux       rewrite vmlinux/vmlinux.h from the stock kernels; vmlinux-check compares'
 	@echo 'make lint          what the compiler does not see of the house style'
 	@echo 'make clean         remove $(O)/'
@@ -489,8 +528,10 @@ help:
 
 FORCE:
 
-.PHONY: all bpf install tests check unit fuzz faults native vmtest attacks compare bench bench-dns \
-	bench-allow bench-operate floods lifecycle stress identity demo vmlinux vmlinux-check lint \
+.PHONY: all bpf install deb deb-test cross tests check unit fuzz faults native vmtest attacks \
+	compare bench bench-dns bench-allow bench-operate floods lifecycle stress identity demo vmlinux vmlinux-check lint \
 	clean help FORCE
 
--include $(shell find $(O) -name '*.d' 2>/dev/null)
+# Not of the trees within it, which are built by a make of their own.
+-include $(shell find $(O) \( -path $(deb-dir) -o -path $(cross-dir) \) -prune -o \
+	-name '*.d' -type f -print 2>/dev/null)
