@@ -114,6 +114,19 @@ static void compile_head(struct comp *k)
 								    .mode = p->listen.v[i].mode };
 }
 
+/* Keys that who holds the policy otherwise than by the programs has to speak of. */
+static int compile_keys(struct comp *k)
+{
+	const struct policy *p = k->p;
+	int err = 0;
+
+	if (p->full.at.file)
+		err = comp_rule(k, &p->full.at, RULE_KEY, "require: full", &k->c->require_rule);
+	if (!err && p->keep_paths && p->strict.v)
+		err = comp_rule(k, &p->strict.at, RULE_KEY, "exec: strict", &k->c->strict_rule);
+	return err;
+}
+
 /* ---- all of it ------------------------------------------------------------------------- */
 
 int policy_compile(const struct policy *p, const struct policy_vars *v, struct compiled **out,
@@ -133,6 +146,8 @@ int policy_compile(const struct policy *p, const struct policy_vars *v, struct c
 		err = compile_names(&k);
 	if (!err)
 		err = compile_paths(&k);
+	if (!err)
+		err = compile_keys(&k);
 	free(k.domain);
 	free(k.domain_text);
 	if (err) {
@@ -155,6 +170,9 @@ void compiled_free(struct compiled *c)
 	for (uint32_t i = 0; i < c->nanchors; i++)
 		free(c->anchors[i].path);
 	free(c->anchors);
+	for (uint32_t i = 0; i < c->npaths; i++)
+		free(c->paths[i].pattern);
+	free(c->paths);
 	for (uint32_t i = 0; i < c->nnames; i++) {
 		free(c->names[i].name);
 		free(c->names[i].services);

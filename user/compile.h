@@ -21,6 +21,7 @@ enum rule_kind {
 	RULE_DENY,
 	RULE_LOOPBACK,
 	RULE_UNIX,
+	RULE_KEY, /* a key of the policy that is no list of rules */
 	RULE_BUILTIN, /* not in a file: file is "builtin", line 0 */
 };
 
@@ -44,6 +45,14 @@ struct compiled_anchor {
 	uint32_t state; /* of the automaton at that path, relative to slots[] */
 	uint8_t perm; /* at that path */
 	uint32_t rule; /* index in rules[] + 1 */
+};
+
+/* One spelling of a path rule, for who holds it without the kernel's programs: landlock.h. */
+struct compiled_path {
+	char *pattern; /* as of automaton.h; "/proc/self" is every own process */
+	uint32_t rule; /* index in rules[] + 1 */
+	uint8_t perm;
+	uint8_t space; /* AUTOMATON_PATHS or AUTOMATON_UNIX */
 };
 
 /*
@@ -89,10 +98,14 @@ struct compiled {
 	struct compiled_anchor *anchors;
 	uint32_t nanchors;
 	bool unbound; /* anchors are left out: what names say is all */
+	struct compiled_path *paths; /* with policy.keep_paths; else NULL */
+	uint32_t npaths;
 	struct compiled_name *names; /* in compiled_name_order() */
 	uint32_t nnames;
 	struct rule_ref *rules;
 	uint32_t nrules;
+	/* index in rules[] + 1 of "require: full" and, with policy.keep_paths, "exec: strict" */
+	uint32_t require_rule, strict_rule;
 	struct policy_runtime run;
 	uid_t payer; /* whose share of the tables it uses: publish.h; 0: root, who has none */
 	/* written in the paths of another mount namespace; `root` as in struct rooted, its own */

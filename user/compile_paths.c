@@ -523,6 +523,26 @@ static int compile_anchors(struct paths *b)
 	return err;
 }
 
+/* The spellings that are in the automaton; the strings are the compiled policy's from here on. */
+static int keep_paths(struct paths *b)
+{
+	struct compiled *c = b->k->c;
+
+	c->paths = calloc(b->n + 1, sizeof(*c->paths));
+	if (!c->paths)
+		return comp_nomem(b->k);
+	for (size_t i = 0; i < b->n; i++) {
+		struct spelling *s = &b->v[i];
+
+		if (s->pattern)
+			c->paths[c->npaths++] = (struct compiled_path){
+				.pattern = steal_ptr(s->pattern), .rule = s->rule,
+				.perm = s->perm, .space = s->space,
+			};
+	}
+	return 0;
+}
+
 /* ---- all of it ------------------------------------------------------------------------------- */
 
 /* A policy that lets everything be done everywhere need not be asked. */
@@ -552,7 +572,8 @@ static int compile_all(struct paths *b)
 	c->head.names = starts->names;
 	if (!nothing_to_judge(c))
 		c->head.flags |= EG_P_PATHS;
-	return compile_anchors(b);
+	err = compile_anchors(b);
+	return !err && b->k->p->keep_paths ? keep_paths(b) : err;
 }
 
 int compile_paths(struct comp *k)

@@ -164,6 +164,8 @@ struct policy {
 	struct policy_num freeze; /* on-failure: 1 freeze */
 	bool has_files, has_egress; /* the section was given somewhere */
 	bool paths_left_out; /* set by who compiles it for --egress-only: no notice about them */
+	bool keep_paths; /* set by who compiles it for Landlock: compiled.paths */
+	struct policy_num full; /* require: 1 full: held whole or not at all */
 	struct policy_num file_default; /* files.default: EG_R … */
 	struct policy_paths files;
 	struct policy_dests allow;

@@ -286,6 +286,8 @@ int policy_merge(struct policy *dst, struct policy *src, enum merge_as as, struc
 	merge_num(&dst->audit, &src->audit, as);
 	merge_num(&dst->strict, &src->strict, as);
 	merge_num(&dst->freeze, &src->freeze, as);
+	/* no key lifts it: a child cannot drop what its parent requires */
+	merge_num(&dst->full, &src->full, as);
 	merge_num(&dst->file_default, &src->file_default, as);
 	merge_num(&dst->memory, &src->memory, as);
 	merge_num(&dst->pids, &src->pids, as);

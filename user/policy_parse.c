@@ -197,6 +197,13 @@ static int parse_on_failure(struct pol *c, struct ynode *n, const struct pol_key
 	return pol_word(c, n, k->key, k->expect, words, &c->p->freeze);
 }
 
+static int parse_require(struct pol *c, struct ynode *n, const struct pol_key *k)
+{
+	static const struct pol_words words[] = { { "full", 1 }, {} };
+
+	return pol_word(c, n, k->key, k->expect, words, &c->p->full);
+}
+
 static int parse_privileges(struct pol *c, struct ynode *n, const struct pol_key *k)
 {
 	static const struct pol_words words[] = {
@@ -233,6 +240,7 @@ static const struct pol_key top_keys[] = {
 	{ "env", "a map", pol_env, 0 },
 	{ "limits", "a map", pol_limits, 0 },
 	{ "on-failure", "deny or freeze", parse_on_failure, 0 },
+	{ "require", "full, or the key left out", parse_require, 0 },
 	{}
 };
 

@@ -226,7 +226,7 @@ const char *verdict_rule_text(const struct compiled *c, uint32_t rule, char *buf
 	static const char *const kinds[] = {
 		[RULE_FILE] = "",	  [RULE_FILE_DEFAULT] = "", [RULE_ALLOW] = "allow ",
 		[RULE_DENY] = "deny ",	  [RULE_LOOPBACK] = "loopback ",
-		[RULE_UNIX] = "unix ",	  [RULE_BUILTIN] = "",
+		[RULE_UNIX] = "unix ",	  [RULE_KEY] = "",	    [RULE_BUILTIN] = "",
 	};
 	const struct rule_ref *r;
 

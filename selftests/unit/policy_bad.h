@@ -32,7 +32,7 @@ static const struct bad_policy {
 	  "1:1: no version: expected \"version: 1\"" },
 	{ "version: 1\neggress: {}\n",
 	  "2:1: unknown key \"eggress\" in a policy: expected one of version, description, "
-	  "extends, mode, egress, files, exec, privileges, env, limits, on-failure" },
+	  "extends, mode, egress, files, exec, privileges, env, limits, on-failure, require" },
 	{ "version: 1\nmode: enforced\n",
 	  "2:7: mode: got \"enforced\", expected enforce or audit" },
 	{ "version: 1\nmode:\n",
@@ -47,6 +47,8 @@ static const struct bad_policy {
 	  "2:1: description: got nothing, expected a sentence" },
 	{ "version: 1\nexec: loose\n",
 	  "2:7: exec: got \"loose\", expected normal or strict" },
+	{ "version: 1\nrequire: half\n",
+	  "2:10: require: got \"half\", expected full, or the key left out" },
 	{ "version: 1\non-failure: ignore\n",
 	  "2:13: on-failure: got \"ignore\", expected deny or freeze" },
 	{ "version: 1\nfiles: [a]\n",
@@ -458,7 +460,7 @@ static const struct bad_policy {
 	  "3:3: not valid YAML: wrong indendation in sequence while in mapping" },
 	{ "version: 1\nfiles: {}\negress: {}\nx: 1\n",
 	  "4:1: unknown key \"x\" in a policy: expected one of version, description, "
-	  "extends, mode, egress, files, exec, privileges, env, limits, on-failure" },
+	  "extends, mode, egress, files, exec, privileges, env, limits, on-failure, require" },
 	{ "version: 1\nextends: [a, a]\n",
 	  "2:14: extends: \"a\" is listed twice" },
 	{ "version: 1\nextends: {a: b}\n",

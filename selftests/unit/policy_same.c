@@ -90,11 +90,11 @@ static bool same_loopback(const struct policy_loopback *a, const struct policy_l
 static bool same_rest(const struct policy *a, const struct policy *b)
 {
 	const struct policy_num *x[] = {
-		&a->audit, &a->strict, &a->freeze, &a->file_default, &a->listen_default,
+		&a->audit, &a->strict, &a->freeze, &a->full, &a->file_default, &a->listen_default,
 		&a->memory, &a->pids, &a->cpu, &a->time,
 	};
 	const struct policy_num *y[] = {
-		&b->audit, &b->strict, &b->freeze, &b->file_default, &b->listen_default,
+		&b->audit, &b->strict, &b->freeze, &b->full, &b->file_default, &b->listen_default,
 		&b->memory, &b->pids, &b->cpu, &b->time,
 	};
 
