@@ -28,6 +28,7 @@ static void wait_for_agent(void *ctx)
 static int connect_or_start(const struct launch *l, struct local_agent *la, bool *ours,
 			    struct diag *d)
 {
+	enum without_lsm without;
 	int fd, err;
 
 	fd = control_connect(CONTROL_SOCKET);
@@ -42,7 +43,9 @@ static int connect_or_start(const struct launch *l, struct local_agent *la, bool
 		return diag_set(d, -EPERM,
 				"egressd is not running, and without it root is needed: start the "
 				"service (egressd, as root), or use sudo");
-	err = local_agent_start(l->egress_only, la, d);
+	err = local_agent_start(l->egress_only, l->without_lsm &&
+				!without_lsm_parse(l->without_lsm, &without) ? &without : NULL, la,
+				d);
 	*ours = !err;
 	return err ? err : la->control;
 }

@@ -159,6 +159,16 @@ static int parse_stop(struct pol *p, struct ynode *n, const struct pol_key *k)
 	return err;
 }
 
+static int parse_without_lsm(struct pol *p, struct ynode *n, const struct pol_key *k)
+{
+	int err = pol_scalar(p, n, k->key, k->expect);
+
+	if (err)
+		return err;
+	return without_lsm_parse(n->text, &of(p)->without_lsm) ?
+		       pol_expected(p, n, k->key, k->expect) : 0;
+}
+
 /* ---- grants ----------------------------------------------------------------------------- */
 
 static int parse_who(struct pol *p, struct ynode *n, const struct pol_key *k)
@@ -526,6 +536,7 @@ static const struct pol_key top_keys[] = {
 	{ "runtimes", "a list of programs by their absolute paths", parse_runtimes, 0 },
 	{ "metrics", "a map", parse_section, 4 },
 	{ "canary", "a map", parse_section, 5 },
+	{ "without-lsm", WITHOUT_LSM_WORDS, parse_without_lsm, 0 },
 	{}
 };
 
@@ -628,4 +639,15 @@ char *config_log_dir(const char *path, struct diag *d)
 	dir = strdup(c.log_dir ? c.log_dir : EVENTLOG_DIR);
 	config_clear(&c);
 	return dir;
+}
+
+enum without_lsm config_without_lsm(const char *path, struct diag *d)
+{
+	enum without_lsm mode;
+	struct config c = {};
+
+	(void)config_load(path, &c, d);
+	mode = c.without_lsm;
+	config_clear(&c);
+	return mode;
 }

@@ -12,6 +12,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "without_lsm.h"
+
 struct diag;
 struct sockaddr_storage;
 
@@ -53,6 +55,7 @@ struct config {
 	char *log_dir; /* NULL: the default */
 	uint64_t log_bytes; /* of all files together; 0: the default */
 	bool journal; /* violations go to journald, too; default true */
+	enum without_lsm without_lsm; /* of runs that do not say themselves; default refuse */
 	/* stop */
 	bool keep; /* sandboxes go on when egressd stops */
 	/* grants: what owners may grant; root is not bound by it */
@@ -102,6 +105,9 @@ void config_clear(struct config *c);
  * `d` and the default returned.
  */
 char *config_log_dir(const char *path, struct diag *d);
+
+/* What the settings say of hosts without BPF LSM, for a run without egressd; as above. */
+enum without_lsm config_without_lsm(const char *path, struct diag *d);
 
 /*
  * "127.0.0.1:9477" or "[::1]:9477". -EINVAL without a message. *local: no other host

@@ -10,7 +10,10 @@
  *
  *	run	policies, texts, vars, options; a pidfd of the blocked child
  *		-> {"need": [name…]} and the client sends "run" again with the
- *		texts of these, or {"sandbox": id, "env": …}: the child is inside
+ *		texts of these, or {"sandbox": id, "env": …}: the child is inside.
+ *		{"landlock": {"abi": n, "unheld": […]}} and a ruleset's descriptor: the
+ *		child has to restrict itself. A refusal has "unheld", too, when a policy
+ *		has "require: full"; see server_landlock.c
  *	end	-> what was left is killed and the cgroup removed;
  *		{"denied": n, "suppressed": n, "lost": n, "note": …}
  *	ps	-> {"sandboxes": […]}
@@ -91,6 +94,16 @@ int control_connect(const char *path);
 int control_call(int fd, const json_t *request, const int *fds, size_t nfds,
 		 void (*event)(void *ctx, json_t *ev), void *ctx, json_t **answer, int *status,
 		 struct diag *d);
+
+/* What an answer brings beside its object; both are the caller's. */
+struct control_more {
+	int file; /* a descriptor; -1: none */
+	json_t *refusal; /* the whole of an {"error"} answer; NULL: none */
+};
+/* The same, with what else came in *more, which is set in any case. */
+int control_call_more(int fd, const json_t *request, const int *fds, size_t nfds,
+		      void (*event)(void *ctx, json_t *ev), void *ctx, json_t **answer,
+		      struct control_more *more, int *status, struct diag *d);
 
 /* ---- the server ------------------------------------------------------------------ */
 

@@ -277,13 +277,24 @@ static int remote_error(const json_t *answer, int *status, struct diag *d)
 	return diag_set(d, -EREMOTEIO, "%s", json_string_value(text));
 }
 
-int control_call(int fd, const json_t *request, const int *fds, size_t nfds,
-		 void (*event)(void *ctx, json_t *ev), void *ctx, json_t **answer, int *status,
-		 struct diag *d)
+/* The first descriptor, others are closed. */
+static int first_of(int *fds, size_t n)
 {
+	while (n > 1)
+		close(fds[--n]);
+	return n ? fds[0] : -1;
+}
+
+int control_call_more(int fd, const json_t *request, const int *fds, size_t nfds,
+		      void (*event)(void *ctx, json_t *ev), void *ctx, json_t **answer,
+		      struct control_more *more, int *status, struct diag *d)
+{
+	int came[CONTROL_FDS_MAX];
+	size_t ncame = 0;
 	json_t *msg = NULL;
 	int err;
 
+	*more = (struct control_more){ .file = -1 };
 	if (status)
 		*status = 125;
 	err = control_send(fd, request, fds, nfds);
@@ -293,7 +304,7 @@ int control_call(int fd, const json_t *request, const int *fds, size_t nfds,
 	if (err)
 		return diag_set(d, err, "cannot send to egressd: %s", strerror(-err));
 	for (;;) {
-		err = control_recv(fd, &msg, NULL, NULL);
+		err = control_recv(fd, &msg, came, &ncame);
 		if (!err)
 			return diag_set(d, -ECONNRESET, "egressd closed the connection");
 		if (err < 0)
@@ -303,11 +314,31 @@ int control_call(int fd, const json_t *request, const int *fds, size_t nfds,
 		if (event)
 			event(ctx, msg);
 		json_decref(msg);
+		more->file = first_of(came, ncame);
+		if (more->file >= 0)
+			close(more->file); /* events bring none */
+		more->file = -1;
 	}
+	more->file = first_of(came, ncame);
 	err = remote_error(msg, status, d);
-	if (err || !answer)
-		json_decref(msg);
-	else
+	if (err)
+		more->refusal = msg;
+	else if (answer)
 		*answer = msg;
+	else
+		json_decref(msg);
+	return err;
+}
+
+int control_call(int fd, const json_t *request, const int *fds, size_t nfds,
+		 void (*event)(void *ctx, json_t *ev), void *ctx, json_t **answer, int *status,
+		 struct diag *d)
+{
+	struct control_more more;
+	int err = control_call_more(fd, request, fds, nfds, event, ctx, answer, &more, status, d);
+
+	json_decref(more.refusal);
+	if (more.file >= 0)
+		close(more.file);
 	return err;
 }

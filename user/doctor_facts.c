@@ -322,12 +322,14 @@ static bool ask_service(struct doctor_facts *f)
 /* As root without egressd: an agent of our own, which is gone when we are done. */
 static void ask_own_agent(struct doctor_facts *f)
 {
+	/* what is there, whatever egressd.yaml makes do with */
+	static const enum without_lsm refuse = WITHOUT_LSM_REFUSE;
 	struct local_agent agent;
 	struct diag d = {}, lsm = {};
 
-	if (local_agent_start(false, &agent, &lsm)) {
+	if (local_agent_start(false, &refuse, &agent, &lsm)) {
 		snprintf(f->lsm_error, sizeof(f->lsm_error), "%s", lsm.msg);
-		if (local_agent_start(true, &agent, &d)) {
+		if (local_agent_start(true, &refuse, &agent, &d)) {
 			snprintf(f->agent_error, sizeof(f->agent_error), "%s", d.msg);
 			return;
 		}

@@ -24,6 +24,7 @@
 #include "control.h"
 #include "diag.h"
 #include "eventlog.h"
+#include "host.h"
 #include "state.h"
 #include "util.h"
 
@@ -311,6 +312,20 @@ static int serve(struct service *v, struct agent *a, struct diag *d)
 	return err;
 }
 
+/* What the settings allow on a host without BPF LSM is no reason to leave out what is there. */
+static void choose_programs(struct service *v)
+{
+	if (v->o.agent.egress_only || v->config->without_lsm == WITHOUT_LSM_REFUSE ||
+	    host_has_bpf_lsm())
+		return;
+	v->o.agent.egress_only = true;
+	fprintf(stderr, "egressd: this kernel runs no BPF LSM programs: rules for paths are %s "
+			"(without-lsm: %s)\n",
+		v->config->without_lsm == WITHOUT_LSM_LANDLOCK ? "held by Landlock, where it can" :
+								 "not enforced",
+		without_lsm_text(v->config->without_lsm));
+}
+
 static int run(struct service *v, struct diag *d)
 {
 	_cleanup_close_ int lock = -1;
@@ -323,6 +338,7 @@ static int run(struct service *v, struct diag *d)
 	if (lock < 0)
 		return lock;
 	sweep_dead_runs();
+	choose_programs(v);
 	err = agent_open(&v->o.agent, &a, d);
 	if (err)
 		return err;

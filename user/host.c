@@ -79,27 +79,42 @@ int host_read_lsms(char *buf, size_t size)
 	return 0;
 }
 
+static bool has_word(const char *list, const char *word)
+{
+	size_t len = strlen(word);
+
+	for (; *list; list += strcspn(list, ",") + (list[strcspn(list, ",")] == ','))
+		if (strcspn(list, ",") == len && !strncmp(list, word, len))
+			return true;
+	return false;
+}
+
+bool host_has_bpf_lsm(void)
+{
+	char list[1024];
+
+	return !host_read_lsms(list, sizeof(list)) && has_word(list, "bpf");
+}
+
 static int check_lsm(struct diag *d)
 {
-	char list[1024], *p, *save;
-	char words[1024];
+	char list[1024];
 	int err;
 
 	err = host_read_lsms(list, sizeof(list));
 	if (err)
 		return diag_set(d, -ENOTSUP,
 				"cannot read the list of security modules (%s/lsm: %s): without "
-				"BPF LSM path rules cannot be enforced; --egress-only works "
-				"without them",
+				"BPF LSM path rules cannot be enforced; --without-lsm landlock "
+				"holds some of them, and --egress-only works without them",
 				SECURITYFS_DIR, strerror(-err));
-	strcpy(words, list);
-	for (p = strtok_r(words, ",", &save); p; p = strtok_r(NULL, ",", &save))
-		if (str_eq(p, "bpf"))
-			return 0;
+	if (has_word(list, "bpf"))
+		return 0;
 	return diag_set(d, -ENOTSUP,
 			"BPF LSM is not active in this kernel, so path rules cannot be enforced: "
 			"run egressctl setup --boot and reboot (by hand: add lsm=%s%sbpf to the "
-			"kernel command line), or give --egress-only to enforce network rules "
+			"kernel command line), or give --without-lsm landlock to hold those rules "
+			"for paths that Landlock can, or --egress-only to enforce network rules "
 			"alone",
 			list, *list ? "," : "");
 }

@@ -32,6 +32,9 @@ int host_check(struct host *h, bool egress_only, struct diag *d);
  */
 int host_read_lsms(char *buf, size_t size);
 
+/* Are BPF LSM programs asked? False where the list cannot be read. Mounts as above. */
+bool host_has_bpf_lsm(void);
+
 #define HOOK_OTHER_FORM 2
 
 /*

@@ -89,6 +89,8 @@ static json_t *make_request(const struct launch *l, struct diag *d)
 	if ((l->name && json_object_set_new(r, "name", json_string(l->name))) ||
 	    (events && json_object_set_new(r, "events", json_string(events))) ||
 	    (l->egress_only && json_object_set_new(r, "egress_only", json_true())) ||
+	    (l->without_lsm &&
+	     json_object_set_new(r, "without_lsm", json_string(l->without_lsm))) ||
 	    ((l->trace || l->report) && json_object_set_new(r, "trace", json_true())) ||
 	    (l->drop && json_object_set_new(r, "uid", json_integer(l->uid))))
 		goto fail;
@@ -103,9 +105,13 @@ fail:
 	return NULL;
 }
 
-/* Get the child into a sandbox. 0 and the server's answer, or an exit status. */
-static int ask(const struct launch *l, int control, int child, json_t **answer)
+/*
+ * Get the child into a sandbox. 0, the server's answer and *ruleset (-1: none), or an exit
+ * status.
+ */
+static int ask(const struct launch *l, int control, int child, json_t **answer, int *ruleset)
 {
+	struct control_more more = { .file = -1 };
 	struct diag d = {};
 	json_t *request = make_request(l, &d);
 	int status = LAUNCH_USAGE, err = -EINVAL;
@@ -114,7 +120,8 @@ static int ask(const struct launch *l, int control, int child, json_t **answer)
 	while (request) {
 		json_t *need;
 
-		err = control_call(control, request, &child, nfds, NULL, NULL, answer, &status, &d);
+		err = control_call_more(control, request, &child, nfds, NULL, NULL, answer, &more,
+					&status, &d);
 		need = err ? NULL : json_object_get(*answer, "need");
 		if (!need)
 			break;
@@ -126,8 +133,12 @@ static int ask(const struct launch *l, int control, int child, json_t **answer)
 			break;
 	}
 	json_decref(request);
-	if (err)
+	*ruleset = more.file;
+	if (err) {
 		say(&d);
+		launch_print_unheld(l, json_object_get(more.refusal, "unheld"));
+		json_decref(more.refusal);
+	}
 	return err ? status : 0;
 }
 
@@ -247,12 +258,12 @@ static void end_run(const struct launch *l, int control, json_int_t sandbox, boo
 
 /* Let the child go and see it to its end. Returns the exit status or -signal. */
 static int supervise(const struct launch *l, struct launch_child *c, int *control,
-		     json_t *answer)
+		     json_t *answer, int ruleset)
 {
 	int status, failed;
 
 	status = launch_go(c, json_object_get(answer, "env"),
-			   json_integer_value(json_object_get(answer, "sandbox")));
+			   json_integer_value(json_object_get(answer, "sandbox")), ruleset);
 	if (status) {
 		kill(c->pid, SIGKILL);
 		(void)waitpid(c->pid, NULL, 0);
@@ -265,10 +276,46 @@ static int supervise(const struct launch *l, struct launch_child *c, int *contro
 	return failed ? failed : status;
 }
 
+/* Killed before it ran anything. */
+static int give_up(struct launch_child *c, int status)
+{
+	kill(c->pid, SIGKILL);
+	(void)waitpid(c->pid, NULL, 0);
+	return status;
+}
+
+/* What of the policy is not in force, before the command starts. */
+static int tell_unheld(const struct launch *l, const json_t *answer, int ruleset)
+{
+	const json_t *landlock = json_object_get(answer, "landlock");
+
+	if (l->egress_only || json_is_true(json_object_get(answer, "no_paths")))
+		fprintf(stderr, "%s: %s: rules for files and unix sockets are not enforced\n",
+			program_invocation_short_name,
+			l->egress_only ? "--egress-only" : "no BPF LSM in this kernel");
+	if (!landlock)
+		return 0;
+	if (ruleset < 0 || l->new_privs) {
+		fprintf(stderr, "%s: %s\n", program_invocation_short_name,
+			ruleset < 0 ? "the server sent no Landlock ruleset" :
+				      "--new-privileges: Landlock holds only programs that gain "
+				      "none");
+		return LAUNCH_FAILED;
+	}
+	if (!l->json)
+		fprintf(stderr, "%s: no BPF LSM in this kernel: Landlock (ABI %lld) holds rules "
+				"for paths, but for these\n",
+			program_invocation_short_name,
+			(long long)json_integer_value(json_object_get(landlock, "abi")));
+	launch_print_unheld(l, json_object_get(landlock, "unheld"));
+	return 0;
+}
+
 /* The exit status, or minus the signal that ended the command. */
 static int run(const struct launch *l, int *control)
 {
 	json_t *answer = NULL;
+	_cleanup_close_ int ruleset = -1;
 	struct launch_child c;
 	struct diag d = {};
 	json_int_t sandbox;
@@ -279,20 +326,18 @@ static int run(const struct launch *l, int *control)
 		say(&d);
 		return LAUNCH_FAILED;
 	}
-	status = ask(l, *control, c.pidfd, &answer);
+	status = ask(l, *control, c.pidfd, &answer, &ruleset);
+	if (status)
+		return give_up(&c, status);
+	status = tell_unheld(l, answer, ruleset);
 	if (status) {
-		kill(c.pid, SIGKILL);
-		(void)waitpid(c.pid, NULL, 0);
-		return status;
+		json_decref(answer);
+		return give_up(&c, status);
 	}
-	if (l->egress_only)
-		fprintf(stderr, "%s: --egress-only: rules for files and unix sockets are not "
-				"enforced\n",
-			program_invocation_short_name);
 	print_notices(l, answer);
 	sandbox = number(answer, "sandbox");
 	audit = json_is_true(json_object_get(answer, "audit"));
-	status = supervise(l, &c, control, answer);
+	status = supervise(l, &c, control, answer, ruleset);
 	json_decref(answer);
 	end_run(l, *control, sandbox, audit, status);
 	return status;

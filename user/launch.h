@@ -38,6 +38,7 @@ struct launch {
 	int keep_fds[LAUNCH_KEEP_FDS]; /* beyond 0, 1, 2 */
 	size_t nkeep_fds;
 	bool egress_only; /* an agent of our own loads only the cgroup programs */
+	const char *without_lsm; /* refuse, landlock or egress; NULL: what egressd.yaml says */
 	const char *name; /* for people */
 	bool audit; /* report, do not refuse */
 	bool verbose; /* print each violation as it happens */

@@ -11,6 +11,7 @@
 #include "options.h"
 #include "run_limits.h"
 #include "util.h"
+#include "without_lsm.h"
 
 static int store_fd(void *into, const char *value, struct diag *d)
 {
@@ -42,6 +43,9 @@ static const struct option_row rows[] = {
 			     "'unix NAME'", LIST(allows) },
 	{ "--egress-only", NULL, "enforce network rules alone: for kernels without BPF LSM",
 	  FLAG(egress_only) },
+	{ "--without-lsm", "refuse|landlock|egress",
+	  "what becomes of rules for paths without BPF LSM; default:\n"
+	  "egressd.yaml's, which is refuse", TEXT(without_lsm) },
 	{ "--audit", NULL, "report what would be refused, refuse nothing", FLAG(audit) },
 	{ "--trace", NULL, "record what it touches, for `egressctl report`; a little slower",
 	  FLAG(trace) },
@@ -79,6 +83,21 @@ const struct command_line launch_egressctl = {
 	.more = report_rows, .wraps = true, .max = OPTIONS_ANY,
 };
 
+static int check_without_lsm(const struct launch *l, struct diag *d)
+{
+	enum without_lsm mode;
+
+	if (!l->without_lsm)
+		return 0;
+	if (without_lsm_parse(l->without_lsm, &mode))
+		return diag_set(d, -EINVAL, "--without-lsm: got '%s', expected " WITHOUT_LSM_WORDS,
+				l->without_lsm);
+	if (l->egress_only)
+		return diag_set(d, -EINVAL, "--egress-only leaves rules for paths out on every "
+				"kernel: expected it or --without-lsm, not both");
+	return 0;
+}
+
 static int check(struct launch *l, struct diag *d)
 {
 	struct limits limits = {};
@@ -92,6 +111,9 @@ static int check(struct launch *l, struct diag *d)
 		if (err)
 			return err;
 	}
+	err = check_without_lsm(l, d);
+	if (err)
+		return err;
 	if (!l->argv[0])
 		return diag_set(d, -EINVAL, "a command was expected");
 	if (!*l->argv[0])

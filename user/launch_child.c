@@ -22,6 +22,7 @@
 
 #include "diag.h"
 #include "environ.h"
+#include "landlock.h"
 #include "launch.h"
 #include "launch_int.h"
 #include "util.h"
@@ -230,6 +231,45 @@ static char **make_environ(const struct launch *l, const json_t *orders)
 	return out;
 }
 
+/* The ruleset that came from the server. */
+static int take_ruleset(int rules)
+{
+	union {
+		struct cmsghdr h;
+		char space[CMSG_SPACE(sizeof(int))];
+	} c = {};
+	char byte;
+	struct iovec iov = { &byte, 1 };
+	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &c,
+			    .msg_controllen = sizeof(c) };
+	ssize_t n;
+	int fd;
+
+	do {
+		n = recvmsg(rules, &m, MSG_CMSG_CLOEXEC);
+	} while (n < 0 && errno == EINTR);
+	if (n != 1 || !CMSG_FIRSTHDR(&m) || c.h.cmsg_type != SCM_RIGHTS)
+		return n < 0 ? -errno : -EBADMSG;
+	memcpy(&fd, CMSG_DATA(&c.h), sizeof(fd));
+	return fd;
+}
+
+/*
+ * Without BPF LSM: Landlock holds what it can of the paths. It asks for no_new_privs, of root
+ * too, since a set-uid program would see the files that this user chose.
+ */
+static int restrict_self(const json_t *orders, int rules)
+{
+	_cleanup_close_ int ruleset = -1;
+
+	if (!json_is_true(json_object_get(orders, "landlock")))
+		return 0;
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+		return -errno;
+	ruleset = take_ruleset(rules);
+	return ruleset < 0 ? ruleset : landlock_restrict(ruleset);
+}
+
 static int become(const struct launch *l)
 {
 	if (!l->drop)
@@ -252,8 +292,8 @@ static void restore_signals(const struct inherited_signals *old)
 	(void)sigprocmask(SIG_SETMASK, &old->mask, NULL);
 }
 
-static void __attribute__((noreturn)) child_main(const struct launch *l, int go, int report,
-						 const struct inherited_signals *old)
+static void __attribute__((noreturn)) child_main(const struct launch *l, int go, int rules,
+						 int report, const struct inherited_signals *old)
 {
 	struct launch_failure ready = {};
 	char **env, *text;
@@ -279,6 +319,9 @@ static void __attribute__((noreturn)) child_main(const struct launch *l, int go,
 	if (!env)
 		fail(report, ENOMEM, LAUNCH_FAILED, "cannot make the environment");
 	leave_keyring(orders);
+	err = restrict_self(orders, rules);
+	if (err)
+		fail(report, -err, LAUNCH_FAILED, "Landlock cannot be put in force");
 	err = close_others(l, report);
 	if (err)
 		fail(report, -err, LAUNCH_FAILED, "cannot close descriptors");
@@ -314,12 +357,13 @@ static void forwarded_signals(sigset_t *set)
 int launch_fork(const struct launch *l, int control, struct launch_child *c, struct diag *d)
 {
 	struct sigaction dfl = { .sa_handler = SIG_DFL };
-	int go[2] = { -1, -1 }, report[2] = { -1, -1 };
+	int go[2] = { -1, -1 }, report[2] = { -1, -1 }, rules[2] = { -1, -1 };
 	struct inherited_signals old;
 	struct launch_failure first;
 
 	*c = (struct launch_child){ .l = l, .pidfd = -1, .signals = -1 };
-	if (pipe2(go, O_CLOEXEC) || pipe2(report, O_CLOEXEC))
+	if (pipe2(go, O_CLOEXEC) || pipe2(report, O_CLOEXEC) ||
+	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, rules))
 		return diag_set(d, -errno, "cannot make a pipe: %s", strerror(errno));
 	forwarded_signals(&c->blocked);
 	(void)sigprocmask(SIG_BLOCK, &c->blocked, &old.mask);
@@ -332,10 +376,13 @@ int launch_fork(const struct launch *l, int control, struct launch_child *c, str
 		close(control);
 		close(go[1]);
 		close(report[0]);
-		child_main(l, go[0], report[1], &old);
+		close(rules[1]);
+		child_main(l, go[0], rules[0], report[1], &old);
 	}
 	close(go[0]);
 	close(report[1]);
+	close(rules[0]);
+	c->rules = rules[1];
 	c->go = go[1];
 	c->report = report[0];
 	/* not yet waited for, so the number is the child's */
@@ -359,12 +406,36 @@ int launch_read_report(int report, struct launch_failure *f)
 	return n == sizeof(*f) ? 0 : -EPIPE;
 }
 
-int launch_go(struct launch_child *c, const json_t *env, int64_t sandbox)
+static int send_ruleset(int rules, int ruleset)
 {
-	json_t *o = json_pack("{s:O, s:I}", "env", env, "sandbox", (json_int_t)sandbox);
+	union {
+		struct cmsghdr h;
+		char space[CMSG_SPACE(sizeof(int))];
+	} c = { .h = { .cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET,
+		       .cmsg_type = SCM_RIGHTS } };
+	struct iovec iov = { "", 1 };
+	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &c,
+			    .msg_controllen = sizeof(c) };
+	ssize_t n;
+
+	memcpy(CMSG_DATA(&c.h), &ruleset, sizeof(ruleset));
+	do {
+		n = sendmsg(rules, &m, MSG_NOSIGNAL);
+	} while (n < 0 && errno == EINTR);
+	return n < 0 ? -errno : 0;
+}
+
+int launch_go(struct launch_child *c, const json_t *env, int64_t sandbox, int ruleset)
+{
+	json_t *o = json_pack("{s:O, s:I, s:b}", "env", env, "sandbox", (json_int_t)sandbox,
+			      "landlock", ruleset >= 0);
 	char *text = o ? json_dumps(o, JSON_COMPACT) : NULL;
 	size_t len = text ? strlen(text) : 0, done = 0;
 	int err = text ? 0 : -ENOMEM;
+
+	if (!err && ruleset >= 0)
+		err = send_ruleset(c->rules, ruleset);
+	close(c->rules);
 
 	while (!err && done < len) {
 		ssize_t n = write(c->go, text + done, len - done);

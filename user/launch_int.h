@@ -24,6 +24,7 @@ struct launch_child {
 	pid_t pid;
 	int pidfd;
 	int go; /* the child reads its orders here */
+	int rules; /* it gets a Landlock ruleset here, if its orders say so */
 	int report; /* and writes a struct launch_failure here; closed by execve() */
 	int signals; /* signalfd; everything in it is blocked */
 	sigset_t blocked;
@@ -39,8 +40,14 @@ void launch_no_core(void);
 int launch_fork(const struct launch *l, int control, struct launch_child *c, struct diag *d);
 /* The next report of the child. -EPIPE: none, it has executed the command or died. */
 int launch_read_report(int report, struct launch_failure *f);
-/* It is inside: scrub and execute. -EPIPE: it is gone. */
-int launch_go(struct launch_child *c, const json_t *env, int64_t sandbox);
+/*
+ * It is inside: restrict itself (ruleset -1: no), scrub and execute. The descriptor stays the
+ * caller's. -EPIPE: it is gone.
+ */
+int launch_go(struct launch_child *c, const json_t *env, int64_t sandbox, int ruleset);
+
+/* launch_unheld.c: rules that Landlock does not hold, one a line, those of one reason together */
+void launch_print_unheld(const struct launch *l, const json_t *unheld);
 
 /*
  * Wait as a shell's job: forward signals, stop and continue with the child,

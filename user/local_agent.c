@@ -17,6 +17,7 @@
 #include "config.h"
 #include "control.h"
 #include "diag.h"
+#include "host.h"
 #include "local_agent.h"
 #include "state.h"
 #include "util.h"
@@ -31,17 +32,21 @@ static int on_idle(sd_event_source *src, void *ctx)
 	return 0;
 }
 
-static int serve_until_done(struct agent *a, int fd, struct diag *d)
+static int serve_until_done(struct agent *a, int fd, enum without_lsm without, struct diag *d)
 {
+	struct config config;
 	/* where `log` and `report` look for it */
 	_cleanup_free_ char *dir = config_log_dir(CONFIG_FILE, NULL);
-	struct server_options o = { .log_dir = dir, .max_connections = 1 };
+	struct server_options o = { .log_dir = dir, .max_connections = 1,
+				    .config = &config };
 	sd_event_source *post = NULL;
 	struct server *s = NULL;
 	sd_event *loop = NULL;
 	json_t *ready;
 	int err;
 
+	config_defaults(&config);
+	config.without_lsm = without;
 	err = sd_event_new(&loop);
 	if (err < 0)
 		return diag_set(d, err, "out of memory");
@@ -85,7 +90,8 @@ static void detach(int fd)
 	(void)prctl(PR_SET_NAME, "egress-agent");
 }
 
-static void __attribute__((noreturn)) supervisor_main(bool egress_only, int fd)
+static void __attribute__((noreturn)) supervisor_main(bool egress_only, enum without_lsm without,
+						       int fd)
 {
 	struct agent_options o = { .egress_only = egress_only };
 	struct agent *a = NULL;
@@ -100,9 +106,11 @@ static void __attribute__((noreturn)) supervisor_main(bool egress_only, int fd)
 	(void)process_start(getpid(), &start); /* 0 only makes it look dead to others */
 	snprintf(name, sizeof(name), AGENT_NAME_RUN "%d-%" PRIu64, getpid(), start);
 	o.name = name;
+	if (without != WITHOUT_LSM_REFUSE && !host_has_bpf_lsm())
+		o.egress_only = true;
 	err = agent_open(&o, &a, &d);
 	if (!err)
-		err = serve_until_done(a, fd, &d);
+		err = serve_until_done(a, fd, without, &d);
 	if (err) {
 		char text[2048];
 		json_t *msg = json_pack("{s:s, s:i}", "error",
@@ -117,8 +125,10 @@ static void __attribute__((noreturn)) supervisor_main(bool egress_only, int fd)
 	_exit(err ? 1 : 0);
 }
 
-int local_agent_start(bool egress_only, struct local_agent *out, struct diag *d)
+int local_agent_start(bool egress_only, const enum without_lsm *without, struct local_agent *out,
+		      struct diag *d)
 {
+	enum without_lsm mode = without ? *without : config_without_lsm(CONFIG_FILE, NULL);
 	json_t *msg = NULL;
 	int pair[2], err;
 	pid_t pid;
@@ -128,7 +138,7 @@ int local_agent_start(bool egress_only, struct local_agent *out, struct diag *d)
 	pid = fork();
 	if (!pid) {
 		close(pair[0]);
-		supervisor_main(egress_only, pair[1]);
+		supervisor_main(egress_only, mode, pair[1]);
 	}
 	close(pair[1]);
 	if (pid < 0) {

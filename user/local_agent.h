@@ -10,6 +10,8 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+#include "without_lsm.h"
+
 struct diag;
 
 struct local_agent {
@@ -17,8 +19,11 @@ struct local_agent {
 	pid_t supervisor;
 };
 
-/* Needs root. What the host lacks is named in `d`. */
-int local_agent_start(bool egress_only, struct local_agent *out, struct diag *d);
+/*
+ * Needs root. What the host lacks is named in `d`. `without`: what to do without BPF LSM;
+ * NULL: what egressd.yaml says.
+ */
+int local_agent_start(bool egress_only, const enum without_lsm *without, struct local_agent *out, struct diag *d);
 /* Wait for the supervisor to clean up; `control` must be closed. */
 void local_agent_wait(struct local_agent *la);
 

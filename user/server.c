@@ -110,6 +110,11 @@ void conn_reply(struct conn *c, json_t *answer)
 	reply(c, answer, -1);
 }
 
+void conn_reply_with(struct conn *c, json_t *answer, int fd)
+{
+	reply(c, answer, fd);
+}
+
 void conn_reply_file(struct conn *c, int fd)
 {
 	reply(c, json_pack("{s:b}", "ok", 1), fd);

@@ -80,6 +80,23 @@ static void log_change(const struct conn *c, const struct conn *of, const char *
 		sandbox_id(of->box), what, *safe ? ": " : "", safe, *tail ? ": " : "", tail);
 }
 
+/* A ruleset of Landlock is for good: nothing about paths can be given or taken any more. */
+static bool held_by_landlock(const struct conn *of)
+{
+	return grants_base(of)->compiled->paths;
+}
+
+static int check_landlock(const struct conn *of, const struct allow_request *r, struct diag *d)
+{
+	for (size_t i = 0; i < r->nrules; i++)
+		if ((str_starts(r->rule[i], "open ") || str_starts(r->rule[i], "unix ")) &&
+		    held_by_landlock(of))
+			return diag_set(d, -ENOTSUP, "'%s': paths of this sandbox are held by "
+					"Landlock, which cannot be changed while it runs: give "
+					"--allow to the next run", r->rule[i]);
+	return 0;
+}
+
 /* For one sandbox; its grants are appended to `done`. */
 static int allow_in(struct conn *c, struct conn *of, const struct allow_request *r, json_t *done,
 		    struct diag *d)
@@ -90,7 +107,7 @@ static int allow_in(struct conn *c, struct conn *of, const struct allow_request 
 	json_t *list, *g;
 	size_t i;
 
-	list = grants_add(of, &q, d);
+	list = check_landlock(of, r, d) ? NULL : grants_add(of, &q, d);
 	if (!list) {
 		log_change(c, of, "a grant was refused", r->rule[0], d->msg);
 		return d->err ? d->err : -EIO;
@@ -420,6 +437,9 @@ static int check_switch(const struct conn *c, const struct conn *of, struct diag
 {
 	int err = c->peer.uid ? grant_switch_check(c->s->config, d) : 0;
 
+	if (!err && held_by_landlock(of))
+		err = diag_set(d, -ENOTSUP, "the paths of this sandbox are held by Landlock, which "
+			       "cannot be changed while it runs");
 	if (!err && c->peer.uid && grants_closed_by_root(of))
 		err = diag_set(d, -EPERM, "root denied paths in this sandbox: only root switches "
 					  "its policy while that holds");

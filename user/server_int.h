@@ -123,6 +123,8 @@ typedef void (*request_fn)(struct conn *c, json_t *request, int *fds, size_t nfd
 
 void conn_reply(struct conn *c, json_t *answer); /* takes the reference */
 void conn_reply_file(struct conn *c, int fd); /* "ok", and the descriptor, which stays */
+/* Both; fd -1: none. */
+void conn_reply_with(struct conn *c, json_t *answer, int fd);
 void conn_error(struct conn *c, int exit_status, const char *fmt, ...) __printf_like(3, 4);
 void conn_error_diag(struct conn *c, int exit_status, const struct diag *d);
 void conn_free(struct conn *c);
@@ -274,6 +276,7 @@ struct run_policy {
 	bool audit;
 	bool trace; /* what it touches is recorded */
 	bool egress_only; /* path rules are knowingly left out */
+	bool landlock; /* path rules are for Landlock to hold: compiled.paths */
 	struct rooted *root; /* in whose paths it is written; NULL: ours */
 };
 
@@ -310,6 +313,26 @@ json_t *server_policy_files(struct server *s, const struct version *v);
 
 /* Compile again what a version was compiled from (publisher_compile_fn). */
 struct compiled *server_compile_key(void *ctx, const char *key, size_t key_len);
+
+/* server_landlock.c: path rules of a sandbox that the programs do not hold */
+struct hold {
+	struct landlock_plan *plan; /* NULL: Landlock holds nothing of it */
+	int ruleset; /* -1: not made yet */
+};
+/*
+ * Choose what becomes of path rules for a run: `without` as of the request, or NULL. -EINVAL,
+ * -ENOTSUP with a message.
+ */
+int hold_choose(const struct conn *c, const char *without, struct run_policy *rp, struct diag *d);
+/*
+ * What Landlock will hold of it, if anything. -EPERM: the policy requires more; conn_error()
+ * has been called then, with the list.
+ */
+int hold_plan(struct conn *c, const struct compiled *compiled, struct hold *h, struct diag *d);
+/* The ruleset, with the file in it that the sandbox is told to read; NULL: none. */
+int hold_make(struct hold *h, const char *denials, struct diag *d);
+json_t *hold_describe(const struct hold *h, const struct compiled *compiled);
+void hold_clear(struct hold *h);
 
 /* server_adopt.c: sandboxes across restarts of egressd */
 int server_adopt(struct server *s, struct diag *d);

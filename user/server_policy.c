@@ -129,13 +129,14 @@ static int bind_vars(const struct run_policy *rp, struct policy_vars *v, struct 
 /* Everything a version is compiled from; server_compile_key() reads it back. */
 static char *make_key(const struct run_policy *rp, const struct policy_vars *v)
 {
-	json_t *j = json_pack("{s:O, s:O, s:I, s:s?, s:s?, s:s?, s:s?, s:s?, s:I, s:b, s:b, s:b}",
+	json_t *j = json_pack("{s:O, s:O, s:I, s:s?, s:s?, s:s?, s:s?, s:s?, s:I, s:b, s:b, s:b, "
+			      "s:b}",
 			      "policies", rp->policies, "texts", rp->texts,
 			      "payer", (json_int_t)rp->payer,
 			      "workdir", v->workdir, "home", v->home, "tmpdir", v->tmpdir, "gitdir",
 			      v->gitdir, "gitworktree", v->gitworktree, "uid", (json_int_t)rp->uid,
 			      "audit", rp->audit, "trace", rp->trace, "egress_only",
-			      rp->egress_only);
+			      rp->egress_only, "landlock", rp->landlock);
 	char root[64], *key;
 
 	if (rp->root) {
@@ -148,6 +149,19 @@ static char *make_key(const struct run_policy *rp, const struct policy_vars *v)
 	return key;
 }
 
+/* A policy that is to be held whole or not at all, and rules for paths that nobody holds. */
+static int refuse_half(const struct compiled *c, struct diag *d)
+{
+	const struct rule_ref *r;
+
+	if (!c->require_rule)
+		return 0;
+	r = &c->rules[c->require_rule - 1];
+	return diag_at(d, -ENOTSUP, r->file, r->line, r->col,
+		       "\"%s\": without BPF LSM, rules for files and unix sockets are not enforced",
+		       r->text);
+}
+
 static int refuse_unenforced(struct server *s, const struct compiled *c, struct diag *d)
 {
 	if ((c->head.privileges & EG_PRIV_MOUNTS) && !(c->head.privileges & EG_PRIV_USERNS))
@@ -157,8 +171,9 @@ static int refuse_unenforced(struct server *s, const struct compiled *c, struct 
 	if (agent_egress_only(s->a) && (c->head.flags & EG_P_PATHS))
 		return diag_set(d, -EINVAL,
 				"the policy has path rules, and egressd runs with --egress-only, "
-				"which enforces none: give --egress-only to run without them");
-	return 0;
+				"which enforces none: give --without-lsm landlock to hold those "
+				"that Landlock can, or --egress-only to run without them");
+	return agent_egress_only(s->a) && !c->paths ? refuse_half(c, d) : 0;
 }
 
 /* What was granted, over the policy: [{name, text, class}]. */
@@ -204,12 +219,15 @@ static int compile_texts(const struct run_policy *rp, const struct policy_vars *
 	if (err)
 		return err;
 	p->paths_left_out = rp->egress_only;
+	p->keep_paths = rp->landlock;
 	err = overlay_grants(p, rp->grants, d);
 	if (!err)
 		err = policy_compile(p, vars, c, d);
 	policy_free(p);
 	if (!err && rp->root)
 		err = rooted_check(rp->root, d);
+	if (!err && rp->egress_only)
+		err = refuse_half(*c, d);
 	if (err) {
 		compiled_free(steal_ptr(*c));
 		return err;
@@ -219,7 +237,7 @@ static int compile_texts(const struct run_policy *rp, const struct policy_vars *
 		(*c)->root = rp->root->fd < 0 ? -1 : fcntl(rp->root->fd, F_DUPFD_CLOEXEC, 3);
 	}
 	(*c)->payer = rp->payer;
-	if (rp->egress_only)
+	if (rp->egress_only || rp->landlock)
 		(*c)->head.flags &= ~EG_P_PATHS;
 	if (rp->trace)
 		(*c)->head.flags |= EG_P_TRACE;
@@ -303,6 +321,7 @@ static int compile_key(const json_t *j, json_t *need, struct compiled **out, str
 		.audit = json_is_true(json_object_get(j, "audit")),
 		.trace = json_is_true(json_object_get(j, "trace")),
 		.egress_only = json_is_true(json_object_get(j, "egress_only")),
+		.landlock = json_is_true(json_object_get(j, "landlock")),
 		.payer = (uid_t)json_integer_value(json_object_get(j, "payer")),
 	};
 	const char *root = key_text(j, "root");

@@ -191,6 +191,8 @@ struct run_request {
 	json_t *limits, *ttys;
 	int fail_fast;
 	json_int_t uid;
+	const char *without_lsm;
+	struct hold hold;
 };
 
 static int parse_request(struct conn *c, json_t *request, struct run_request *r)
@@ -199,12 +201,13 @@ static int parse_request(struct conn *c, json_t *request, struct run_request *r)
 	const char *op;
 	int audit = 0, egress_only = 0, trace = 0;
 
-	*r = (struct run_request){ .uid = -1 };
+	*r = (struct run_request){ .uid = -1, .hold.ruleset = -1 };
 	if (json_unpack_ex(request, &e, JSON_STRICT,
-			   "{s:s, s:o, s:o, s?s, s?s, s?b, s?b, s?b, s?b, s?s, s?o, s?o, s?I}",
+			   "{s:s, s:o, s:o, s?s, s?s, s?b, s?b, s?b, s?s, s?b, s?s, s?o, s?o, s?I}",
 			   "op", &op, "policies", &r->policy.policies, "texts", &r->policy.texts,
 			   "tmpdir", &r->policy.tmpdir, "name", &r->name, "audit", &audit,
-			   "trace", &trace, "egress_only", &egress_only, "fail_fast",
+			   "trace", &trace, "egress_only", &egress_only, "without_lsm",
+			   &r->without_lsm, "fail_fast",
 			   &r->fail_fast, "events", &r->events, "limits", &r->limits, "ttys",
 			   &r->ttys, "uid", &r->uid)) {
 		conn_error(c, 2, "bad request: %s", e.text);
@@ -278,7 +281,7 @@ static json_t *string_array(char *const *list)
 }
 
 /* What the child has to know before it executes the command. */
-static json_t *describe(const struct conn *conn)
+static json_t *describe(const struct conn *conn, const struct hold *h)
 {
 	const struct sandbox *b = conn->box;
 	const struct compiled *c = sandbox_version(b)->compiled;
@@ -287,9 +290,11 @@ static json_t *describe(const struct conn *conn)
 
 	for (i = 0; i < c->nnotices; i++)
 		(void)json_array_append_new(notices, json_string(c->notices[i]));
-	return json_pack("{s:I, s:b, s:o, s:{s:b, s:o, s:o, s:o, s:s*}}", "sandbox",
+	return json_pack("{s:I, s:b, s:b, s:o, s:o*, s:{s:b, s:o, s:o, s:o, s:s*}}", "sandbox",
 			 (json_int_t)sandbox_id(b), "audit",
-			 (c->head.flags & EG_P_AUDIT) != 0, "notices", notices, "env", "keys",
+			 (c->head.flags & EG_P_AUDIT) != 0, "no_paths",
+			 agent_egress_only(conn->s->a) && !h->plan, "notices", notices, "landlock",
+			 hold_describe(h, c), "env", "keys",
 			 (c->head.privileges & EG_PRIV_KEYS) != 0, "keep",
 			 string_array(c->run.env_keep), "set", string_array(c->run.env_set), "only",
 			 string_array(c->run.env_only), "denials",
@@ -315,7 +320,7 @@ int conn_start_time(struct conn *c, struct diag *d)
 	return conn_watch(c, d);
 }
 
-static int start(struct conn *c, const struct run_request *r, const struct version *v,
+static int start(struct conn *c, struct run_request *r, const struct version *v,
 		 struct diag *d)
 {
 	struct sandbox_spec spec = { .version = v, .rights = conn_may_gain(c) };
@@ -330,7 +335,9 @@ static int start(struct conn *c, const struct run_request *r, const struct versi
 	sandbox_set_owner(c->box, c);
 	c->timer = sd_event_source_disable_unref(c->timer);
 	conn_denials_start(c, false);
-	err = conn_start_time(c, d);
+	err = hold_make(&r->hold, c->denials ? denials_path(c->denials) : NULL, d);
+	if (!err)
+		err = conn_start_time(c, d);
 	if (!err)
 		err = conn_trace_start(c, false, d);
 	if (!err)
@@ -403,6 +410,11 @@ void serve_run(struct conn *c, json_t *request, int *fds, size_t nfds)
 	r.policy.cwd = cwd;
 	r.policy.uid = c->uid;
 	r.policy.payer = c->peer.uid;
+	err = hold_choose(c, r.without_lsm, &r.policy, &d);
+	if (err) {
+		conn_error_diag(c, err == -EINVAL ? 2 : 125, &d);
+		return;
+	}
 	err = server_policy(c->s, &r.policy, &v, &need, &d);
 	if (!err) {
 		conn_reply(c, json_pack("{s:o}", "need", need));
@@ -414,11 +426,14 @@ void serve_run(struct conn *c, json_t *request, int *fds, size_t nfds)
 							  CONN_LINES;
 		c->fail_fast = r.fail_fast;
 		c->freeze = v->compiled->run.freeze;
-		err = start(c, &r, v, &d);
+		err = hold_plan(c, v->compiled, &r.hold, &d);
+		if (!err)
+			err = start(c, &r, v, &d);
 		publisher_unref(c->s->publisher, v);
 	}
-	if (err)
+	if (!err)
+		conn_reply_with(c, describe(c, &r.hold), r.hold.ruleset);
+	else if (d.err) /* else the answer was given with it */
 		conn_error_diag(c, err == -EINVAL ? 2 : 125, &d);
-	else
-		conn_reply(c, describe(c));
+	hold_clear(&r.hold);
 }

@@ -54,7 +54,8 @@ static void what_each_key_gives(void **state)
 	      "attach:\n  - {cgroup: /system.slice/docker-*.scope, policy: ci-build}\n"
 	      "  - {cgroup: 'ci-*.service', policy: /etc/p.yaml}\n"
 	      "runtimes: [/usr/bin/env, /usr/bin/no-such-runtime]\n"
-	      "metrics: {listen: '[::1]:9477'}\ncanary: {every: 1500ms}\n", &c);
+	      "metrics: {listen: '[::1]:9477'}\ncanary: {every: 1500ms}\n"
+	      "without-lsm: landlock\n", &c);
 	assert_string_equal(c.file, "e.yaml");
 	assert_string_equal(c.group, "root");
 	assert_int_equal(c.max_per_uid, 7);
@@ -79,6 +80,7 @@ static void what_each_key_gives(void **state)
 	assert_string_equal(c.runtimes[1], "/usr/bin/no-such-runtime");
 	assert_string_equal(c.metrics, "[::1]:9477");
 	assert_int_equal(c.canary_ms, 1500);
+	assert_int_equal(c.without_lsm, WITHOUT_LSM_LANDLOCK);
 	config_clear(&c);
 }
 
@@ -110,10 +112,12 @@ static const struct {
 	  "e.yaml:1:10: version: got \"2\", expected 1, the only version there is" },
 	{ V1 "stopp: keep\n", "e.yaml:2:1: unknown key \"stopp\" in this file: expected one of "
 			      "version, socket, sandboxes, log, stop, grants, attach, runtimes, "
-			      "metrics, canary" },
+			      "metrics, canary, without-lsm" },
 	{ V1 "stop: keep\nstop: end\n", "e.yaml:3:1: duplicate key \"stop\": it is already "
 					"given at line 2" },
 	{ V1 "stop:\n", "e.yaml:2:1: stop: got nothing, expected keep or end" },
+	{ V1 "without-lsm: off\n",
+	  "e.yaml:2:14: without-lsm: got \"off\", expected refuse, landlock or egress" },
 	{ V1 "stop: never\n", "e.yaml:2:7: stop: got \"never\", expected keep or end" },
 	{ V1 "socket:\n", "e.yaml:2:1: socket: got nothing, expected a map" },
 	{ V1 "socket: {group: nobody-has-this}\n",
