@@ -94,6 +94,43 @@ violations() {
 	check "both are in the journal, field by field, whatever a file is called" is 0
 }
 
+# What operators do, through the unit's filters.
+operated() {
+	run_behind /bin/sh -c "while echo ready >fifo; read -r word <fifo; [ \$word = go ]; do
+		cat $w/secret; done; exit 3"
+	read -r _ <$w/work/fifo
+	turn
+	"$egressctl" explain >$w/said 2>&1
+	result $? "explain"
+	check "has the file and the command" grep -q "egressctl allow [0-9.]* *" $w/said
+	"$egressctl" allow last >$w/said 2>&1
+	result $? "allow last"
+	turn
+	"$egressctl" revoke "$(sandboxes | head -n 1)" >$w/said 2>&1
+	result $? "revoke"
+	turn
+	echo end >$w/work/fifo
+	wait_launcher
+	check "the file was read between them" [ "$status $(grep -c SECRET $w/out) $(
+		grep -c 'Permission denied' $w/err)" = '3 1 2' ]
+	run --report $w/report.json -- /bin/cat $w/policy.yaml
+	check "run --report" grep -q "$w/policy.yaml" $w/report.json
+	(cd $w/work && "$egressctl" learn -o $w/learned.yaml -- /bin/cat $w/policy.yaml) >$w/out 2>$w/err
+	status=$?
+	check "learn" is 0
+	"$egressctl" check $w/learned.yaml >$w/out 2>$w/err
+	status=$?
+	check "gives a policy" is 0
+	sh -c "\"$egressctl\" enter -p $w/policy.yaml --pid \$\$ && exec cat $w/secret" >$w/out 2>$w/err
+	status=$?
+	check "enter" both 1 'Permission denied'
+}
+
+turn() {
+	echo go >$w/work/fifo
+	read -r _ <$w/work/fifo
+}
+
 numbers() {
 	sysctl -qw kernel.bpf_stats_enabled=1
 	run_behind_named $'a"b\\c\nEND 1' /bin/sh -c "cat $w/secret; echo ready >fifo; read -r _ <fifo"
@@ -185,24 +222,35 @@ restart() {
 	check "and is known" out policy.yaml
 }
 
-# unit NAME: one whose first instructions try what is refused
+# unit NAME: one whose first instructions try what is refused, with mounts of its own
 unit() {
-	printf '[Service]\nType=oneshot\nExecStart=/usr/local/bin/first %s 127.0.0.1 1 %s\n' \
+	printf '[Service]\nType=oneshot\nPrivateTmp=yes\nExecStart=/usr/local/bin/first %s 127.0.0.1 1 %s\n' \
 		$w/secret $w/work/"$1".did >/run/systemd/system/"$1".service
 	systemctl daemon-reload
 	systemctl start --no-block "$1"
 }
 
-# A unit that runs, by the names that systemctl takes.
+# A unit that runs, by the names that systemctl takes; it has mounts of its own.
 attached_unit() {
-	printf '[Service]\nExecStart=/bin/sleep infinity\n' >/run/systemd/system/worker.service
+	mkdir -p $w/bin $w/ctl
+	cp "$(dirname "$0")/workload.py" $w/bin
+	mkfifo $w/ctl/worker.ready
+	printf '[Service]\nPrivateTmp=yes\nExecStart=%s %s %s\n' $workload $w/ctl/worker \
+		$w/ctl/worker.ready >/run/systemd/system/worker.service
+	sed "1a egress: {allow: ['$there:7000']}" $w/policy.yaml >$w/unit.yaml
 	systemctl daemon-reload
 	systemctl start worker
+	read -r _ <$w/ctl/worker.ready
+	says worker ok "control: a unit reads a file" open $w/secret
+	says worker ok "control: it connects" tcp a $there 7001
 	"$egressctl" attach -p $w/policy.yaml --unit wroker >$w/out 2>$w/err
 	status=$?
 	check "a unit that is not there: the nearest is told" \
 		both 125 'wroker.service has no cgroup: it does not run; the nearest is worker.service'
-	"$egressctl" attach -p $w/policy.yaml --unit worker --name worker >$w/out 2>$w/err
+	"$egressctl" attach -p $w/policy.yaml --cgroup /init.scope >$w/out 2>$w/err
+	status=$?
+	check "process 1 is not attached" both 125 'process 1 runs in'
+	"$egressctl" attach -p $w/unit.yaml --unit worker --name worker >$w/out 2>$w/err
 	status=$?
 	check "attach --unit, without a suffix" is 0
 	check "says what it found" out '^sandbox [0-9]*: 1 task, '
@@ -210,11 +258,22 @@ attached_unit() {
 	status=$?
 	check "its task is in it" \
 		out '"pid": *'"$(systemctl show --value -p MainPID worker)"'[,}]'
+	says worker EACCES "the file is refused" open $w/secret
+	says worker EPERM "and a connection" tcp b $there 7001
+	ctl allow worker connect $there:7001
+	check "allow, through the service" is 0
+	says worker ok "it connects" tcp b $there 7001
+	ctl show worker
+	check "show has the connection" out "$there:7001"
+	ctl revoke worker
+	check "revoke ends it" out '1 revoked, 1 connections ended'
+	says worker ECONNABORTED "at once" told b
 	"$egressctl" detach --unit worker.service --json >$w/out 2>$w/err
 	status=$?
 	check "detach --unit, with it" out '"sandbox": '
 	"$egressctl" detach --unit worker >$w/out 2>$w/err
 	status=$?
+	says worker ok "then it reads the file again" open $w/secret
 	check "which is done once" both 1 'system.slice/worker.service is not attached'
 	systemctl stop worker
 	"$egressctl" attach -p $w/policy.yaml --unit worker >$w/out 2>$w/err
@@ -277,8 +336,10 @@ watchdog() {
 
 prepare
 install -m 755 "$EGRESSCTL_BUILD"/selftests/work/first /usr/local/bin
+attach_host
 install_service
 violations
+operated
 numbers
 canary
 reload
