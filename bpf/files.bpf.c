@@ -127,6 +127,13 @@ static __always_inline int check_file(struct who *w, __u16 op, struct file *file
 	return check_object(w, op, want, &file->f_path);
 }
 
+__weak __noinline int eg_is_scout(void)
+{
+	struct eg_id id = {};
+
+	return !current_id(&id) && (id.flags & EG_T_SCOUT);
+}
+
 SEC("lsm/file_open")
 int BPF_PROG(file_open, struct file *file, int ret)
 {
@@ -134,9 +141,13 @@ int BPF_PROG(file_open, struct file *file, int ret)
 
 	if (ret)
 		return ret;
-	ret = PATH_HOOK(&w, check_file(&w, EG_OP_OPEN, file));
-	if (!ret && w.t && (w.t->flags & EG_T_SCOUT))
+	ret = who_is_it(&w);
+	if (ret > 0) {
+		ret = check_file(&w, EG_OP_OPEN, file);
+		leave_task(w.t);
+	} else if (!ret && bpf_get_current_task_btf()->bpf_storage && eg_is_scout()) {
 		scout(file);
+	}
 	return ret;
 }
 
@@ -185,12 +196,12 @@ static __always_inline __u8 received_object(struct who *w, struct file *file)
 		       EG_WHY_GUARD : 0;
 }
 
-static __noinline int own_socket(struct who *w, struct file *file)
+static __noinline int foreign_socket(struct who *w, struct file *file)
 {
 	struct socket *sock = bpf_sock_from_file(file);
 	struct sock *sk = sock ? sock->sk : NULL;
 
-	return sk && sock_is_own(sk, w->t->sandbox);
+	return sk && sock_is_own(sk, w->t->sandbox) ? 0 : EG_WHY_FOREIGN;
 }
 
 /*
@@ -199,21 +210,17 @@ static __noinline int own_socket(struct who *w, struct file *file)
  * whose a ring, a machine of KVM's, a listener for system calls or a process is cannot
  * be told, so that none is taken.
  */
-static __always_inline int check_received(struct who *w, struct file *file)
+static __noinline int check_received(struct who *w, struct file *file)
 {
-	struct inode *inode = file->f_inode;
-	struct dentry *dentry = file->f_path.dentry;
+	bool socket = (file->f_inode->i_mode & S_IFMT) == S_IFSOCK;
 	__u8 why;
 
-	if ((inode->i_mode & S_IFMT) == S_IFSOCK)
-		return own_socket(w, file) ? 0 : refuse(w, EG_OP_RECEIVE, 0, EG_WHY_FOREIGN,
-							&file->f_path, dentry);
-	if (file->f_mode & FMODE_PATH)
+	if (!socket && (file->f_mode & FMODE_PATH))
 		return 0; /* only a name; judged when it is used */
-	why = received_object(w, file);
+	why = socket ? foreign_socket(w, file) : received_object(w, file);
 	if (why)
-		return refuse(w, EG_OP_RECEIVE, 0, why, &file->f_path, dentry);
-	return check_file(w, EG_OP_RECEIVE, file);
+		return refuse(w, EG_OP_RECEIVE, 0, why, &file->f_path, file->f_path.dentry);
+	return socket ? 0 : check_file(w, EG_OP_RECEIVE, file);
 }
 
 SEC("lsm/file_receive")

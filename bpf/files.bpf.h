@@ -61,7 +61,7 @@
 /* 1: sandboxed, *w filled, for leave(). 0: nobody's. Else what to refuse with. */
 static __always_inline int who_is_it(struct who *w)
 {
-	int err = current_task(&w->t);
+	int err = current_task(&w->t, true);
 
 	if (err <= 0)
 		return err;

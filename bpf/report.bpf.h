@@ -19,14 +19,16 @@ struct who {
 /*
  * Where storages can be busy (storage_blocks), what a program writes to lies in one of these
  * and not in the task's storages. A task has one for as long as its program runs; so many can
- * be preempted half-way at a time, on all processors together, before others have to wait.
+ * be preempted half-way at a time, on all processors together, before others have to wait. A
+ * sandbox has its share, or a crowd in one would make all others wait.
  */
-#define ROOMS 256u
+#define ROOMS 1024u
+#define ROOMS_EACH 128u
 #define ROOMS_APART 4u /* where one processor begins to look, and the next */
-#define ROOMS_NEAR 8u
+#define ROOMS_NEAR 8u /* looked at without a loop */
 /* at one each: some 2 ms, after which others have had their turn; and again */
 #define ROOM_LOOKS (1u << 18)
-#define ROOM_WAITS 4
+#define ROOM_WAITS 8
 
 struct eg_room {
 	struct eg_task t;
@@ -45,6 +47,17 @@ struct {
 	__type(value, struct eg_room);
 } rooms SEC(".maps") __weak;
 
+struct eg_share {
+	__u32 taken;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, EG_MAX_SANDBOXES);
+	__type(key, __u32); /* slot */
+	__type(value, struct eg_share);
+} shares SEC(".maps") __weak;
+
 static __always_inline bool take_room(__u32 key)
 {
 	struct eg_room *room = bpf_map_lookup_elem(&rooms, &key);
@@ -60,8 +73,15 @@ static long look_at_room(__u32 i, __u32 *start)
 	return room && !room->taken;
 }
 
-/* The number of one that nobody had. */
-static __always_inline __u32 find_room(void)
+/* One that nobody had, after as many looks; ROOMS: none. */
+static __always_inline __u32 search_rooms(__u32 start, __u32 looks)
+{
+	__u32 key = (start + (__u32)bpf_loop(looks, look_at_room, &start, 0) - 1) % ROOMS;
+
+	return take_room(key) ? key : ROOMS;
+}
+
+static __always_inline __u32 find_room(bool waits)
 {
 	__u32 start = bpf_get_smp_processor_id() * ROOMS_APART, key;
 
@@ -71,22 +91,30 @@ static __always_inline __u32 find_room(void)
 		if (take_room(key))
 			return key;
 	}
+	key = search_rooms(start, ROOMS);
 #pragma unroll
-	for (int i = 0; i < ROOM_WAITS && waiting_helps(); i++) {
-		key = (start + (__u32)bpf_loop(ROOM_LOOKS, look_at_room, &start, 0) - 1) % ROOMS;
-		if (take_room(key))
-			return key;
-	}
-	count_stat(EG_ST_FAIL_STORAGE);
-	return ROOMS;
+	for (int i = 0; i < ROOM_WAITS; i++)
+		if (key == ROOMS && waits)
+			key = search_rooms(start, ROOM_LOOKS);
+	return key;
+}
+
+static long until_share(__u32 i, __u32 *slot)
+{
+	struct eg_share *s = bpf_map_lookup_elem(&shares, slot);
+
+	return !s || *(volatile __u32 *)&s->taken <= ROOMS_EACH;
 }
 
 /*
  * Puts the running task's mark into a room: that one's number and 1. 0 and less are
- * current_id()'s. A global function: its frame is not below those of a walk.
+ * current_id()'s. `waits`: the caller holds no spinlock, with which others cannot get on. A
+ * global function: its frame is not below those of a walk.
  */
-__weak __noinline int eg_enter_room(void)
+__weak __noinline int eg_enter_room(bool waits)
 {
+	struct eg_sandbox *sb;
+	struct eg_share *s;
 	struct eg_room *room;
 	struct eg_id id;
 	__u32 key;
@@ -95,22 +123,48 @@ __weak __noinline int eg_enter_room(void)
 	who = current_id(&id);
 	if (who <= 0)
 		return who;
-	key = find_room();
+	key = id.slot;
+	s = bpf_map_lookup_elem(&shares, &key);
+	if (!s)
+		return -EAGAIN;
+	__sync_fetch_and_add(&s->taken, 1);
+	if (waits && s->taken > ROOMS_EACH) {
+		if (waiting_helps())
+			bpf_loop(ROOM_LOOKS, until_share, &key, 0);
+		if (s->taken > ROOMS_EACH)
+			goto none;
+	}
+	key = find_room(waits && waiting_helps());
 	room = bpf_map_lookup_elem(&rooms, &key);
 	if (!room)
-		return -EAGAIN;
+		goto none;
 	room->t.sandbox = id.sandbox;
 	room->t.slot = id.slot;
 	room->t.flags = id.flags;
 	return key + 1;
+none:
+	__sync_fetch_and_add(&s->taken, -1);
+	count_stat(EG_ST_FAIL_STORAGE);
+	sb = sandbox_get(id.sandbox, id.slot);
+	if (sb)
+		__sync_fetch_and_add(&sb->failed, 1);
+	return -EAGAIN;
+}
+
+/* Is the running task anything's? A global function, as above. */
+__weak __noinline int eg_is_marked(void)
+{
+	struct eg_id id = {};
+
+	return current_id(&id) != 0;
 }
 
 /*
  * The running task's mark, and room beside it until leave_task(). 1: *t is it. 0: not
- * sandboxed, and *t is NULL unless the task is a scout. -EAGAIN: it cannot be told, or there
- * is no room; refuse with it.
+ * sandboxed. -EAGAIN: it cannot be told, or there is no room; refuse with it. `waits` as
+ * eg_enter_room().
  */
-static __always_inline int current_task(struct eg_task **t)
+static __always_inline int current_task(struct eg_task **t, bool waits)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	__u32 key;
@@ -120,24 +174,39 @@ static __always_inline int current_task(struct eg_task **t)
 	if (!task->bpf_storage)
 		return 0;
 	if (storage_blocks) {
-		who = eg_enter_room();
-		if (who < 0)
+		who = eg_enter_room(waits);
+		if (who <= 0)
 			return who;
-		if (who) {
-			key = who - 1;
-			*t = bpf_map_lookup_elem(&rooms, &key);
-			return *t ? 1 : -EAGAIN;
-		}
+		key = who - 1;
+		*t = bpf_map_lookup_elem(&rooms, &key);
+		return *t ? 1 : -EAGAIN;
 	}
 	*t = bpf_task_storage_get(&tasks, task, NULL, 0);
-	return !storage_blocks && *t && (*t)->sandbox;
+	if (*t)
+		return (*t)->sandbox != 0;
+	return eg_is_marked() ? -EAGAIN : 0; /* it cannot be busy here */
+}
+
+__weak __noinline int eg_leave_room(struct eg_room *room)
+{
+	struct eg_share *s;
+	__u32 slot;
+
+	if (!room)
+		return 0;
+	slot = room->t.slot;
+	/* with a barrier: the next one may be on another processor */
+	__sync_lock_test_and_set(&room->taken, 0);
+	s = bpf_map_lookup_elem(&shares, &slot);
+	if (s)
+		__sync_fetch_and_add(&s->taken, -1);
+	return 0;
 }
 
 static __always_inline void leave_task(struct eg_task *t)
 {
-	/* with a barrier: the next one may be on another processor */
 	if (storage_blocks)
-		__sync_lock_test_and_set(&((struct eg_room *)t)->taken, 0);
+		eg_leave_room((struct eg_room *)t);
 }
 
 /*

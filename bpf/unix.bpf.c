@@ -161,7 +161,7 @@ static __always_inline int judge_peer(struct sock *other)
 	struct who k;
 	int ret;
 
-	ret = current_task(&k.t);
+	ret = current_task(&k.t, false); /* the other one is locked */
 	if (ret <= 0)
 		return ret;
 	ret = check_peer(&k, other);

@@ -14,6 +14,7 @@
 
 #include "bpf_abis.h"
 #include "bpf_sweep.h"
+#include "cgroup.h"
 #include "util.h"
 
 #define PREFIX "abi"
@@ -98,6 +99,31 @@ int abi_tasks(const char *top, unsigned int abi, abi_task_fn fn, void *ctx)
 		return -EPROTO;
 	value = malloc(info.value_size);
 	return value ? walk(tasks, value, fn, ctx) : -ENOMEM;
+}
+
+int abi_cgroup(const char *top, unsigned int abi, int mount)
+{
+	struct bpf_map_info info = {};
+	_cleanup_close_ int cgroups = -1;
+	uint32_t len = sizeof(info);
+	char path[PATH_MAX];
+	uint64_t id, *last = NULL;
+
+	pins(path, top, abi, "/map_cgroups");
+	cgroups = bpf_obj_get(path);
+	if (cgroups < 0)
+		return errno == ENOENT ? 0 : -errno;
+	if (bpf_obj_get_info_by_fd(cgroups, &info, &len))
+		return -errno;
+	if (info.type != BPF_MAP_TYPE_HASH || info.key_size != sizeof(id))
+		return -EPROTO;
+	for (; !bpf_map_get_next_key(cgroups, last, &id); last = &id) {
+		_cleanup_close_ int dir = cgroup_open_id(mount, id);
+
+		if (dir >= 0 && cgroup_populated(dir))
+			return 1;
+	}
+	return 0;
 }
 
 void abi_remove(const char *top, unsigned int abi)

@@ -24,6 +24,12 @@ typedef void (*abi_task_fn)(void *ctx, int pidfd, pid_t pid, uint64_t sandbox);
  */
 int abi_tasks(const char *top, unsigned int abi, abi_task_fn fn, void *ctx);
 
+/*
+ * Is there a process in a cgroup that it holds? With egress alone there are no marks, and an
+ * attached workload is in a cgroup of its own. `mount`: of cgroup v2.
+ */
+int abi_cgroup(const char *top, unsigned int abi, int mount);
+
 /* Remove its pins, and with them what they hold. */
 void abi_remove(const char *top, unsigned int abi);
 

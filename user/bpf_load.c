@@ -278,6 +278,21 @@ static int make_dir(const char *path, mode_t mode, struct diag *d)
 	return 0;
 }
 
+/* Who can write where the pins are puts maps of his own in their place. */
+static int check_owner(const char *path, struct diag *d)
+{
+	struct stat st;
+
+	if (lstat(path, &st))
+		return diag_set(d, -errno, "%s: %s", path, strerror(errno));
+	if (S_ISDIR(st.st_mode) && st.st_uid == geteuid() && !(st.st_mode & 022))
+		return 0;
+	return diag_set(d, -EPERM,
+			"%s is not ours (uid %u, mode %o): expected a directory of uid %u "
+			"that nobody else can write to; remove it and start again",
+			path, st.st_uid, st.st_mode & 07777, geteuid());
+}
+
 static int make_links(struct agent *a, struct diag *d)
 {
 	uint64_t start = 0;
@@ -299,6 +314,8 @@ static int make_dirs(struct agent *a, struct diag *d)
 		return diag_set(d, -ENAMETOOLONG, "the path of a mount is too long");
 	snprintf(a->pins, sizeof(a->pins), "%s/abi%u", a->top, EG_ABI);
 	err = make_dir(a->top, 0700, d);
+	if (!err)
+		err = check_owner(a->top, d);
 	a->existed = !err && !access(a->pins, F_OK);
 	if (!err)
 		err = make_dir(a->pins, 0700, d);

@@ -57,7 +57,8 @@ static const char *const map_names[AGENT_MAP_MAX] = {
  */
 static const char *const private_maps[] = { "memos",     "moves",	 "walks",
 						"reports",   "scratches", "rooms",
-						"attaching", "listening", "naming" };
+						"shares",    "attaching", "listening",
+						"naming" };
 
 static bool is_private(const char *map)
 {

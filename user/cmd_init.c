@@ -125,7 +125,8 @@ static int take_words(struct init_wish *w, int argc, char **argv)
 		}
 	}
 	if (w->agent && w->ci)
-		return options_bad(&line, "'agent' and 'ci' are two policies to begin with: expected "
+		return options_bad(&line, "'agent' and 'ci' are two policies to begin with: "
+					  "expected "
 					  "one of them");
 	return 0;
 }
@@ -185,7 +186,7 @@ static int set_output(struct init *in, struct diag *d)
 	return 0;
 }
 
-/* ---- what there is to say ---------------------------------------------------------------------- */
+/* ---- what there is to say ------------------------------------------------------------ */
 
 static bool is_asked(const struct init_secret *s)
 {
@@ -258,7 +259,8 @@ static void add_mkdir(const struct init *in, struct text *t)
 			if (!f->caches[i][k])
 				continue;
 			tilde = init_ecos[i].caches[k].path;
-			if (asprintf(&word, " %.*s", (int)(strrchr(tilde, '/') - tilde), tilde) < 0 ||
+			if (asprintf(&word, " %.*s", (int)(strrchr(tilde, '/') - tilde), tilde) <
+				    0 ||
 			    asprintf(&path, "%s%s", in->vars.home, word + 2) < 0) {
 				t->failed = true;
 				return;
@@ -307,9 +309,10 @@ static void say(const struct init *in, const char *mkdir)
 	for (size_t i = 0; i < in->found.nnotes; i++)
 		fprintf(stderr, "egressctl init: %s\n", in->found.notes[i]);
 	if (in->found.nsecrets)
-		fprintf(stderr, "egressctl init: credentials lie in the project: %zu closed by what is "
-				"extended, %zu by the policy\n", count_secrets(in, true),
-			count_secrets(in, false));
+		fprintf(stderr,
+			"egressctl init: credentials lie in the project: %zu closed by what is "
+			"extended, %zu by the policy\n",
+			count_secrets(in, true), count_secrets(in, false));
 	if (in->found.secrets_left)
 		fprintf(stderr, "egressctl init: %zu more credentials are not closed\n",
 			in->found.secrets_left);
@@ -365,9 +368,9 @@ static json_t *json_kinds(const struct init_found *f)
 
 	for (size_t i = 1; i < INIT_ECOS; i++)
 		if (f->eco[i])
-			(void)json_array_append_new(
-				list, json_pack("{s:s, s:s?}", "kind", init_ecos[i].title, "because",
-						f->because[i]));
+			(void)json_array_append_new(list, json_pack("{s:s, s:s?}", "kind",
+								    init_ecos[i].title, "because",
+								    f->because[i]));
 	return list;
 }
 
@@ -389,7 +392,7 @@ static int say_json(const struct init *in, const char *mkdir)
 	return err;
 }
 
-/* ---- the command --------------------------------------------------------------------------------- */
+/* ---- the command --------------------------------------------------------------------- */
 
 /* The project and what is written are the user's, who may not have what root has. */
 static int become_user(struct diag *d)

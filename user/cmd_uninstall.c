@@ -67,6 +67,26 @@ static void note_task(void *ctx, int pidfd, pid_t pid, uint64_t sandbox)
 	f->sandbox = sandbox;
 }
 
+/* The same by cgroups: of workloads that were attached with egress alone. */
+static int check_cgroups(const struct host_paths *h, const char *pins, unsigned int abi,
+			 struct diag *d)
+{
+	_cleanup_close_ int mount = -1;
+	int runs;
+
+	if (!h->cgroup[0])
+		return 0;
+	mount = open(h->cgroup, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	runs = mount < 0 ? -errno : abi_cgroup(pins, abi, mount);
+	if (runs < 0)
+		return diag_set(d, runs, "cannot tell which cgroups are held under %s/abi%u: %s",
+				pins, abi, strerror(-runs));
+	return runs ? diag_set(d, -EBUSY,
+			       "an attached workload is running (egressctl ps, egressctl "
+			       "detach)")
+		    : 0;
+}
+
 /* -EBUSY with a message while processes of an agent's sandboxes run. */
 static int check_agent(const struct host_paths *h, const char *name, struct diag *d)
 {
@@ -89,6 +109,9 @@ static int check_agent(const struct host_paths *h, const char *name, struct diag
 					"among them (egressctl ps, egressctl kill)",
 					tasks, tasks == 1 ? "" : "es", f.pid,
 					(unsigned long long)f.sandbox);
+		tasks = check_cgroups(h, path, abis[i], d);
+		if (tasks)
+			return tasks;
 	}
 	if (!h->cgroup[0])
 		return 0;

@@ -292,7 +292,8 @@ int init_find(const struct policy_vars *v, const struct init_wish *w, struct ini
 		err = init_secrets(dir, out);
 	init_hosts_sort(out);
 	if (!err && v->git_refused)
-		err = init_note(out, ".git: not looked at: it names a repository that does not name "
+		err = init_note(out, ".git: not looked at: it names a repository that does not "
+				     "name "
 				     "it back");
 	return err ? diag_set(d, err, "%s: %s", v->workdir, strerror(-err)) : 0;
 }

@@ -185,7 +185,8 @@ size_t init_eco_find(const char *word)
 	size_t i, n = strlen(word);
 
 	for (i = 0; i < INIT_ECOS; i++)
-		for (const char *s = init_ecos[i].names; *s; s += strcspn(s, " ") + !!strchr(s, ' '))
+		for (const char *s = init_ecos[i].names; *s;
+		     s += strcspn(s, " ") + !!strchr(s, ' '))
 			if (strcspn(s, " ") == n && !strncmp(s, word, n))
 				return i;
 	return i;

@@ -142,13 +142,16 @@ static void add_head(struct text *out, const struct init_found *f, const struct 
 		  w->shown, w->shown, f->build ? f->build : "COMMAND");
 	if (is_question(f, w))
 		text_add(out, "#\n"
-			 "# Lines that begin with \"#? \" are questions. They come from files of the "
-			 "project,\n"
-			 "# and whoever wrote those may be who the sandbox is against. To say yes, "
-			 "take these\n"
-			 "# three characters away (and those of the lines above that it belongs "
-			 "to).\n"
-			 "# A host in a network of your own needs `private: true` as well.\n");
+			      "# Lines that begin with \"#? \" are questions. They come from files "
+			      "of the "
+			      "project,\n"
+			      "# and whoever wrote those may be who the sandbox is against. To say "
+			      "yes, "
+			      "take these\n"
+			      "# three characters away (and those of the lines above that it "
+			      "belongs "
+			      "to).\n"
+			      "# A host in a network of your own needs `private: true` as well.\n");
 	text_add(out, "version: 1\ndescription: ");
 	add_kinds(out, f, false);
 	text_add(out, ", as egressctl init found it\n");
@@ -236,7 +239,7 @@ static void add_egress(struct text *out, const struct init_found *f, const struc
 	}
 }
 
-/* ---- files -------------------------------------------------------------------------------------- */
+/* ---- files --------------------------------------------------------------------------- */
 
 /* A path in the workspace as a pattern that stands for it alone. */
 static void add_pattern(struct text *out, const char *path)
@@ -282,8 +285,10 @@ static void add_caches(struct text *out, const struct init_found *f)
 
 	if (!any_cache(f))
 		return;
-	text_add(out, "  # Caches of tools. What the program inside puts there runs later outside of "
-		      "the\n  # sandbox, too: without these lines builds begin with nothing, or fail. "
+	text_add(out, "  # Caches of tools. What the program inside puts there runs later outside "
+		      "of "
+		      "the\n  # sandbox, too: without these lines builds begin with nothing, or "
+		      "fail. "
 		      "Where a\n  # machine is cleaned after each build, `egressctl init ci` opens "
 		      "them all.\n");
 	for (size_t i = 0; i < INIT_ECOS; i++) {
@@ -336,8 +341,10 @@ static void add_secret_rules(struct text *out, const struct init_found *f,
 		if (s->closed || is_repeated(f, i) || is_output(w, s->path))
 			continue;
 		if (!n++)
-			text_add(out, "  # Credentials that lie in the project, as far as names and "
-				      "contents tell. Take a\n  # line out when the build needs what "
+			text_add(out, "  # Credentials that lie in the project, as far as names "
+				      "and "
+				      "contents tell. Take a\n  # line out when the build needs "
+				      "what "
 				      "is in it (a key that only tests use).\n");
 		start = begin(out, !s->ask, "  ");
 		add_pattern(out, s->path);
@@ -365,7 +372,7 @@ static void add_files(struct text *out, const struct init_found *f, const struct
 	add_secret_rules(out, f, w);
 }
 
-/* ---- comments ---------------------------------------------------------------------------------- */
+/* ---- comments ------------------------------------------------------------------------ */
 
 static void add_closed(struct text *out, const struct init_found *f)
 {
@@ -377,8 +384,10 @@ static void add_closed(struct text *out, const struct init_found *f)
 		if (!s->closed)
 			continue;
 		if (!n++)
-			text_add(out, "\n# Credentials that are closed already, by what is extended. To "
-				      "open one, name it\n# under `files`, as \"${WORKDIR}/NAME\": r\n");
+			text_add(out, "\n# Credentials that are closed already, by what is "
+				      "extended. To "
+				      "open one, name it\n# under `files`, as \"${WORKDIR}/NAME\": "
+				      "r\n");
 		text_add(out, "#   ");
 		text_add_escaped(out, s->path, strlen(s->path));
 		text_addf(out, ": %s\n", s->what);

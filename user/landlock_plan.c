@@ -6,11 +6,10 @@
  */
 #include <fnmatch.h>
 #include <limits.h>
-#include <stdarg.h>
 
 #include "automaton.h"
 #include "compile.h"
-#include "landlock.h"
+#include "landlock_int.h"
 #include "policy.h"
 
 /* a rule on the way down: what is left of its pattern, "" at its own path */
@@ -25,86 +24,10 @@ struct lives {
 	size_t n, cap;
 };
 
-/* what is known of a rule; it may have several spellings */
-struct told {
-	bool wider, narrower; /* noted */
-	bool reached; /* there is something at its path */
-	bool absent; /* one spelling leads to nothing, and would give more than there is */
-};
-
-struct walk {
-	const struct compiled *c;
-	const struct landlock_tree *tree;
-	struct landlock_plan *plan;
-	struct told *told; /* by rule, from 1 on */
-	struct diag *d;
-	size_t looked_at;
-};
-
 struct names {
 	char **v;
 	size_t n, cap;
 };
-
-static int nomem(struct walk *w)
-{
-	return diag_set(w->d, -ENOMEM, "out of memory");
-}
-
-/* ---- what comes out -------------------------------------------------------------------------- */
-
-static int add_note(struct walk *w, uint32_t rule, bool wider, const char *fmt, ...)
-	__printf_like(4, 5);
-
-/* The first reason is the one. */
-static int add_note(struct walk *w, uint32_t rule, bool wider, const char *fmt, ...)
-{
-	struct landlock_plan *p = w->plan;
-	bool *known = wider ? &w->told[rule].wider : &w->told[rule].narrower;
-	va_list ap;
-	char *why;
-	int n;
-
-	if (rule && *known)
-		return 0;
-	*known = true;
-	va_start(ap, fmt);
-	n = vasprintf(&why, fmt, ap);
-	va_end(ap);
-	if (n < 0)
-		return nomem(w);
-	if (array_reserve(&p->notes, &p->notes_cap, p->nnotes)) {
-		free(why);
-		return nomem(w);
-	}
-	p->notes[p->nnotes++] = (struct landlock_note){ .rule = rule, .wider = wider, .why = why };
-	return 0;
-}
-
-static int too_many(struct walk *w, const char *path)
-{
-	return diag_set(w->d, -E2BIG,
-			"Landlock would need a rule for each of too many names at %s: more than %u "
-			"are not looked at; close a whole directory instead of names in it", path,
-			LANDLOCK_MAX_NAMES);
-}
-
-static int add_grant(struct walk *w, const char *path, uint8_t perm, bool dir)
-{
-	struct landlock_plan *p = w->plan;
-
-	if (!dir)
-		perm &= EG_R | EG_W | EG_X;
-	if (!perm)
-		return 0;
-	if (p->ngrants == LANDLOCK_MAX_GRANTS)
-		return too_many(w, path);
-	if (array_reserve(&p->grants, &p->grants_cap, p->ngrants))
-		return nomem(w);
-	p->grants[p->ngrants] = (struct landlock_grant){ .path = strdup(path), .perm = perm,
-							 .dir = dir };
-	return p->grants[p->ngrants++].path ? 0 : nomem(w);
-}
 
 /* ---- patterns -------------------------------------------------------------------------------- */
 
@@ -193,9 +116,9 @@ static bool matches(const char *rest, const char *name)
 static int add_name(struct walk *w, struct names *to, const char *name)
 {
 	if (array_reserve(&to->v, &to->cap, to->n))
-		return nomem(w);
+		return plan_nomem(w);
 	to->v[to->n] = strdup(name);
-	return to->v[to->n++] ? 0 : nomem(w);
+	return to->v[to->n++] ? 0 : plan_nomem(w);
 }
 
 static void names_clear(struct names *list)
@@ -217,7 +140,7 @@ static int list_one(void *arg, const char *name)
 	struct listing *l = arg;
 
 	if (++l->w->looked_at > LANDLOCK_MAX_NAMES)
-		return too_many(l->w, l->path);
+		return plan_too_many(l->w, l->path);
 	for (size_t i = 0; l->of && i < l->of->n; i++)
 		if (*l->of->v[i].rest && matches(l->of->v[i].rest, name))
 			return add_name(l->w, l->to, name);
@@ -304,10 +227,10 @@ static int tell_here(struct walk *w, bool dir, const struct lives *l, uint8_t ab
 			continue;
 		w->told[rule].reached = true;
 		if (above & ~perm)
-			err = add_note(w, rule, true, "it lies where more is allowed, and Landlock "
+		       err = plan_note(w, rule, true, "it lies where more is allowed, and Landlock "
 				       "cannot take away");
 		if (!err && !dir && (perm & ~above & EG_C))
-			err = add_note(w, rule, false, "Landlock lets names be made, renamed and "
+			err = plan_note(w, rule, false, "Landlock lets names be made, renamed and "
 				       "removed in a whole directory or not at all");
 	}
 	return err;
@@ -347,7 +270,7 @@ static int tell_unheld(struct walk *w, const struct lives *l, uint8_t perm, cons
 			char why[PATH_MAX + 128];
 
 			(void)snprintf(why, sizeof(why), fmt, path);
-			err = add_note(w, l->v[i].of->rule, true, "%s", why);
+			err = plan_note(w, l->v[i].of->rule, true, "%s", why);
 		}
 	return err;
 }
@@ -363,7 +286,7 @@ static int tell_narrowed(struct walk *w, const char *path, const struct live *by
 		rule = 0;
 	if (!rule && w->told[0].narrower)
 		return 0; /* the default, in one more directory */
-	return add_note(w, rule, false, "%s, and every directory on the way to what %s:%u closes, "
+	return plan_note(w, rule, false, "%s, and every directory on the way to what %s:%u closes, "
 			"cannot be listed, and what is made there from now on is refused", path,
 			r->file, r->line);
 }
@@ -374,7 +297,7 @@ static int tell_absent(struct walk *w, const struct live *l, const char *path, u
 	struct told *t = &w->told[l->of->rule];
 
 	if (above & ~l->perm)
-		return add_note(w, l->of->rule, true, "nothing is there yet, and what is made "
+		return plan_note(w, l->of->rule, true, "nothing is there yet, and what is made "
 				"there has what %s has", path);
 	if (!(l->perm & ~above) || t->absent)
 		return 0;
@@ -385,7 +308,7 @@ static int tell_absent(struct walk *w, const struct live *l, const char *path, u
 static int add_live(struct walk *w, struct lives *to, const struct live *l)
 {
 	if (array_reserve(&to->v, &to->cap, to->n))
-		return nomem(w);
+		return plan_nomem(w);
 	to->v[to->n++] = *l;
 	return 0;
 }
@@ -483,10 +406,10 @@ static int tell_patterns(struct walk *w, const char *path, const struct lives *l
 		if (!*one->rest || !has_wildcard(one->rest, strlen(one->rest)))
 			continue;
 		if (above & ~one->perm)
-			err = add_note(w, one->of->rule, true, "a pattern: what gets such a name "
+			err = plan_note(w, one->of->rule, true, "a pattern: what gets such a name "
 				       "later has what %s has", path);
 		if (!err && (one->perm & ~above))
-			err = add_note(w, one->of->rule, false, "a pattern: it holds for the names "
+		       err = plan_note(w, one->of->rule, false, "a pattern: it holds for the names "
 				       "that are there now");
 	}
 	return err;
@@ -511,7 +434,7 @@ static int visit_dir(struct walk *w, const char *path, const struct lives *l, ui
 	if (!err && take)
 		err = tell_narrowed(w, path, by);
 	if (!err)
-		err = add_grant(w, path, more & ~take, true);
+		err = plan_grant(w, path, more & ~take, true);
 	above |= more & ~take;
 	if (!err)
 		err = tell_patterns(w, path, l, above);
@@ -531,7 +454,7 @@ static int visit(struct walk *w, const char *path, enum landlock_kind kind, cons
 	int err;
 
 	if (++w->looked_at > LANDLOCK_MAX_NAMES)
-		return too_many(w, path);
+		return plan_too_many(w, path);
 	err = tell_here(w, kind == LANDLOCK_DIR, l, above, perm);
 	if (err)
 		return err;
@@ -540,7 +463,7 @@ static int visit(struct walk *w, const char *path, enum landlock_kind kind, cons
 	for (size_t i = 0; i < l->n && !err; i++)
 		if (*l->v[i].rest)
 			err = tell_absent(w, &l->v[i], path, above);
-	return err ? err : add_grant(w, path, perm & ~above, false);
+	return err ? err : plan_grant(w, path, perm & ~above, false);
 }
 
 /* ---- what is not walked ---------------------------------------------------------------------- */
@@ -552,10 +475,10 @@ static int tell_own_proc(struct walk *w, const struct compiled_path *p)
 	int err = 0;
 
 	if (all & ~p->perm)
-		err = add_note(w, p->rule, true, "a process cannot be told from others in /proc: "
+		err = plan_note(w, p->rule, true, "a process cannot be told from others in /proc: "
 			       "what /proc has is had here");
 	if (!err && (p->perm & ~all))
-		err = add_note(w, p->rule, false, "a process cannot be told from others in /proc: "
+		err = plan_note(w, p->rule, false, "a process cannot be told from others in /proc: "
 			       "nothing more than what /proc has is given");
 	return err;
 }
@@ -582,57 +505,12 @@ static int tell_any_depth(struct walk *w, const struct compiled_path *p)
 		    (plan->grants[i].dir && is_below(prefix, plan->grants[i].path)))
 			given |= plan->grants[i].perm;
 	if (given & ~p->perm)
-		return add_note(w, p->rule, true, "a pattern for names at any depth: Landlock "
+		return plan_note(w, p->rule, true, "a pattern for names at any depth: Landlock "
 				"knows no names");
 	if (p->perm & ~perm_at(w, prefix))
-		return add_note(w, p->rule, false, "a pattern for names at any depth: nothing is "
+		return plan_note(w, p->rule, false, "a pattern for names at any depth: nothing is "
 				"given for it");
 	return 0;
-}
-
-static int tell_unix(struct walk *w, const struct compiled_path *p)
-{
-	if (*p->pattern != '@')
-		return 0; /* every path may be connected to: tell_general() */
-	/* LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET is for all names or none */
-	return w->plan->abi < 6 ? 0 :
-				  add_note(w, p->rule, false, "Landlock refuses every abstract "
-					   "socket of others, or none");
-}
-
-/* What holds for every policy, since Landlock of this ABI has no word for it. */
-static int tell_general(struct walk *w)
-{
-	static const struct {
-		unsigned int since; /* ABI that has it; 0: none yet */
-		bool wider;
-		const char *what;
-	} gaps[] = {
-		{ 0, true, "mode, owner, times and attributes of files can be changed wherever "
-			   "file rights let them" },
-		{ 0, true, "unix sockets with a path can be connected to wherever file rights let "
-			   "them" },
-		{ 0, true, "what the guard refuses otherwise (bpf, io_uring, keys, IPC objects, "
-			   "terminals of others, libraries from where nothing may be executed) is "
-			   "not" },
-		{ 2, false, "files cannot be moved from one directory to another" },
-		{ 3, true, "files can be truncated wherever file rights let them" },
-		{ 5, true, "devices that may be read take every ioctl" },
-		{ 6, true, "abstract unix sockets of others can be connected to" },
-		{ 6, true, "processes outside can be sent signals" },
-	};
-	int err = 0;
-
-	for (size_t i = 0; i < ARRAY_SIZE(gaps) && !err; i++)
-		if (!gaps[i].since || w->plan->abi < gaps[i].since)
-			err = add_note(w, 0, gaps[i].wider, "%s", gaps[i].what);
-	if (!err && w->c->strict_rule)
-		err = add_note(w, w->c->strict_rule, true, "Landlock does not see what a program "
-			       "is loaded with or from");
-	if (!err && (w->c->head.privileges & EG_PRIV_MOUNTS))
-		err = add_note(w, 0, false, "privileges: mounts: under Landlock nothing is "
-			       "mounted");
-	return err;
 }
 
 /* ---- all of it ------------------------------------------------------------------------------- */
@@ -660,7 +538,7 @@ static int begin(struct walk *w, struct lives *l)
 		const char *rest;
 
 		if (p->space == AUTOMATON_UNIX) {
-			err = tell_unix(w, p);
+			err = plan_tell_unix(w, p);
 			continue;
 		}
 		if (is_builtin(w, p) || at_any_depth(p->pattern))
@@ -688,7 +566,7 @@ static int finish(struct walk *w)
 		if (p->space == AUTOMATON_PATHS && !is_builtin(w, p) && at_any_depth(p->pattern))
 			err = tell_any_depth(w, p);
 		else if (t->absent && !t->reached)
-			err = add_note(w, p->rule, false, "nothing is there yet, and what is made "
+			err = plan_note(w, p->rule, false, "nothing is there yet, and what is made "
 				       "there later is refused");
 	}
 	return err;
@@ -712,7 +590,7 @@ int landlock_plan(const struct compiled *c, unsigned int abi, const struct landl
 
 	w.plan = calloc(1, sizeof(*w.plan));
 	w.told = calloc(c->nrules + 1, sizeof(*w.told));
-	err = w.plan && w.told ? 0 : nomem(&w);
+	err = w.plan && w.told ? 0 : plan_nomem(&w);
 	if (!err) {
 		w.plan->abi = abi;
 		err = begin(&w, &l);
@@ -722,7 +600,7 @@ int landlock_plan(const struct compiled *c, unsigned int abi, const struct landl
 	if (!err)
 		err = finish(&w);
 	if (!err)
-		err = tell_general(&w);
+		err = plan_tell_general(&w);
 	free(l.v);
 	free(w.told);
 	if (err) {
@@ -738,7 +616,7 @@ int landlock_plan_add(struct landlock_plan *p, const char *path, uint8_t perm, s
 {
 	struct walk w = { .plan = p, .d = d };
 
-	return add_grant(&w, path, perm, false);
+	return plan_grant(&w, path, perm, false);
 }
 
 void landlock_plan_free(struct landlock_plan *p)

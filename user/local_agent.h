@@ -23,7 +23,8 @@ struct local_agent {
  * Needs root. What the host lacks is named in `d`. `without`: what to do without BPF LSM;
  * NULL: what egressd.yaml says.
  */
-int local_agent_start(bool egress_only, const enum without_lsm *without, struct local_agent *out, struct diag *d);
+int local_agent_start(bool egress_only, const enum without_lsm *without, struct local_agent *out,
+		      struct diag *d);
 /* Wait for the supervisor to clean up; `control` must be closed. */
 void local_agent_wait(struct local_agent *la);
 

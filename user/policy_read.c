@@ -177,6 +177,40 @@ static void nearest_policy(struct nearest *near, const char *path)
 		closedir(dir);
 }
 
+/*
+ * What has a policy's name decides what holds others: nobody but root, or whoever runs this,
+ * may be able to write to it or to put another one in its place.
+ */
+static bool others_write(const struct stat *st)
+{
+	return (st->st_uid && st->st_uid != geteuid()) || (st->st_mode & 002) ||
+	       ((st->st_mode & 020) && st->st_gid && st->st_gid != getegid());
+}
+
+static int refuse_writable(const char *dir, const char *path, struct diag *d)
+{
+	const char *const both[] = { dir, path };
+	struct stat st;
+
+	for (size_t i = 0; i < ARRAY_SIZE(both); i++)
+		if (!stat(both[i], &st) && others_write(&st))
+			return diag_set(d, -EPERM,
+					"%s: somebody else can write there (uid %u, mode %o), so "
+					"no "
+					"policy is taken from it by name: expected root or uid "
+					"%u alone",
+					both[i], st.st_uid, st.st_mode & 07777, geteuid());
+	return 0;
+}
+
+/* Not where whoever runs this said that policies are, or built this program. */
+static bool is_guarded(const char *dir)
+{
+	_cleanup_free_ char *tree = tree_dir();
+
+	return !secure_getenv("EGRESSCTL_POLICY_DIR") && !(tree && str_eq(dir, tree));
+}
+
 static int search(const char *name, char **path, char **text, size_t *len, struct diag *d)
 {
 	struct nearest near = { .text = name };
@@ -193,6 +227,11 @@ static int search(const char *name, char **path, char **text, size_t *len, struc
 			break;
 		}
 		err = read_path(*path, text, len, d);
+		if (!err && is_guarded(dirs[i]) && refuse_writable(dirs[i], *path, d)) {
+			free(*text);
+			*text = NULL;
+			err = -EPERM;
+		}
 		if (!err)
 			break;
 		free(*path);

@@ -386,22 +386,23 @@ static void every_word(void **state)
 
 static void own_settings(void **state)
 {
-	static const struct file files[] = {
-		{ "package.json", "{}" },
-		{ "go.mod", "module a.example/a\n" },
-		{ "pom.xml", "<project/>" },
-		{ ".npmrc", "registry=https://npm.corp.example/\nx:registry=https://two.example\n" },
-		{ "~/.npmrc", "registry=https://npm.corp.example/\n" },
-		{ "~/.config/go/env", "GOPROXY=https://old.example\n" },
-		{ "~/.m2/settings.xml",
-		  "<mirror><url>http://nexus.corp:8081/m2</url></mirror>" },
-		{}
-	};
+	static const struct file files[] = { { "package.json", "{}" },
+					     { "go.mod", "module a.example/a\n" },
+					     { "pom.xml", "<project/>" },
+					     { ".npmrc", "registry=https://npm.corp.example/"
+							 "\nx:registry=https://two.example\n" },
+					     { "~/.npmrc", "registry=https://npm.corp.example/\n" },
+					     { "~/.config/go/env", "GOPROXY=https://"
+								   "old.example\n" },
+					     { "~/.m2/settings.xml", "<mirror><url>http://"
+								     "nexus.corp:8081/m2</url></"
+								     "mirror>" },
+					     {} };
 	struct compiled *c;
 
 	(void)state;
-	assert_int_equal(setenv("GOPROXY", "https://a.corp.example|http://b.corp.example,direct", 1),
-			 0);
+	assert_int_equal(
+		setenv("GOPROXY", "https://a.corp.example|http://b.corp.example,direct", 1), 0);
 	c = init_of(files, (struct init_wish){ 0 });
 	assert_true(is_open(c, "npm.corp.example", 443));
 	assert_false(is_open(c, "two.example", 443));
@@ -447,12 +448,29 @@ static void proxies_and_loopback(void **state)
 static void hostile_hosts(void **state)
 {
 	static const char *const urls[] = {
-		"https://*.com/", "https://.com/", "https://*/", "https://com/../", "https://a b/",
-		"https://a.example\\n- evil.example", "https://x\x1b[2J.example/", "https://:443/",
-		"https://a.example:0/", "https://a.example:99999/", "https://[::1/", "https://2130706433/",
-		"https://169.254.169.254/latest", "https://${HOST}/", "https://a_.-/", "file:///etc/passwd",
-		"https://user:pass@/", "https://x.example:443:443/", "https://10.0.0.0/8",
-		"https://xn--a/", "https://a..b/", "https://\xe2\x80\xae.example/", "https://-a.example/",
+		"https://*.com/",
+		"https://.com/",
+		"https://*/",
+		"https://com/../",
+		"https://a b/",
+		"https://a.example\\n- evil.example",
+		"https://x\x1b[2J.example/",
+		"https://:443/",
+		"https://a.example:0/",
+		"https://a.example:99999/",
+		"https://[::1/",
+		"https://2130706433/",
+		"https://169.254.169.254/latest",
+		"https://${HOST}/",
+		"https://a_.-/",
+		"file:///etc/passwd",
+		"https://user:pass@/",
+		"https://x.example:443:443/",
+		"https://10.0.0.0/8",
+		"https://xn--a/",
+		"https://a..b/",
+		"https://\xe2\x80\xae.example/",
+		"https://-a.example/",
 	};
 	struct text t = { 0 };
 	struct compiled *c, *yes;
@@ -476,7 +494,8 @@ static void hostile_hosts(void **state)
 	SAYS_NOT("\x1b");
 	SAYS_NOT("\xe2\x80\xae");
 	for (size_t i = 0; i < found.nhosts; i++)
-		assert_true(str_eq(found.hosts[i].text, "a") || str_eq(found.hosts[i].text, "com") ||
+		assert_true(str_eq(found.hosts[i].text, "a") ||
+			    str_eq(found.hosts[i].text, "com") ||
 			    str_eq(found.hosts[i].text, "a.example") ||
 			    str_eq(found.hosts[i].text, "10.0.0.0") || found.hosts[i].loopback);
 	compiled_free(c);
@@ -576,7 +595,7 @@ static void many_secrets(void **state)
 	compiled_free(c);
 }
 
-/* ---- the file --------------------------------------------------------------------------------- */
+/* ---- the file ------------------------------------------------------------------------ */
 
 static void written_whole(void **state)
 {
