@@ -150,6 +150,11 @@ numbers() {
 	check "egressctl metrics has how long hooks take" \
 		out '^egressctl_hook_seconds_total{hook="[a-z_0-9]*"} 0\.0*[1-9]'
 	sysctl -qw kernel.bpf_stats_enabled=0
+	for m in sandboxes 'sandbox_generation{' 'decisions_total{' events_total events_suppressed_total \
+		events_lost_total dns_queries_total dns_failed_total 'map_entries{map="sandboxes"}' \
+		'map_entries{map="dfa"}'; do
+		check "metrics has $m" out "^egressctl_$m.* [0-9]"
+	done
 	promtool check metrics <$w/out >$w/promtool 2>$w/err
 	status=$?
 	check "promtool accepts it without a word" [ "$status $(cat $w/promtool $w/err)" = "0 " ]
