@@ -191,6 +191,7 @@ static void undo(struct conn *box)
 	(void)attach_clear(box->s->a, box->box, &ignored); /* marks that are left are refused */
 	conn_names_end(box);
 	grants_free(box, true);
+	conn_denials_end(box, false);
 	sandbox_release(steal_ptr(box->box));
 	conn_free(box);
 }
@@ -245,6 +246,7 @@ static int start(struct conn *c, const struct attach_request *r, const struct ve
 	}
 	sandbox_set_owner(box->box, box);
 	sandbox_set_leader(box->box, r->leader ? r->leader : getpid());
+	conn_denials_start(box, false);
 	server_save(box); /* whoever comes next must know what the marks mean */
 	err = cover(c->s, box->box, dir, d);
 	if (!err)
@@ -409,6 +411,7 @@ void serve_detach(struct conn *c, json_t *request, int *fds, size_t nfds)
 	events_end(c->s->events, sandbox_counters(b));
 	conn_names_end(box);
 	grants_free(box, true);
+	conn_denials_end(box, false);
 	sandbox_release(steal_ptr(box->box));
 	server_forget(c->s, id);
 	conn_free(box);

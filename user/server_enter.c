@@ -322,6 +322,7 @@ static int start(struct conn *c, const struct attach_request *r, const struct ve
 	}
 	sandbox_set_owner(box->box, box);
 	sandbox_set_leader(box->box, r->leader);
+	conn_denials_start(box, false);
 	server_save(box);
 	err = conn_names_start(box, r->leader, d);
 	if (!err)

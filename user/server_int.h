@@ -370,7 +370,10 @@ int server_events_start(struct server *s, struct diag *d);
 void server_events_drain(struct server *s);
 /* Show what came so far to those who read the log and the denials. */
 void server_events_flush(struct server *s);
-/* $EGRESSCTL_DENIALS of c->box: without one (a full /run) it runs all the same. */
+/*
+ * What c->box is refused from now on, for `explain` and `allow last`, and as the file that
+ * $EGRESSCTL_DENIALS names in a run. Without one (a full /run) it runs all the same.
+ */
 void conn_denials_start(struct conn *c, bool adopt);
 /* The sandbox is gone, or `leave`: the next egressd goes on. */
 void conn_denials_end(struct conn *c, bool leave);

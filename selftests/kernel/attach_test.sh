@@ -42,6 +42,23 @@ attached() {
 	check "events name the sandbox's policy" out '"op":"open".*secret'
 }
 
+# What an operator asks about it, and what is allowed to it then.
+asked() {
+	says one EPERM "a connection is refused" tcp new $there 7001
+	ctl explain
+	check "explain shows it" out "$there:7001"
+	ctl allow last
+	check "allow last is about it" out "allowed connect $there:7001[ /,]"
+	says one ok "which is made then" tcp new $there 7001
+	says one EACCES "and nothing else" open $w/secret
+	ctl revoke last
+	check "it is taken back" out '1 revoked'
+	says one EPERM "and refused again" tcp new $there 7001
+	ctl ps
+	kept=$(echo /run/egressctl/denials/"$(awk '$NF == "one" { print $1 }' $w/out)"-*)
+	check "what it was refused is in a file" [ -s "$kept" ]
+}
+
 moved_in() {
 	begin two /elsewhere
 	says two ok "control: a task outside" open $w/secret
@@ -175,6 +192,7 @@ detached() {
 	check "an unknown one is told" is 1
 	ctl detach one
 	check "detach" out '^sandbox [0-9]*: detached, it goes on without a policy$'
+	check "what it was refused is forgotten" [ ! -e "$kept" ]
 	says one ok "a file is opened" open $w/secret
 	says one ok "by a thread" thread open $w/secret
 	says one ok "by a child" child open $w/secret
@@ -206,6 +224,7 @@ attach_host
 in_agent start_service || exit 1
 before
 attached
+asked
 moved_in
 scattered
 refused

@@ -36,6 +36,24 @@ hook() {
 	check "the sandbox ends with its last process" none_left
 }
 
+# its_user WORD…: egressctl as the user whose tree it is
+its_user() {
+	session "$egressctl" "$@" >$w/out 2>$w/err </dev/null
+	status=$?
+}
+
+asked() {
+	its_user explain
+	check "explain shows its user what was refused" out "$there:7001"
+	its_user allow last
+	check "allow last is about it" out "allowed connect $there:7001[ /,]"
+	says one ok "which is made then" tcp new $there 7001
+	says one EACCES "and nothing else" open $w/secret
+	its_user revoke last
+	check "it is taken back" out '1 revoked'
+	says one EPERM "and refused again" tcp new $there 7001
+}
+
 tree() {
 	begin one /user.slice/session setpriv --reuid=$uid --regid=$uid --clear-groups
 	says one ok "control: a file" thread open $w/secret
@@ -50,6 +68,7 @@ tree() {
 	says one ok "an allowed connection goes on, in the cgroup it was made in" echo good
 	says one ECONNABORTED "another one is ended" echo bad
 	says one EPERM "a new one is judged" tcp new $there 7001
+	asked
 	says one ok "and made" tcp new $there 7000
 	ctl detach last
 	check "nothing gets it out again" both 1 'nothing gets out of it'
