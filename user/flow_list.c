@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 
 #include "flow_list.h"
+#include "sock_diag.h"
 #include "util.h"
 
 static const char *const states[] = {
@@ -45,35 +46,10 @@ void flow_list_clear(struct flow_list *list)
 
 struct asking {
 	struct flow_list *list;
-	const uint64_t *cgroups;
-	size_t ncgroups;
+	const struct flows_owner *owner;
 	uint8_t proto;
 	int err;
 };
-
-static void mapped(uint8_t family, const __be32 from[4], uint8_t to[16])
-{
-	if (family == AF_INET6) {
-		memcpy(to, from, 16);
-		return;
-	}
-	memset(to, 0, 10);
-	memset(to + 10, 0xff, 2);
-	memcpy(to + 12, from, 4);
-}
-
-static bool is_asked_for(const struct asking *a, struct nlattr *id)
-{
-	uint64_t cgroup;
-
-	if (!id || nla_len(id) < (int)sizeof(cgroup))
-		return false; /* a kernel without cgroups, or a socket whose cgroup is not told */
-	memcpy(&cgroup, nla_data(id), sizeof(cgroup));
-	for (size_t i = 0; i < a->ncgroups; i++)
-		if (a->cgroups[i] == cgroup)
-			return true;
-	return false;
-}
 
 static void read_bytes(struct flow *f, struct nlattr *info)
 {
@@ -92,38 +68,28 @@ static void read_bytes(struct flow *f, struct nlattr *info)
 static int on_socket(struct nl_msg *msg, void *ctx)
 {
 	struct nlmsghdr *h = nlmsg_hdr(msg);
-	const struct inet_diag_msg *m = nlmsg_data(h);
-	struct nlattr *attrs[INET_DIAG_MAX + 1];
+	const struct inet_diag_msg *m = sock_diag_of(h);
 	struct asking *a = ctx;
 	struct flow_list *list = a->list;
 	struct flow f = { .proto = a->proto };
 
-	if (h->nlmsg_type != SOCK_DIAG_BY_FAMILY || nlmsg_datalen(h) < (int)sizeof(*m) ||
-	    nlmsg_parse(h, sizeof(*m), attrs, INET_DIAG_MAX, NULL) < 0 ||
-	    !is_asked_for(a, attrs[INET_DIAG_CGROUP_ID]))
+	if (!m || !sock_diag_is_of(h, a->owner))
 		return NL_SKIP;
 	if (list->n == FLOW_LIST_MAX) {
 		list->more = true;
 		return NL_SKIP;
 	}
-	mapped(m->idiag_family, m->id.idiag_src, f.local);
-	mapped(m->idiag_family, m->id.idiag_dst, f.remote);
+	sock_diag_mapped(m->idiag_family, m->id.idiag_src, f.local);
+	sock_diag_mapped(m->idiag_family, m->id.idiag_dst, f.remote);
 	f.lport = ntohs(m->id.idiag_sport);
 	f.rport = ntohs(m->id.idiag_dport);
 	f.state = m->idiag_state;
-	read_bytes(&f, attrs[INET_DIAG_INFO]);
+	read_bytes(&f, nlmsg_find_attr(h, sizeof(*m), INET_DIAG_INFO));
 	a->err = array_reserve(&list->v, &list->cap, list->n);
 	if (a->err)
 		return NL_STOP;
 	list->v[list->n++] = f;
 	return NL_OK;
-}
-
-static int on_error(struct sockaddr_nl *from, struct nlmsgerr *e, void *ctx)
-{
-	(void)from;
-	*(int *)ctx = e->error;
-	return NL_STOP;
 }
 
 static int ask(struct nl_sock *nl, uint8_t family, struct asking *a)
@@ -134,36 +100,26 @@ static int ask(struct nl_sock *nl, uint8_t family, struct asking *a)
 		/* without an owner any more: nobody's */
 		.idiag_states = ~(1u << TIME_WAIT | 1u << NEW_SYN_RECV),
 	};
-	int err, failed = 0;
+	int err = sock_diag_dump(nl, &r, a->owner->stamps, on_socket, a);
 
-	nl_socket_modify_cb(nl, NL_CB_VALID, NL_CB_CUSTOM, on_socket, a);
-	nl_socket_modify_err_cb(nl, NL_CB_CUSTOM, on_error, &failed);
-	err = nl_send_simple(nl, SOCK_DIAG_BY_FAMILY, NLM_F_DUMP, &r, sizeof(r));
-	if (err >= 0)
-		err = nl_recvmsgs_default(nl);
 	if (a->err)
 		return a->err;
 	/* no such protocol or family in this kernel: it has no sockets of it */
-	if (failed == -ENOENT || failed == -EAFNOSUPPORT)
-		return 0;
-	return err < 0 ? -EIO : failed;
+	return err == -ENOENT || err == -EAFNOSUPPORT ? 0 : err;
 }
 
-int flow_list_add(struct flow_list *list, const uint64_t *cgroups, size_t ncgroups)
+int flow_list_add(struct flow_list *list, const struct flows_owner *owner)
 {
+	__attribute__((cleanup(sock_diag_close))) struct nl_sock *nl = sock_diag_open();
 	static const uint8_t protos[] = { IPPROTO_TCP, IPPROTO_UDP };
 	static const uint8_t families[] = { AF_INET, AF_INET6 };
-	struct nl_sock *nl = nl_socket_alloc();
-	int err = nl ? 0 : -ENOMEM;
+	int err = nl ? 0 : -ENOTSUP;
 
-	if (!err && nl_connect(nl, NETLINK_SOCK_DIAG) < 0)
-		err = -ENOTSUP;
 	for (size_t i = 0; i < ARRAY_SIZE(protos) * ARRAY_SIZE(families) && !err; i++) {
-		struct asking a = { .list = list, .cgroups = cgroups, .ncgroups = ncgroups,
+		struct asking a = { .list = list, .owner = owner,
 				    .proto = protos[i / ARRAY_SIZE(families)] };
 
 		err = ask(nl, families[i % ARRAY_SIZE(families)], &a);
 	}
-	nl_socket_free(nl);
 	return err;
 }

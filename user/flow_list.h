@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The sockets of a cgroup: TCP and UDP of one network namespace, through sock_diag
+ * The sockets of a sandbox: TCP and UDP of one network namespace, through sock_diag
  * (libnl), with what went over each connection.
  */
 #ifndef FLOW_LIST_H
@@ -9,6 +9,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+struct flows_owner; /* sock_diag.h */
 
 #define FLOW_LIST_MAX 65536u /* sockets of one answer */
 
@@ -28,10 +30,10 @@ struct flow_list {
 };
 
 /*
- * Add the sockets of the caller's network namespace that belong to one of `cgroups`
- * (kernfs ids). Negative errno; *list stays the caller's, flow_list_clear().
+ * Add the sockets of the caller's network namespace that are the owner's, in the sense in
+ * which they are judged. Negative errno; *list stays the caller's, flow_list_clear().
  */
-int flow_list_add(struct flow_list *list, const uint64_t *cgroups, size_t ncgroups);
+int flow_list_add(struct flow_list *list, const struct flows_owner *owner);
 void flow_list_clear(struct flow_list *list);
 
 /* "established", "listen", ...: the kernel's names, in lower case. */

@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 
 #include "flows.h"
+#include "sock_diag.h"
 #include "util.h"
 
 /* include/net/tcp_states.h: everything but LISTEN and what is about to be forgotten */
@@ -24,93 +25,16 @@
 #define SEEN_MAX (1u << 18)
 #define SEEN_NS 1000000000ull
 
-static void mapped(const struct inet_diag_msg *m, uint8_t out[16])
+static void to_whom(const struct inet_diag_msg *m, uint8_t out[16])
 {
-	if (m->idiag_family == AF_INET6) {
-		memcpy(out, m->id.idiag_dst, 16);
-		return;
-	}
-	memset(out, 0, 10);
-	memset(out + 10, 0xff, 2);
-	memcpy(out + 12, m->id.idiag_dst, 4);
-}
-
-static int on_error(struct sockaddr_nl *from, struct nlmsgerr *e, void *ctx)
-{
-	(void)from;
-	*(int *)ctx = e->error;
-	return NL_STOP;
-}
-
-static void close_netlink(struct nl_sock **nl)
-{
-	nl_socket_free(*nl);
-}
-
-static struct nl_sock *open_netlink(void)
-{
-	struct nl_sock *nl = nl_socket_alloc();
-
-	if (nl && nl_connect(nl, NETLINK_SOCK_DIAG) < 0) {
-		nl_socket_free(nl);
-		nl = NULL;
-	}
-	return nl;
-}
-
-/* Ask for what sockets carry in the map `stamps`, beside what is always told. */
-static struct nl_msg *make_request(const struct inet_diag_req_v2 *q, int stamps)
-{
-	struct nl_msg *msg = nlmsg_alloc_simple(SOCK_DIAG_BY_FAMILY, NLM_F_DUMP);
-	struct nlattr *nest;
-
-	if (!msg)
-		return NULL;
-	if (nlmsg_append(msg, (void *)q, sizeof(*q), NLMSG_ALIGNTO))
-		goto failed;
-	if (stamps < 0)
-		return msg;
-	nest = nla_nest_start(msg, INET_DIAG_REQ_SK_BPF_STORAGES);
-	if (!nest || nla_put_u32(msg, SK_DIAG_BPF_STORAGE_REQ_MAP_FD, (uint32_t)stamps))
-		goto failed;
-	nla_nest_end(msg, nest);
-	return msg;
-failed:
-	nlmsg_free(msg);
-	return NULL;
-}
-
-/* Each answer to fn(msg, ctx). */
-static int dump(struct nl_sock *nl, const struct inet_diag_req_v2 *q, int stamps,
-		nl_recvmsg_msg_cb_t fn, void *ctx)
-{
-	struct nl_msg *msg = make_request(q, stamps);
-	int err, failed = 0;
-
-	if (!msg)
-		return -ENOMEM;
-	nl_socket_modify_cb(nl, NL_CB_VALID, NL_CB_CUSTOM, fn, ctx);
-	nl_socket_modify_err_cb(nl, NL_CB_CUSTOM, on_error, &failed);
-	err = nl_send_auto(nl, msg);
-	nlmsg_free(msg);
-	if (err >= 0)
-		err = nl_recvmsgs_default(nl);
-	return err < 0 ? -EIO : failed;
-}
-
-static const struct inet_diag_msg *socket_of(const struct nlmsghdr *h)
-{
-	return h->nlmsg_type == SOCK_DIAG_BY_FAMILY &&
-			       nlmsg_datalen(h) >= (int)sizeof(struct inet_diag_msg) ?
-		       nlmsg_data(h) :
-		       NULL;
+	sock_diag_mapped(m->idiag_family, m->id.idiag_dst, out);
 }
 
 /* ---- who uses an address ------------------------------------------------------------- */
 
 static int on_seen(struct nl_msg *msg, void *ctx)
 {
-	const struct inet_diag_msg *m = socket_of(nlmsg_hdr(msg));
+	const struct inet_diag_msg *m = sock_diag_of(nlmsg_hdr(msg));
 	struct flows_seen *s = ctx;
 
 	if (!m)
@@ -119,7 +43,7 @@ static int on_seen(struct nl_msg *msg, void *ctx)
 		s->unknown = true;
 		return NL_SKIP;
 	}
-	mapped(m, s->addrs[s->n++]);
+	to_whom(m, s->addrs[s->n++]);
 	return NL_OK;
 }
 
@@ -130,7 +54,7 @@ static int compare_addr(const void *a, const void *b)
 
 static void look_again(struct flows_seen *s, uint64_t now)
 {
-	__attribute__((cleanup(close_netlink))) struct nl_sock *nl = open_netlink();
+	__attribute__((cleanup(sock_diag_close))) struct nl_sock *nl = sock_diag_open();
 	/* a connection over IPv4 may belong to a socket of either family */
 	static const uint8_t families[] = { AF_INET6, AF_INET };
 
@@ -142,7 +66,7 @@ static void look_again(struct flows_seen *s, uint64_t now)
 					      .sdiag_protocol = IPPROTO_TCP,
 					      .idiag_states = TCP_ALIVE };
 
-		if (dump(nl, &q, -1, on_seen, s))
+		if (sock_diag_dump(nl, &q, -1, on_seen, s))
 			s->unknown = true;
 	}
 	if (s->n)
@@ -163,38 +87,7 @@ void flows_seen_clear(struct flows_seen *s)
 	*s = (struct flows_seen){};
 }
 
-/* ---- whose they are, and their end ------------------------------------------------------ */
-
-/* The stamp of a socket, from the one map that was asked for: struct eg_sock begins with it. */
-static bool read_stamp(struct nlattr *all, uint64_t *sandbox)
-{
-	struct nlattr *one, *value;
-
-	one = all ? nla_find(nla_data(all), nla_len(all), SK_DIAG_BPF_STORAGE) : NULL;
-	value = one ? nla_find(nla_data(one), nla_len(one), SK_DIAG_BPF_STORAGE_MAP_VALUE) : NULL;
-	if (!value || nla_len(value) < (int)sizeof(*sandbox))
-		return false;
-	memcpy(sandbox, nla_data(value), sizeof(*sandbox));
-	return true;
-}
-
-static bool is_mine(const struct nlmsghdr *h, const struct flows_owner *o)
-{
-	const int at = sizeof(struct inet_diag_msg);
-	struct nlattr *a;
-	uint64_t id;
-
-	if (read_stamp(nlmsg_find_attr((struct nlmsghdr *)h, at, INET_DIAG_SK_BPF_STORAGES), &id))
-		return id == o->sandbox;
-	a = nlmsg_find_attr((struct nlmsghdr *)h, at, INET_DIAG_CGROUP_ID);
-	if (!a || nla_len(a) < (int)sizeof(id))
-		return false;
-	memcpy(&id, nla_data(a), sizeof(id));
-	for (size_t i = 0; i < o->ncgroups; i++)
-		if (o->cgroups[i] == id)
-			return true;
-	return false;
-}
+/* ---- their end -------------------------------------------------------------------------- */
 
 static int end_one(struct nl_sock *nl, uint8_t family, uint8_t proto,
 		   const struct inet_diag_sockid *id)
@@ -203,7 +96,7 @@ static int end_one(struct nl_sock *nl, uint8_t family, uint8_t proto,
 				      .idiag_states = TCP_ALIVE, .id = *id };
 	int failed = 0, err;
 
-	nl_socket_modify_err_cb(nl, NL_CB_CUSTOM, on_error, &failed);
+	nl_socket_modify_err_cb(nl, NL_CB_CUSTOM, sock_diag_error, &failed);
 	err = nl_send_simple(nl, SOCK_DESTROY, NLM_F_ACK, &r, sizeof(r));
 	if (err >= 0)
 		err = nl_recvmsgs_default(nl);
@@ -219,15 +112,15 @@ struct search {
 
 static int on_match(struct nl_msg *msg, void *ctx)
 {
-	const struct inet_diag_msg *m = socket_of(nlmsg_hdr(msg));
+	const struct inet_diag_msg *m = sock_diag_of(nlmsg_hdr(msg));
 	struct search *s = ctx;
 	uint8_t dst[16];
 
 	if (!m)
 		return NL_SKIP;
-	mapped(m, dst);
+	to_whom(m, dst);
 	/* ports and addresses are the same in every namespace: somebody else's is not ended */
-	if (memcmp(dst, s->addr, sizeof(dst)) || !is_mine(nlmsg_hdr(msg), s->owner))
+	if (memcmp(dst, s->addr, sizeof(dst)) || !sock_diag_is_of(nlmsg_hdr(msg), s->owner))
 		return NL_SKIP;
 	if (s->n < ARRAY_SIZE(s->found))
 		s->found[s->n++] = m->id;
@@ -237,7 +130,7 @@ static int on_match(struct nl_msg *msg, void *ctx)
 static int abort_here(const struct flows_owner *o, const uint8_t addr[16], uint16_t port,
 		      uint16_t lport)
 {
-	__attribute__((cleanup(close_netlink))) struct nl_sock *nl = open_netlink();
+	__attribute__((cleanup(sock_diag_close))) struct nl_sock *nl = sock_diag_open();
 	static const uint8_t families[] = { AF_INET6, AF_INET };
 	int err, ended = 0;
 	size_t i, k;
@@ -252,7 +145,7 @@ static int abort_here(const struct flows_owner *o, const uint8_t addr[16], uint1
 
 		q.id.idiag_sport = htons(lport);
 		q.id.idiag_dport = htons(port);
-		err = dump(nl, &q, o->stamps, on_match, &s);
+		err = sock_diag_dump(nl, &q, o->stamps, on_match, &s);
 		for (k = 0; !err && k < s.n; k++) {
 			err = end_one(nl, families[i], IPPROTO_TCP, &s.found[k]);
 			ended += !err;
@@ -279,14 +172,14 @@ struct recheck {
 
 static int on_listener(struct nl_msg *msg, void *ctx)
 {
-	const struct inet_diag_msg *m = socket_of(nlmsg_hdr(msg));
+	const struct inet_diag_msg *m = sock_diag_of(nlmsg_hdr(msg));
 	struct recheck *r = ctx;
 	uint16_t port;
 
 	if (!m)
 		return NL_SKIP;
 	port = ntohs(m->id.idiag_sport);
-	if (is_mine(nlmsg_hdr(msg), r->judge->owner))
+	if (sock_diag_is_of(nlmsg_hdr(msg), r->judge->owner))
 		r->listens[port / 8] |= (uint8_t)(1u << port % 8);
 	return NL_OK;
 }
@@ -301,17 +194,17 @@ static bool is_loopback(const uint8_t addr[16])
 
 static int on_flow(struct nl_msg *msg, void *ctx)
 {
-	const struct inet_diag_msg *m = socket_of(nlmsg_hdr(msg));
+	const struct inet_diag_msg *m = sock_diag_of(nlmsg_hdr(msg));
 	struct recheck *r = ctx;
 	uint16_t lport;
 	struct flow f;
 
-	if (!m || !m->id.idiag_dport || !is_mine(nlmsg_hdr(msg), r->judge->owner))
+	if (!m || !m->id.idiag_dport || !sock_diag_is_of(nlmsg_hdr(msg), r->judge->owner))
 		return NL_SKIP;
 	lport = ntohs(m->id.idiag_sport);
 	if (r->proto == IPPROTO_TCP && (r->listens[lport / 8] >> lport % 8 & 1))
 		return NL_SKIP;
-	mapped(m, f.addr);
+	to_whom(m, f.addr);
 	f.port = ntohs(m->id.idiag_dport);
 	f.proto = r->proto;
 	f.own_host = is_loopback(f.addr) ||
@@ -332,7 +225,7 @@ static int dump_states(struct nl_sock *nl, struct recheck *r, uint32_t states,
 	struct inet_diag_req_v2 q = { .sdiag_family = r->family, .sdiag_protocol = r->proto,
 				      .idiag_states = states };
 
-	return dump(nl, &q, r->judge->owner->stamps, fn, r);
+	return sock_diag_dump(nl, &q, r->judge->owner->stamps, fn, r);
 }
 
 static int recheck_family(struct nl_sock *nl, struct recheck *r)
@@ -352,7 +245,7 @@ static int recheck_family(struct nl_sock *nl, struct recheck *r)
 
 static int recheck_all(const struct flows_judge *j)
 {
-	__attribute__((cleanup(close_netlink))) struct nl_sock *nl = open_netlink();
+	__attribute__((cleanup(sock_diag_close))) struct nl_sock *nl = sock_diag_open();
 	static const uint8_t families[] = { AF_INET6, AF_INET }, protos[] = { IPPROTO_TCP,
 									      IPPROTO_UDP };
 	_cleanup_free_ struct recheck *r = calloc(1, sizeof(*r));

@@ -26,16 +26,7 @@ struct flows_seen {
 bool flows_open_to(struct flows_seen *s, const uint8_t addr[16], uint64_t used, uint64_t now);
 void flows_seen_clear(struct flows_seen *s);
 
-/*
- * Whose socket it is: its stamp says so, whatever cgroup it was made in. One without has
- * sent nothing yet (--egress-only), or a kernel worker made it: its cgroup says so.
- */
-struct flows_owner {
-	uint64_t sandbox;
-	int stamps; /* map of struct eg_sock; -1: there is none */
-	const uint64_t *cgroups; /* kernfs ids */
-	size_t ncgroups;
-};
+struct flows_owner; /* sock_diag.h */
 
 /*
  * End its TCP connections from local port lport to addr and port (host byte order), so

@@ -17,6 +17,7 @@
 #include "publish.h"
 #include "sandbox.h"
 #include "server_int.h"
+#include "sock_diag.h"
 #include "util.h"
 #include "verdict.h"
 
@@ -135,11 +136,12 @@ static struct places *find_places(const struct conn *c)
 	return p;
 }
 
-static struct flows_owner owner_of(const struct conn *c, const uint64_t *cgroups, size_t n)
+struct flows_owner server_flows_owner(const struct server *s, const struct sandbox *b,
+				      const uint64_t *cgroups, size_t n)
 {
 	return (struct flows_owner){
-		.sandbox = sandbox_id(c->box),
-		.stamps = agent_map_fd(c->s->a, AGENT_MAP_SOCKETS),
+		.sandbox = sandbox_id(b),
+		.stamps = agent_map_fd(s->a, AGENT_MAP_SOCKETS),
 		.cgroups = cgroups,
 		.ncgroups = n,
 	};
@@ -178,7 +180,7 @@ int conn_end_flows(struct conn *c)
 	p = find_places(c);
 	if (!p)
 		return -ENOMEM;
-	owner = owner_of(c, p->cgroups, p->ncgroups);
+	owner = server_flows_owner(c->s, c->box, p->cgroups, p->ncgroups);
 	j.owner = &owner;
 	for (i = 0; i < p->nnetns; i++) {
 		got = flows_recheck(p->netns[i].fd, &j);
@@ -200,6 +202,6 @@ void conn_names_refused(struct conn *c, const struct event *ev)
 	if (!gone || ev->verdict != EG_VERDICT_DENIED || !c->names)
 		return;
 	/* nothing it sends leaves any more: say so instead of letting it wait */
-	owner = owner_of(c, &own, !cgroup_id(sandbox_cgroup_fd(c->box), &own));
+	owner = server_flows_owner(c->s, c->box, &own, !cgroup_id(sandbox_cgroup_fd(c->box), &own));
 	(void)flows_abort(conn_names_netns(c), &owner, ev->addr, ev->port, ev->aux);
 }

@@ -192,6 +192,10 @@ void server_names_stop(struct server *s);
 void server_names_sweep(struct server *s);
 
 /* server_flows.c */
+struct flows_owner; /* sock_diag.h */
+/* Whose sockets are the sandbox's: `cgroups` is its cgroup and those below it, the caller's. */
+struct flows_owner server_flows_owner(const struct server *s, const struct sandbox *b,
+				      const uint64_t *cgroups, size_t n);
 /* End the connections that no rule allows now. How many, or a negative errno. */
 int conn_end_flows(struct conn *c);
 /* A flow of it was refused for good: end it. */

@@ -19,6 +19,7 @@
 #include "run_limits.h"
 #include "sandbox.h"
 #include "server_int.h"
+#include "sock_diag.h"
 #include "util.h"
 
 #include <linux/types.h>
@@ -165,8 +166,10 @@ static json_t *process_list(const struct proc_list *list)
  * In each network namespace that one of the processes is in. This process is nobody
  * else's and ends with the answer: there is no way back to be found.
  */
-static void read_flows(const struct proc_list *procs, struct flow_list *flows)
+static void read_flows(const struct server *s, const struct sandbox *b,
+		       const struct proc_list *procs, struct flow_list *flows)
 {
+	const struct flows_owner owner = server_flows_owner(s, b, procs->cgroups, procs->ncgroups);
 	ino_t seen[NETNS_MAX];
 	size_t nseen = 0;
 
@@ -186,7 +189,7 @@ static void read_flows(const struct proc_list *procs, struct flow_list *flows)
 			continue;
 		seen[nseen++] = st.st_ino;
 		if (!setns(fd, CLONE_NEWNET))
-			(void)flow_list_add(flows, procs->cgroups, procs->ncgroups);
+			(void)flow_list_add(flows, &owner);
 	}
 }
 
@@ -227,7 +230,7 @@ static void __attribute__((noreturn)) show_child(struct conn *c, struct sandbox 
 
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
 	err = proc_list_read(&procs, sandbox_cgroup_fd(b));
-	read_flows(&procs, &flows);
+	read_flows(c->s, b, &procs, &flows);
 	for (size_t i = 0; i < flows.n; i++)
 		(void)json_array_append_new(list, one_flow(sandbox_owner(b), &flows.v[i]));
 	if (!answer || err ||

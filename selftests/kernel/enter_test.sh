@@ -66,6 +66,8 @@ tree() {
 	says one EACCES "to a thread" thread open $w/secret
 	says one EACCES "to a child" child open $w/secret
 	says one ok "an allowed connection goes on, in the cgroup it was made in" echo good
+	its_user show --json last
+	check "and show has it" out '"port": 7000,'
 	says one ECONNABORTED "another one is ended" echo bad
 	says one EPERM "a new one is judged" tcp new $there 7001
 	asked

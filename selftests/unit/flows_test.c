@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "flows.h"
+#include "sock_diag.h"
 #include "util.h"
 
 #define SECOND 1000000000ull
