@@ -22,6 +22,7 @@
 #include "options.h"
 #include "print.h"
 #include "ref.h"
+#include "task_check.h"
 #include "util.h"
 
 #define NO 1 /* exit status: there is no such event */
@@ -53,7 +54,7 @@ static const struct command_line why_line = {
 		 "what would allow it; the newest last. N is how many (default: 3).\n",
 	.options = rows,
 	.end = "Exit status: 0 printed, 1 nothing was refused, 2 bad usage, 125 not in a\n"
-	       "sandbox.\n",
+	       "sandbox, or in one that was entered or attached: see egressctl explain.\n",
 	.max = 1,
 };
 
@@ -256,6 +257,19 @@ static int why(const char *path, unsigned int n, bool json)
 	return NO;
 }
 
+/* A run is told where its denials are. Who was there before has the environment it had. */
+static int why_not(void)
+{
+	if (task_self_in_sandbox())
+		fputs("egressctl why: $EGRESSCTL_DENIALS is not set in this sandbox, as in each "
+		      "that was entered: what it is refused is shown outside, by egressctl "
+		      "explain\n", stderr);
+	else
+		fputs("egressctl why: $EGRESSCTL_DENIALS is not set: this is no sandbox, or one "
+		      "that was attached (outside: egressctl explain)\n", stderr);
+	return LAUNCH_FAILED;
+}
+
 int cmd_why(int argc, char **argv)
 {
 	const char *path = getenv("EGRESSCTL_DENIALS");
@@ -267,10 +281,7 @@ int cmd_why(int argc, char **argv)
 		return status;
 	if (argc && parse_u64(argv[0], 1, WHY_MAX, &n))
 		return options_bad(&why_line, "how many? expected a number from 1 to %u", WHY_MAX);
-	if (!path || !*path) {
-		fputs("egressctl why: this is no sandbox: $EGRESSCTL_DENIALS is not set "
-		      "(outside: egressctl explain)\n", stderr);
-		return LAUNCH_FAILED;
-	}
+	if (!path || !*path)
+		return why_not();
 	return why(path, (unsigned int)n, json);
 }

@@ -17,6 +17,7 @@ hook() {
 		cat $w/secret || echo refused
 		sh -c 'cat $w/secret' || echo child
 		"$egressctl" enter -p $w/policy.yaml || echo "again \$?"
+		"$egressctl" why || echo "why \$?"
 		cat /proc/self/cgroup
 	END
 	chmod 755 $w/hook
@@ -31,6 +32,8 @@ hook() {
 	check "from then on it is refused" out '^refused'
 	check "and to what it starts" out '^child'
 	check "once is for good" out '^again 125'
+	check "why says where its denials are" out '^why 125'
+	check "and not that it is no sandbox" err 'not set in this sandbox.*by egressctl explain$'
 	check "it is in the sandbox's cgroup" out '^0::/egressctl/s[0-9]'
 	until none_left; do :; done
 	check "the sandbox ends with its last process" none_left
