@@ -2,6 +2,7 @@
 #include <errno.h>
 
 #include "allow.h"
+#include "event_text.h"
 #include "policy_int.h"
 #include "policy_send.h"
 #include "util.h"
@@ -79,22 +80,34 @@ static int add_file(json_t *list, const json_t *t)
 }
 
 /* `run --allow` makes a policy that extends those that were asked for. */
-static int add_extended(json_t *list, const json_t *texts, const json_t *t)
+static bool is_made(const char *name, const json_t *t)
+{
+	return str_eq(name, ALLOW_NAME) && t && !json_object_get(t, "file");
+}
+
+/* Which ones: none, when it cannot be read. */
+static void read_extended(const json_t *t, struct policy_extends *ext)
 {
 	const json_t *text = json_object_get(t, "text");
-	struct policy_extends ext = {};
 	struct policy p = {};
+
+	if (json_is_string(text) &&
+	    policy_parse_file(ALLOW_NAME, json_string_value(text), json_string_length(text), &p,
+			      ext, NULL))
+		policy_extends_clear(ext);
+	policy_clear(&p);
+}
+
+static int add_extended(json_t *list, const json_t *texts, const json_t *t)
+{
+	struct policy_extends ext = {};
 	int err = 0;
 
-	if (!json_is_string(text) ||
-	    policy_parse_file(ALLOW_NAME, json_string_value(text), json_string_length(text), &p,
-			      &ext, NULL))
-		err = -EINVAL;
+	read_extended(t, &ext);
 	for (size_t i = 0; !err && i < ext.names.n; i++)
 		err = add_file(list, find_text(texts, ext.names.v[i].text, ALLOW_NAME));
-	policy_clear(&p);
 	policy_extends_clear(&ext);
-	return err == -EINVAL ? 0 : err;
+	return err;
 }
 
 json_t *policy_send_files(const json_t *request)
@@ -108,8 +121,7 @@ json_t *policy_send_files(const json_t *request)
 		if (!json_is_string(name))
 			continue;
 		t = find_text(texts, json_string_value(name), NULL);
-		if (str_eq(json_string_value(name), ALLOW_NAME) && t &&
-		    !json_object_get(t, "file"))
+		if (is_made(json_string_value(name), t))
 			err |= add_extended(list, texts, t);
 		else
 			err |= add_file(list, t);
@@ -117,5 +129,40 @@ json_t *policy_send_files(const json_t *request)
 	if (!err)
 		return list;
 	json_decref(list);
+	return NULL;
+}
+
+/* ---- what they are called ------------------------------------------------------------ */
+
+static void add_name(struct text *all, const char *name)
+{
+	if (all->len)
+		text_add(all, "\n");
+	text_add(all, name);
+}
+
+char *policy_send_names(const json_t *policies, const json_t *texts)
+{
+	struct text all = {};
+	const json_t *name, *t;
+	size_t i;
+
+	text_add(&all, ""); /* not NULL, where none has a name */
+	json_array_foreach(policies, i, name) {
+		struct policy_extends ext = {};
+
+		if (!json_is_string(name))
+			continue;
+		t = find_text(texts, json_string_value(name), NULL);
+		if (is_made(json_string_value(name), t))
+			read_extended(t, &ext);
+		for (size_t k = 0; k < ext.names.n; k++)
+			add_name(&all, ext.names.v[k].text);
+		policy_extends_clear(&ext);
+		add_name(&all, json_string_value(name));
+	}
+	if (!all.failed)
+		return all.p;
+	text_free(&all);
 	return NULL;
 }

@@ -29,4 +29,10 @@ int policy_send_needed(json_t *request, const json_t *need, struct diag *d);
  */
 json_t *policy_send_files(const json_t *request);
 
+/*
+ * What a request's policies are called, with a newline between: those that `run --allow`
+ * extends, and then --allow, not it alone. malloc()ed; NULL: no memory.
+ */
+char *policy_send_names(const json_t *policies, const json_t *texts);
+
 #endif

@@ -204,7 +204,7 @@ static int make_box(struct prover *p, struct sandboxes *s, struct diag *d)
 {
 	/* an ordinary user's: of root's nobody asks where rights come from */
 	const struct sandbox_spec spec = { .version = p->version[PROVE_DENY], .name = NAME,
-					   .policy = NAME, .hidden = true, .uid = OWNER };
+					   .policies = NAME, .hidden = true, .uid = OWNER };
 	int err = sandbox_new(s, &spec, &p->box, d);
 
 	if (err)

@@ -49,6 +49,7 @@ void sandbox_free(struct sandbox *b)
 	free(b->covers);
 	free(b->path);
 	free(b->name);
+	free(b->policies);
 	free(b->policy);
 	free(b);
 }
@@ -86,17 +87,6 @@ void sandbox_switch(struct sandbox *b, const struct version *v, enum sandbox_cha
 	__atomic_store_n(&s->lapses, v->lapses, __ATOMIC_SEQ_CST);
 	b->version = v;
 	publisher_unref(b->all->p, old);
-}
-
-int sandbox_set_policy(struct sandbox *b, const char *policy)
-{
-	char *copy = strdup(policy);
-
-	if (!copy)
-		return -ENOMEM;
-	free(b->policy);
-	b->policy = copy;
-	return 0;
 }
 
 /* ---- making one ---------------------------------------------------------------------- */
@@ -218,6 +208,34 @@ static uint64_t wall_clock(void)
 	return ts.tv_sec * 1000000000ull + ts.tv_nsec;
 }
 
+int sandbox_set_policies(struct sandbox *b, const char *policies)
+{
+	_cleanup_free_ char *copy = copy_text(policies), *label = copy_text(policies);
+
+	if (!copy || !label)
+		return -ENOMEM;
+	for (char *p = label; (p = strchr(p, '\n')); p++)
+		*p = '+';
+	free(b->policies);
+	free(b->policy);
+	b->policies = steal_ptr(copy);
+	b->policy = steal_ptr(label);
+	return 0;
+}
+
+bool sandbox_has_policy(const struct sandbox *b, const char *name)
+{
+	const char *p = b->policies, *end;
+
+	for (;; p = end + 1) {
+		end = strchrnul(p, '\n');
+		if ((size_t)(end - p) == strlen(name) && !memcmp(p, name, (size_t)(end - p)))
+			return true;
+		if (!*end)
+			return str_eq(b->policy, name);
+	}
+}
+
 static struct sandbox *alloc_sandbox(struct sandboxes *s, const struct sandbox_spec *spec)
 {
 	struct sandbox *b = calloc(1, sizeof(*b));
@@ -235,8 +253,7 @@ static struct sandbox *alloc_sandbox(struct sandboxes *s, const struct sandbox_s
 	b->kind = spec->kind;
 	b->path = copy_text(spec->path);
 	b->name = copy_text(spec->name);
-	b->policy = copy_text(spec->policy);
-	if (b->name && b->policy && b->path)
+	if (b->name && b->path && !sandbox_set_policies(b, spec->policies))
 		return b;
 	sandbox_free(b);
 	return NULL;
@@ -516,6 +533,11 @@ const char *sandbox_name(const struct sandbox *b)
 const char *sandbox_policy(const struct sandbox *b)
 {
 	return b->policy;
+}
+
+const char *sandbox_policies(const struct sandbox *b)
+{
+	return b->policies;
 }
 
 const struct version *sandbox_version(const struct sandbox *b)

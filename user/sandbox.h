@@ -38,7 +38,7 @@ struct sandbox_spec {
 	const struct version *version; /* a reference is taken */
 	uid_t uid; /* who asked */
 	const char *name; /* for people; may be NULL */
-	const char *policy; /* what was asked for, for people */
+	const char *policies; /* the names that were asked for, a newline between; may be NULL */
 	struct limits limits;
 	uint32_t ttys[4]; /* kernel dev_t (major << 20 | minor) */
 	uint32_t nttys;
@@ -111,8 +111,8 @@ enum sandbox_change {
 	SANDBOX_TAKES, /* every socket's next packet is judged again */
 };
 void sandbox_switch(struct sandbox *b, const struct version *v, enum sandbox_change what);
-/* What it is called for people from now on. -ENOMEM: the old name stays. */
-int sandbox_set_policy(struct sandbox *b, const char *policy);
+/* What its policies are called from now on, as in the spec. -ENOMEM: the old names stay. */
+int sandbox_set_policies(struct sandbox *b, const char *policies);
 
 /* The port (host byte order) that its DNS goes to, on localhost. */
 enum sandbox_kind sandbox_kind(const struct sandbox *b);
@@ -142,7 +142,10 @@ uint32_t sandbox_slot(const struct sandbox *b);
 uid_t sandbox_uid(const struct sandbox *b);
 pid_t sandbox_leader(const struct sandbox *b);
 const char *sandbox_name(const struct sandbox *b);
-const char *sandbox_policy(const struct sandbox *b);
+const char *sandbox_policy(const struct sandbox *b); /* for people: names with a + between */
+const char *sandbox_policies(const struct sandbox *b); /* as in the spec */
+/* Is it under a policy of that name, maybe among others, or is that how people see all? */
+bool sandbox_has_policy(const struct sandbox *b, const char *name);
 const struct version *sandbox_version(const struct sandbox *b);
 uint64_t sandbox_started(const struct sandbox *b); /* CLOCK_REALTIME, ns */
 const struct limits *sandbox_limits(const struct sandbox *b);

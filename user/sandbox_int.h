@@ -24,7 +24,8 @@ struct sandbox {
 	int events; /* cgroup.events */
 	bool hidden;
 	pid_t leader;
-	char *name, *policy, *path; /* path: of the cgroup, below the mount */
+	char *name, *path; /* path: of the cgroup, below the mount */
+	char *policies, *policy; /* see sandbox.h */
 	struct limits limits;
 	const struct version *version;
 	uid_t uid;

@@ -35,7 +35,7 @@
 
 struct record {
 	json_int_t id, slot, uid, owner, owner_start, leader, started, deadline, kind;
-	const char *name, *policy, *path;
+	const char *name, *policy, *policies, *path; /* policies: NULL when there is but one */
 	json_t *covers; /* numbers as text: they have 64 bits */
 	int fail_fast, freeze;
 };
@@ -83,6 +83,8 @@ void server_save(struct conn *c)
 		      sandbox_policy(b), "fail_fast", c->fail_fast, "freeze", c->freeze,
 		      "kind", (json_int_t)sandbox_kind(b), "path", sandbox_path(b), "covers",
 		      cover_list(b));
+	if (j && !str_eq(sandbox_policies(b), sandbox_policy(b)))
+		(void)json_object_set_new(j, "policies", json_string(sandbox_policies(b)));
 	text = j ? json_dumps(j, JSON_COMPACT) : NULL;
 	json_decref(j);
 	file_name(sandbox_id(b), name);
@@ -212,8 +214,8 @@ static int adopt_end(struct conn *c, const struct record *r)
 static int adopt(struct server *s, const struct record *r, struct diag *d)
 {
 	struct sandbox_spec spec = {
-		.uid = r->uid, .name = r->name, .policy = r->policy, .kind = r->kind,
-		.path = r->path,
+		.uid = r->uid, .name = r->name, .kind = r->kind, .path = r->path,
+		.policies = r->policies ? r->policies : r->policy,
 	};
 	struct eg_sandbox *slots = agent_sandboxes(s->a);
 	struct sandbox *b;
@@ -275,8 +277,10 @@ static int adopt_file(struct server *s, const char *name, struct diag *d)
 			      "started", &r.started, "deadline", &r.deadline, "name", &r.name,
 			      "policy", &r.policy, "fail_fast", &r.fail_fast, "freeze", &r.freeze,
 			      "kind", &r.kind, "path",
-			      &r.path, "covers", &r.covers))
+			      &r.path, "covers", &r.covers)) {
+		r.policies = json_string_value(json_object_get(j, "policies"));
 		err = adopt(s, &r, d);
+	}
 	json_decref(j);
 	if (err == -ENOENT)
 		(void)state_remove(DIR_NAME, name);

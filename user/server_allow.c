@@ -14,6 +14,7 @@
 #include "event_looks.h"
 #include "event_text.h"
 #include "grant_rule.h"
+#include "policy_send.h"
 #include "publish.h"
 #include "ref.h"
 #include "sandbox.h"
@@ -273,7 +274,7 @@ static void allow_by_policy(struct conn *c, const struct allow_request *r)
 	while ((b = sandboxes_next(c->s->sandboxes, b))) {
 		struct diag d = {};
 
-		if (!server_may_see(c, b) || !str_eq(sandbox_policy(b), r->policy) ||
+		if (!server_may_see(c, b) || !sandbox_has_policy(b, r->policy) ||
 		    !sandbox_owner(b))
 			continue;
 		n++;
@@ -472,6 +473,7 @@ static int parse_switch(struct conn *c, json_t *request, struct switch_request *
 static int switch_to(struct conn *of, const struct switch_request *r, int *ended, json_t **need,
 		     struct diag *d)
 {
+	_cleanup_free_ char *names = NULL;
 	const struct version *v = NULL;
 	int err;
 
@@ -482,7 +484,9 @@ static int switch_to(struct conn *of, const struct switch_request *r, int *ended
 	err = grants_switch(of, v, r->drop, ended, d);
 	if (!err) {
 		of->freeze = v->compiled->run.freeze;
-		(void)sandbox_set_policy(of->box, r->name); /* without memory: the old label */
+		names = policy_send_names(r->policies, r->texts);
+		if (names) /* without memory: what they were called before */
+			(void)sandbox_set_policies(of->box, names);
 		server_save(of);
 	}
 	publisher_unref(of->s->publisher, v);

@@ -20,6 +20,7 @@
 #include "cgroup.h"
 #include "compile.h"
 #include "events.h"
+#include "policy_send.h"
 #include "publish.h"
 #include "rooted.h"
 #include "sandbox.h"
@@ -215,17 +216,18 @@ static int start(struct conn *c, const struct attach_request *r, const struct ve
 		 const char *path, int dir, struct attach_found *f, struct conn **out,
 		 struct diag *d)
 {
+	_cleanup_free_ char *names = policy_send_names(r->policy.policies, r->policy.texts);
 	struct sandbox_spec spec = {
 		.version = v,
 		.uid = 0,
 		.name = r->name,
-		.policy = json_string_value(json_array_get(r->policy.policies, 0)),
+		.policies = names,
 		.kind = SANDBOX_ATTACHED,
 		.cgroup = dir,
 		.path = path,
 		.mnt_ns = r->mnt_ns,
 	};
-	struct conn *box = conn_new(c->s, -1);
+	struct conn *box = names ? conn_new(c->s, -1) : NULL;
 	int err;
 
 	if (!box)

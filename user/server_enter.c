@@ -18,6 +18,7 @@
 #include "bpf_load.h"
 #include "cgroup.h"
 #include "compile.h"
+#include "policy_send.h"
 #include "proc_tree.h"
 #include "publish.h"
 #include "sandbox.h"
@@ -293,11 +294,12 @@ static int start(struct conn *c, const struct attach_request *r, const struct ve
 {
 	struct entering e = { .uid = c->peer.uid, .strict = is_strict(c), .root = r->leader };
 	const struct policy_runtime *run = &v->compiled->run;
+	_cleanup_free_ char *names = policy_send_names(r->policy.policies, r->policy.texts);
 	struct sandbox_spec spec = {
 		.version = v,
 		.uid = c->peer.uid,
 		.name = r->name,
-		.policy = json_string_value(json_array_get(r->policy.policies, 0)),
+		.policies = names,
 		.kind = SANDBOX_ENTERED,
 		.mnt_ns = r->mnt_ns,
 		.rights = conn_may_gain(c),
@@ -306,7 +308,7 @@ static int start(struct conn *c, const struct attach_request *r, const struct ve
 			    .cpu_percent = run->cpu,
 			    .time_ms = run->time_ms },
 	};
-	struct conn *box = conn_new(c->s, -1);
+	struct conn *box = names ? conn_new(c->s, -1) : NULL;
 	int err;
 
 	if (!box)

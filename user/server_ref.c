@@ -110,6 +110,15 @@ struct sandbox *server_find(struct conn *c, const json_t *ref, struct diag *d)
 	return b;
 }
 
+static void try_policies(struct nearest *near, const struct sandbox *b)
+{
+	_cleanup_free_ char *names = strdup(sandbox_policies(b));
+	char *left = names, *name;
+
+	while (names && (name = strsep(&left, "\n")))
+		nearest_try(near, name);
+}
+
 int server_no_policy(struct conn *c, const char *policy, struct diag *d)
 {
 	struct nearest near = { .text = policy };
@@ -117,7 +126,7 @@ int server_no_policy(struct conn *c, const char *policy, struct diag *d)
 
 	while ((b = sandboxes_next(c->s->sandboxes, b)))
 		if (server_may_see(c, b))
-			nearest_try(&near, sandbox_policy(b));
+			try_policies(&near, b);
 	return diag_set(d, -ENOENT, "none of your live sandboxes is under the policy '%s'%s",
 			policy, nearest_words(&near));
 }

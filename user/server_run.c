@@ -13,6 +13,7 @@
 #include "denials.h"
 #include "eventlog.h"
 #include "events.h"
+#include "policy_send.h"
 #include "publish.h"
 #include "sandbox.h"
 #include "server_int.h"
@@ -251,7 +252,6 @@ static int fill_spec(struct conn *c, const struct run_request *r, struct sandbox
 
 	spec->uid = c->uid;
 	spec->name = r->name;
-	spec->policy = json_string_value(json_array_get(r->policy.policies, 0));
 	for (i = 0; r->limits && i < json_array_size(r->limits); i++) {
 		const char *text = json_string_value(json_array_get(r->limits, i));
 
@@ -323,10 +323,11 @@ int conn_start_time(struct conn *c, struct diag *d)
 static int start(struct conn *c, struct run_request *r, const struct version *v,
 		 struct diag *d)
 {
-	struct sandbox_spec spec = { .version = v, .rights = conn_may_gain(c) };
+	_cleanup_free_ char *names = policy_send_names(r->policy.policies, r->policy.texts);
+	struct sandbox_spec spec = { .version = v, .policies = names, .rights = conn_may_gain(c) };
 	int err;
 
-	err = fill_spec(c, r, &spec, d);
+	err = names ? fill_spec(c, r, &spec, d) : diag_set(d, -ENOMEM, "out of memory");
 	if (err)
 		return err;
 	err = sandbox_new(c->s->sandboxes, &spec, &c->box, d);

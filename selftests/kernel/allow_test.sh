@@ -393,6 +393,28 @@ called_g1() {
 	wait $run
 }
 
+# Under several policies it is under each of them, and what --allow makes is one more.
+several() {
+	(cd $w/work && exec "$egressctl" run -p actor -p $w/policy.yaml --allow "open $w/secret r" \
+		--name several -- sleep 1000) </dev/null >/dev/null 2>&1 &
+	local run=$! end=$((SECONDS + 120)) name
+	until "$egressctl" show several >$w/out 2>&1 || [ $SECONDS -ge $end ]; do :; done
+	does 0 "ps has all names" " actor\+$w/policy.yaml\+--allow " ps
+	for name in actor $w/policy.yaml --allow actor+$w/policy.yaml+--allow; do
+		does 0 "policy=$name" "allowed connect $far:8083" \
+			allow policy=$name connect $far:8083
+		"$egressctl" grants several >$w/out 2>&1
+		out "connect $far:8083"
+		result $? "is the one under several"
+		"$egressctl" revoke several >/dev/null
+		"$egressctl" revoke "$id" >/dev/null
+	done
+	does 1 "a part of a name is none" "the nearest is actor" \
+		allow policy=actr connect $far:8083
+	"$egressctl" kill several
+	wait $run
+}
+
 # No update is lost when several change the same sandbox.
 together() {
 	local i pids=()
@@ -588,6 +610,7 @@ mistakes
 limits
 together
 called_g1
+several
 saving
 users
 without_egressd

@@ -258,7 +258,7 @@ struct compiled *box_compile(const char *text)
 
 struct box *box_new(const char *policy)
 {
-	struct sandbox_spec spec = { .name = "test", .policy = "test" };
+	struct sandbox_spec spec = { .name = "test", .policies = "test" };
 	struct box *b = calloc(1, sizeof(*b));
 	struct eg_sandbox *slot;
 	struct diag d = {};
