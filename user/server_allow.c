@@ -59,7 +59,7 @@ static int parse_allow(struct conn *c, json_t *request, struct allow_request *r)
 		r->no_text |= !r->rule[i];
 	}
 	if (!!r->sandbox + !!r->event + !!r->policy != 1 || r->ms < 0 || r->ms > MS_MAX ||
-	    r->nrules > RULES_MAX || (!r->nrules && !r->event) || r->no_text) {
+	    r->nrules > RULES_MAX || r->no_text) {
 		conn_error(c, 2, "bad request: which sandbox, and what?");
 		return -EINVAL;
 	}
@@ -298,6 +298,28 @@ static void allow_by_policy(struct conn *c, const struct allow_request *r)
 	json_decref(files);
 }
 
+/* A sandbox or a policy, and not what it may do: maybe an event was meant, or "last". */
+static void no_rule(struct conn *c, const struct allow_request *r)
+{
+	const char *text = json_string_value(r->sandbox);
+	struct nearest near = { .text = text ? text : "" };
+	struct sandbox *b = NULL;
+	struct diag d = {};
+
+	if (!r->policy)
+		b = server_find(c, r->sandbox, &d);
+	if (!b && text && ref_distance(text, REF_LAST) <= 2)
+		nearest_try(&near, REF_LAST); /* hardly any name is nearer */
+	if (near.word[0])
+		conn_error(c, 1, "'%s' is no event and no sandbox%s", text, nearest_words(&near));
+	else if (!b && !r->policy)
+		conn_error_diag(c, exit_of(&d), &d);
+	else
+		conn_error(c, 2, "what? expected a RULE after the %s (connect DEST, open PATH PERM, "
+			   "unix NAME), or in its place an event (7.12) or last",
+			   r->policy ? "policy" : "sandbox");
+}
+
 void serve_allow(struct conn *c, json_t *request, int *fds, size_t nfds)
 {
 	struct denied e = {};
@@ -310,6 +332,10 @@ void serve_allow(struct conn *c, json_t *request, int *fds, size_t nfds)
 	(void)nfds;
 	if (parse_allow(c, request, &r))
 		return;
+	if (!r.nrules && !r.event) {
+		no_rule(c, &r);
+		return;
+	}
 	if (check_save(c, &r, &d)) {
 		conn_error_diag(c, exit_of(&d), &d);
 		return;

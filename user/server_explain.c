@@ -64,6 +64,18 @@ const char *server_last_allowable(struct conn *c, size_t *len, struct sandbox **
 	return newest_event(c, denials_last_allowable, len, of);
 }
 
+/* One with a number that is still to come. */
+static int no_event(const struct sandbox *b, const char *ref, struct diag *d)
+{
+	uint64_t newest = sandbox_counters(b)->ev_seq;
+
+	if (!newest)
+		return diag_set(d, -ENOENT, "no event %s: nothing was refused in sandbox %" PRIu64
+				" so far", ref, sandbox_id(b));
+	return diag_set(d, -ENOENT, "no event %s: the newest of sandbox %" PRIu64 " is %" PRIu64
+			".%" PRIu64, ref, sandbox_id(b), sandbox_id(b), newest);
+}
+
 const char *server_event(struct conn *c, const char *ref, size_t *len, struct sandbox **of,
 			 struct diag *d)
 {
@@ -92,8 +104,7 @@ const char *server_event(struct conn *c, const char *ref, size_t *len, struct sa
 	if (denials_of(*of))
 		line = denials_find(denials_of(*of), seq, len);
 	if (!line && seq > sandbox_counters(*of)->ev_seq)
-		(void)diag_set(d, -ENOENT, "no event %s: the newest of that sandbox is %" PRIu64
-			       ".%" PRIu64, ref, sandbox, (uint64_t)sandbox_counters(*of)->ev_seq);
+		(void)no_event(*of, ref, d);
 	else if (!line)
 		(void)diag_set(d, -ENODATA, "event %s is too long ago", ref);
 	return line;

@@ -335,7 +335,12 @@ mistakes() {
 	does 1 "an unknown sandbox" "no live sandbox '$((id + 90))'; the nearest is $id" \
 		allow $((id + 90)) connect $far:8082
 	does 1 "an unknown name" "'actr'; the nearest is $id \(actor\)" switch actr $w/policy.yaml
-	does 1 "an unknown event" "no event" allow "$id.999999"
+	does 1 "an unknown event" "no event $id.999999: the newest of sandbox $id is $id\.[0-9]+$" \
+		allow "$id.999999"
+	does 1 "almost last" "'lsat' is no event and no sandbox; the nearest is last" allow lsat
+	does 1 "almost a sandbox" "'actr'; the nearest is $id \(actor\)" allow actr
+	does 2 "a sandbox, and no rule" "expected a RULE after the sandbox" allow actor
+	does 2 "a policy, and no rule" "expected a RULE after the policy" allow policy=actor
 	local grant
 	ctl allow "$id" connect $far:8083
 	grant=$(sed -n 's/^\(g[0-9]*\) .*/\1/p' $w/out)

@@ -177,7 +177,7 @@ as_tester "$egressctl" explain - <$w/log >$w/out 2>&1 && tail -1 $w/log |
 but_save() { sed '/--save$/d; s/^ *\(for good\|or\)  *in /in /' "$1"; }
 check "and the same from its line of the log" [ "$(but_save $w/out)" = "$(but_save $w/first)" ]
 see root explain $id.99
-check "no such event: the newest is told" both 1 "the newest of that sandbox is $id.4"
+check "no such event: the newest is told" both 1 "the newest of sandbox $id is $id.4"
 see root explain nonsense
 check "no event at all" both 2 'expected SANDBOX.SEQ'
 
