@@ -315,8 +315,8 @@ static void no_rule(struct conn *c, const struct allow_request *r)
 	else if (!b && !r->policy)
 		conn_error_diag(c, exit_of(&d), &d);
 	else
-		conn_error(c, 2, "what? expected a RULE after the %s (connect DEST, open PATH PERM, "
-			   "unix NAME), or in its place an event (7.12) or last",
+		conn_error(c, 2, "what? expected a RULE after the %s (connect DEST, open PATH "
+			   "PERM, unix NAME), or in its place an event (7.12) or last",
 			   r->policy ? "policy" : "sandbox");
 }
 
