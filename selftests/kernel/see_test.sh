@@ -139,11 +139,15 @@ check "log by name" [ "$(wc -l <$w/out)" -eq 4 ]
 cp $w/out $w/log
 check "events name who started it" out "\"parents\":\[{\"pid\":$launcher\|\"comm\":\"egressctl\"}\]"
 see tester log --json --op open build
-check "by operation" [ "$(grep -c '"op":"open"' $w/out)" -eq 2 ] && [ "$(wc -l <$w/out)" -eq 2 ]
+check "by operation" [ "$(grep -c '"op":"open"' $w/out) of $(wc -l <$w/out)" = "2 of 2" ]
 see tester log --verdict audit build
 check "by verdict" nothing
 see tester log --until 2020-01-01T00:00:00Z build
 check "by time" nothing
+see tester log --json --since 1d build
+check "since yesterday all" [ "$(wc -l <$w/out)" -eq 4 ]
+see tester log --since 2120-01-01T00:00:00Z build
+check "since a time to come none" nothing
 see other log "$id"
 check "of others no more than of none" both 1 "nothing of sandbox $id is in the log, and there is no sandbox '$id': none of yours is live"
 see tester log 99999
@@ -235,6 +239,10 @@ check "nor in show" no_escape
 see root allow last connect 192.0.2.80:81 --note $'\xc2\x9b31m'
 check "a note neither" is 0
 check "when it is given" no_escape
+see root show --json last
+check "show has what was granted" json 'len(o["grants"]) == 1 and
+	"192.0.2.80:81" in o["grants"][0]["rule"] and o["grants"][0]["note"] == "\x9b31m"'
+check "escaped, too" no_escape
 see root grants
 check "nor when it is listed" out '\\xc2\\x9b31m'
 check "with the others" no_escape
@@ -246,9 +254,18 @@ see tester kill --mine
 read -r word <&3
 wait_launcher
 
+setpriv --reuid=$uid --regid=$uid --init-groups --reset-env "$egressctl" log -f --json \
+	>$w/follow 2>&1 </dev/null &
+follower=$!
+end=$((SECONDS + 120))
+until [ -s $w/follow ] || [ $SECONDS -ge $end ]; do :; done # what there was
 (cd $w/work && as_tester "$egressctl" run -p $w/policy.yaml -- /bin/sh -c \
 	"cat $w/secret; env -i EGRESSCTL_DENIALS=\$EGRESSCTL_DENIALS $w/bin/egressctl why --json 1") >$w/out 2>$w/err
 check "why, as a user of the service" json 'o["tried"] == "open '$w/secret' for r" and o["parents"][0]["comm"] == "sh"'
+followed() { grep -q "\"path\":\"$w/secret\"" $w/follow; }
+until followed || [ $SECONDS -ge $end ]; do :; done
+check "log -f shows a user what is refused from then on" followed
+kill $follower
 newest=$(python3 -c 'import json, sys
 print(max(json.loads(line)["sandbox"] for line in open(sys.argv[1])))' /var/log/egressctl/events.jsonl)
 stop_service
