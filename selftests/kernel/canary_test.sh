@@ -3,7 +3,7 @@
 #
 # The canary: egressd sees by itself that a hook is silent, says so, makes no sandbox until
 # it is not, and freezes those whose policy asks for it. It is quiet when all is well, and
-# when something is refused. It switches hooks off that run: see selftests/boots.
+# when something is refused. It switches hooks off that run, for the whole machine.
 # shellcheck source=selftests/kernel/launch_lib.sh
 . "$(dirname "$(readlink -f "$0")")/launch_lib.sh"
 stay=

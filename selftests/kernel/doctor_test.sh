@@ -3,7 +3,7 @@
 #
 # egressctl doctor where all is well, and where something is not: a hook that was
 # detached, LSM programs without ftrace, somebody else's program. It switches hooks off
-# that run: see selftests/boots.
+# that run, for the whole machine.
 # shellcheck source=selftests/kernel/launch_lib.sh
 . "$(dirname "$(readlink -f "$0")")/launch_lib.sh"
 stay=

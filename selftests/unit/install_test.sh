@@ -46,7 +46,9 @@ check "install" install_to "$w/a" PREFIX=/usr
 check "everything is there" has "$w/a" usr/sbin/egressd usr/bin/egressctl usr/bin/egress-run \
 	usr/lib/systemd/system/egressd.service usr/lib/tmpfiles.d/egressctl.conf \
 	usr/share/bash-completion/completions/{egressctl,egress-run} usr/share/egressctl/policies/agent.yaml \
-	usr/share/man/man8/egressd.8 etc/egressctl/egressd.yaml
+	etc/egressctl/egressd.yaml
+check "every page of the manual is" has "$w/a/usr/share/man" \
+	$(cd "$top/man" && for page in *.[1-8]; do echo "man${page##*.}/$page"; done)
 check "the unit starts what was installed" starts_the_installed
 check "nothing names the place it was installed from" no_place_of_the_build
 check "only root can write to the settings" [ "$(stat -c %a "$w/a/etc/egressctl/egressd.yaml")" = 644 ]
