@@ -39,8 +39,8 @@ _Static_assert(LAUNCH_LIST == OPTION_LIST_MAX, "lists of struct launch are lists
 static const struct option_row rows[] = {
 	{ "-p --policy", "POLICY", "by name or path (./FILE); several are united; default: agent",
 	  LIST(policies) },
-	{ "--allow", "RULE", "add to the policy: 'open PATH PERM', 'connect ADDR:PORT',\n"
-			     "'unix NAME'", LIST(allows) },
+	{ "--allow", "RULE", "add to the policy: 'open PATH PERM', 'connect HOST:PORT',\n"
+			     "'unix NAME', 'socket KIND', 'privilege NAME'", LIST(allows) },
 	{ "--egress-only", NULL, "enforce network rules alone: for kernels without BPF LSM",
 	  FLAG(egress_only) },
 	{ "--without-lsm", "refuse|landlock|egress",

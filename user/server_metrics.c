@@ -171,7 +171,7 @@ static void add_sandboxes(struct server *s, struct text *t)
 		}
 	}
 	metrics_family(t, "egressctl_sandbox_version", METRICS_GAUGE,
-		       "Serial number of the version that a live sandbox began under.");
+		       "Serial number of the version that a live sandbox is under now.");
 	b = NULL;
 	n = 0;
 	while ((b = sandboxes_next(s->sandboxes, b)) && n++ < MAX_SANDBOXES) {
