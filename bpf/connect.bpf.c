@@ -137,6 +137,9 @@ static __always_inline void judge_listener(struct bpf_sock_addr *ctx, const stru
 	case PEER_NONE:
 		v->pass = loopback;
 		break;
+	case PEER_SANDBOX:
+		v->reason = EG_WHY_FOREIGN;
+		break;
 	default:
 		break;
 	}
@@ -200,7 +203,7 @@ static __always_inline int judge_connect(struct bpf_sock_addr *ctx, struct eg_fl
 		else if (p->flags & EG_P_LOOPBACK_OWN)
 			judge_listener(ctx, f, es->sandbox, &v);
 	}
-	if (v.pass && is_public_name(&v) && find_peer(ctx, f, es->sandbox) == PEER_FOREIGN) {
+	if (v.pass && is_public_name(&v) && find_peer(ctx, f, es->sandbox) >= PEER_SANDBOX) {
 		refuse(&v, EG_WHY_LOOPBACK);
 		v.keep = v.named = 0;
 	}

@@ -80,6 +80,9 @@ static __always_inline void judge_loopback(struct __sk_buff *skb, const struct e
 			return;
 		}
 		break;
+	case PEER_SANDBOX:
+		refuse(v, EG_WHY_FOREIGN);
+		return;
 	default:
 		break;
 	}
@@ -227,13 +230,19 @@ static __always_inline void judge_again(const struct eg_sock *es, const struct e
 		refuse(v, EG_WHY_REVOKED);
 }
 
+/* It is refused because nothing allows it, who is there on this host included. */
+static __always_inline bool is_unruled(__u8 reason)
+{
+	return reason == EG_WHY_RULE || reason == EG_WHY_LOOPBACK || reason == EG_WHY_FOREIGN;
+}
+
 static __always_inline int report_packet(struct eg_sock *es, struct eg_sandbox *sb,
 				    const struct eg_flow *f, struct verdict *v, __u32 serial,
 				    struct eg_scratch *n)
 {
 	__u16 op = EG_OP_SEND;
 
-	if (v->keep && v->reason == EG_WHY_RULE &&
+	if (v->keep && is_unruled(v->reason) &&
 	    ((es->flags & EG_SK_BEFORE) || is_remembered(es, f, v->generation, true)))
 		v->reason = EG_WHY_REVOKED;
 	if (!v->keep || f->proto == IPPROTO_TCP)

@@ -43,7 +43,8 @@ struct eg_flow {
 	__u32 seq; /* of its first byte */
 };
 
-enum peer { PEER_NONE, PEER_OWN, PEER_FOREIGN };
+/* PEER_SANDBOX: another one's; PEER_FOREIGN: of no sandbox, or it cannot be told */
+enum peer { PEER_NONE, PEER_OWN, PEER_SANDBOX, PEER_FOREIGN };
 
 static __always_inline void set_v4(union eg_addr *a, __be32 v4)
 {
@@ -188,7 +189,9 @@ static __always_inline enum peer find_peer(void *ctx, const struct eg_flow *f, _
 	bpf_sk_release(sk);
 	if (state == TCP_TIME_WAIT)
 		return PEER_NONE; /* nobody reads there any more */
-	return id.sandbox == sandbox ? PEER_OWN : PEER_FOREIGN;
+	if (id.sandbox == sandbox)
+		return PEER_OWN;
+	return id.sandbox ? PEER_SANDBOX : PEER_FOREIGN;
 }
 
 /* eg_policy.listen: who may connect to this port of ours */

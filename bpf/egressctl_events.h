@@ -38,7 +38,7 @@ enum eg_op {
 	EG_OP_LISTEN,
 	EG_OP_ACCEPT, /* somebody outside tried to connect in */
 	EG_OP_PACKET, /* seen only on its way out: options, headers, revoked flow */
-	EG_OP_UNIX, /* object is a path or '@' and a name */
+	EG_OP_UNIX, /* object is a path or '@' and a name; with FOREIGN: another sandbox's */
 	EG_OP_NETLINK,
 	EG_OP_SOCKOPT,
 	EG_OP_RESOLVE, /* object is a name; aux: query type. Made by the resolver */
@@ -64,7 +64,11 @@ enum eg_reason {
 	EG_WHY_TOO_LONG, /* path or name over the limits */
 	EG_WHY_ANCHOR, /* another name of an object a rule denies */
 	EG_WHY_GAIN, /* rename or link that would give more access */
-	EG_WHY_FOREIGN, /* belongs to a task or sandbox that is not its own */
+	/*
+	 * belongs to a task or sandbox that is not its own; of a CONNECT, SEND or PACKET with
+	 * a port: another sandbox listens there
+	 */
+	EG_WHY_FOREIGN,
 	EG_WHY_METADATA, /* hard-denied metadata address */
 	EG_WHY_LOOPBACK, /* listener of somebody else */
 	EG_WHY_FAMILY, /* kind of socket */

@@ -139,6 +139,7 @@ static __always_inline int check_peer(struct who *k, struct sock *other)
 {
 	struct unix_name n = {};
 	struct eg_id peer;
+	bool stamped;
 
 	k->sb = sandbox_of(k->t);
 	k->p = k->sb ? policy_of(k->sb) : NULL;
@@ -146,9 +147,12 @@ static __always_inline int check_peer(struct who *k, struct sock *other)
 		return -EPERM;
 	if (!(k->p->flags & EG_P_EGRESS))
 		return 0;
-	if (sock_id_raw(other, &peer) == 1 && peer.sandbox == k->t->sandbox)
+	stamped = sock_id_raw(other, &peer) == 1;
+	if (stamped && peer.sandbox == k->t->sandbox)
 		return 0;
 	judge_unix(k, other, &n);
+	if (stamped && peer.sandbox && n.reason == EG_WHY_RULE)
+		n.reason = EG_WHY_FOREIGN; /* another sandbox's */
 	if (n.pass && !(k->p->flags & EG_P_TRACE))
 		return 0;
 	emit_unix(k, &n);

@@ -13,6 +13,7 @@
 
 #include "../bpf/egressctl.h"
 #include "compile.h"
+#include "event_looks.h"
 #include "event_near.h"
 #include "events.h"
 #include "verdict.h"
@@ -230,7 +231,7 @@ static void explain_address(struct event *ev, const struct compiled *c)
 	uint32_t rule = 0;
 
 	if (ev->reason != EG_WHY_RULE && ev->reason != EG_WHY_METADATA &&
-	    ev->reason != EG_WHY_REVOKED && ev->reason != EG_WHY_LOOPBACK)
+	    ev->reason != EG_WHY_REVOKED && ev->reason != EG_WHY_LOOPBACK && !event_neighbour(ev))
 		return;
 	if (ev->op == EG_OP_BIND || ev->op == EG_OP_LISTEN || ev->op == EG_OP_ACCEPT) {
 		ev->remedy = EVENT_REMEDY_LISTEN;

@@ -32,6 +32,9 @@ static const struct {
 				   "the metadata service gives away this machine's credentials" },
 	[EVENT_LOOKS_SECRET] = { "secret", "credentials are kept there" },
 	[EVENT_LOOKS_TUNNEL] = { "tunnel", "names like this carry data out through DNS" },
+	[EVENT_LOOKS_SANDBOX] = { "sandbox",
+				  "it is another sandbox's socket, whose program would act for "
+				  "this one" },
 	[EVENT_LOOKS_SOCKET] = { "socket",
 				 "a program outside of the sandbox would act for this one there" },
 	[EVENT_LOOKS_GUARD] = { "guard", "it is about the kernel or about processes outside" },
@@ -138,6 +141,22 @@ static bool metadata(const struct event *ev)
 	return ev->reason == EG_WHY_PRIVATE && !memcmp(ev->addr, link_local, sizeof(link_local));
 }
 
+bool event_neighbour(const struct event *ev)
+{
+	return ev->reason == EG_WHY_FOREIGN && ev->port &&
+	       (ev->op == EG_OP_CONNECT || ev->op == EG_OP_SEND || ev->op == EG_OP_PACKET);
+}
+
+/*
+ * What the kernel found there has another sandbox's stamp. Of a unix socket without a
+ * name it says the same whoever's it is.
+ */
+static bool neighbours_socket(const struct event *ev)
+{
+	return ev->op == EG_OP_UNIX ? ev->reason == EG_WHY_FOREIGN && ev->path.len :
+				      event_neighbour(ev);
+}
+
 static bool foreign_socket(const struct event *ev)
 {
 	char name[256], which[EG_PATH_MAX + 8];
@@ -192,5 +211,7 @@ enum event_looks event_looks(const struct event *ev)
 		return EVENT_LOOKS_SECRET;
 	if (object == EVENT_OBJECT_NAME && (ev->distinct >= TUNNEL_NAMES || tunnel_name(ev->path)))
 		return EVENT_LOOKS_TUNNEL;
+	if (neighbours_socket(ev))
+		return EVENT_LOOKS_SANDBOX;
 	return foreign_socket(ev) ? EVENT_LOOKS_SOCKET : EVENT_LOOKS_MISSING;
 }

@@ -181,6 +181,10 @@ static int destination(struct net *n, const struct trace_access *a)
 	switch (a->reason) {
 	case EG_WHY_METADATA:
 		return by_address(n, a);
+	case EG_WHY_FOREIGN: /* another sandbox's */
+		if (!is_this_host(a->addr))
+			return note(n, a, NULL);
+		return by_loopback(n, a);
 	case EG_WHY_LOOPBACK:
 		if (is_this_host(a->addr))
 			return by_loopback(n, a);

@@ -234,7 +234,7 @@ static void check_refused(struct box *b, int c)
 
 	check(hear(c, MSG_DONTWAIT) == -EAGAIN, "the client heard it");
 	n = box_events(b, &e);
-	if (check(n == 1 && e[0].op == EG_OP_PACKET && e[0].reason == EG_WHY_LOOPBACK,
+	if (check(n == 1 && e[0].op == EG_OP_PACKET && e[0].reason == EG_WHY_REVOKED,
 		  "%zu events", n))
 		return;
 	for (size_t i = 0; i < n; i++)

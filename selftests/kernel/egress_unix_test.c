@@ -156,15 +156,20 @@ static void test_between(void)
 	static const struct peer other = { "other", SOCK_STREAM, "@egtest-between", NULL };
 	struct box *a = box_shared(POLICY("loopback: own"));
 	struct box *b = box_shared(POLICY("loopback: none"));
+	_cleanup_free_ struct seen *e = NULL;
 	struct child c;
+	size_t n;
 	int r;
 
 	if (!case_begin("between two sandboxes"))
 		return;
 	child_start(&c, a, AS_USER, act_listen, &other);
 	child_meet_from_parent(&c);
+	box_events_drop(b);
 	r = box_run(b, AS_USER, act_connect, &other);
 	check(r == -EPERM, "%s", result_text(r));
+	n = box_events(b, &e);
+	check(n == 1 && e[0].op == EG_OP_UNIX && e[0].reason == EG_WHY_FOREIGN, "%zu events", n);
 	r = box_run(a, AS_USER, act_connect, &other);
 	check(!r, "in the same: %s", result_text(r));
 	child_meet_from_parent(&c);
