@@ -160,15 +160,34 @@ static int abort_here(const struct flows_owner *o, const uint8_t addr[16], uint1
 
 /* ---- what is not allowed any more ------------------------------------------------------ */
 
+struct found {
+	struct inet_diag_sockid id;
+	uint8_t family;
+};
+
+/* A flow that stays on this host. */
+struct near {
+	struct found found;
+	struct flow flow;
+	uint8_t local[16];
+	uint16_t lport;
+};
+
 struct recheck {
 	const struct flows_judge *judge;
 	uint8_t family, proto;
-	/* ports that are listened at: what came in through them is no business of a rule */
+	/* TCP: ports that are listened at. UDP: those of sockets that hear everybody. */
 	uint8_t listens[65536 / 8];
-	struct inet_diag_sockid *found;
-	size_t n, cap;
+	struct found *found;
+	struct near *near;
+	size_t n, cap, nnear, near_cap;
 	bool failed;
 };
+
+static bool listens_at(const struct recheck *r, uint16_t port)
+{
+	return r->listens[port / 8] >> port % 8 & 1;
+}
 
 static int on_listener(struct nl_msg *msg, void *ctx)
 {
@@ -192,50 +211,130 @@ static bool is_loopback(const uint8_t addr[16])
 	return !memcmp(addr, v4, sizeof(v4)) || !memcmp(addr, v6, sizeof(v6));
 }
 
-static int on_flow(struct nl_msg *msg, void *ctx)
+static int judge_flow(struct recheck *r, const struct flow *f, const struct found *found)
 {
-	const struct inet_diag_msg *m = sock_diag_of(nlmsg_hdr(msg));
-	struct recheck *r = ctx;
-	uint16_t lport;
-	struct flow f;
-
-	if (!m || !m->id.idiag_dport || !sock_diag_is_of(nlmsg_hdr(msg), r->judge->owner))
-		return NL_SKIP;
-	lport = ntohs(m->id.idiag_sport);
-	if (r->proto == IPPROTO_TCP && (r->listens[lport / 8] >> lport % 8 & 1))
-		return NL_SKIP;
-	to_whom(m, f.addr);
-	f.port = ntohs(m->id.idiag_dport);
-	f.proto = r->proto;
-	f.own_host = is_loopback(f.addr) ||
-		     !memcmp(m->id.idiag_src, m->id.idiag_dst, sizeof(m->id.idiag_src));
-	if (!r->judge->refused(r->judge->ctx, &f))
+	if (!r->judge->refused(r->judge->ctx, f))
 		return NL_OK;
 	if (array_reserve(&r->found, &r->cap, r->n)) {
 		r->failed = true;
 		return NL_STOP;
 	}
-	r->found[r->n++] = m->id;
+	r->found[r->n++] = *found;
+	return NL_OK;
+}
+
+static int on_flow(struct nl_msg *msg, void *ctx)
+{
+	const struct inet_diag_msg *m = sock_diag_of(nlmsg_hdr(msg));
+	struct recheck *r = ctx;
+	struct near n = {};
+
+	if (!m || !m->id.idiag_dport || !sock_diag_is_of(nlmsg_hdr(msg), r->judge->owner))
+		return NL_SKIP;
+	n.lport = ntohs(m->id.idiag_sport);
+	/* what came in is no business of a rule, whether its listener is still there or not */
+	if (r->proto == IPPROTO_TCP &&
+	    (listens_at(r, n.lport) || sock_diag_accepted(nlmsg_hdr(msg))))
+		return NL_SKIP;
+	n.found = (struct found){ m->id, r->family };
+	to_whom(m, n.flow.addr);
+	sock_diag_mapped(m->idiag_family, m->id.idiag_src, n.local);
+	n.flow.port = ntohs(m->id.idiag_dport);
+	n.flow.proto = r->proto;
+	n.flow.loopback = is_loopback(n.flow.addr);
+	if (!n.flow.loopback && memcmp(n.local, n.flow.addr, sizeof(n.local)))
+		return judge_flow(r, &n.flow, &n.found);
+	if (array_reserve(&r->near, &r->near_cap, r->nnear)) {
+		r->failed = true;
+		return NL_STOP;
+	}
+	r->near[r->nnear++] = n;
 	return NL_OK;
 }
 
 static int dump_states(struct nl_sock *nl, struct recheck *r, uint32_t states,
 		       nl_recvmsg_msg_cb_t fn)
 {
-	struct inet_diag_req_v2 q = { .sdiag_family = r->family, .sdiag_protocol = r->proto,
-				      .idiag_states = states };
+	/* either end of a connection over IPv4 may be a socket of either family */
+	static const uint8_t families[] = { AF_INET6, AF_INET };
+	int err = 0;
 
-	return sock_diag_dump(nl, &q, r->judge->owner->stamps, fn, r);
+	for (size_t i = 0; i < ARRAY_SIZE(families) && !err; i++) {
+		struct inet_diag_req_v2 q = { .sdiag_family = families[i],
+					      .sdiag_protocol = r->proto,
+					      .idiag_states = states };
+
+		r->family = families[i];
+		err = sock_diag_dump(nl, &q, r->judge->owner->stamps, fn, r);
+	}
+	return err;
 }
 
-static int recheck_family(struct nl_sock *nl, struct recheck *r)
+static int dump_listeners(struct nl_sock *nl, struct recheck *r)
+{
+	/* TCP_LISTEN; TCP_CLOSE is what a datagram socket without a peer is in */
+	return dump_states(nl, r, r->proto == IPPROTO_TCP ? STATE(10) : STATE(7), on_listener);
+}
+
+static int compare_ends(const uint8_t a[16], uint16_t aport, const uint8_t b[16], uint16_t bport)
+{
+	int diff = memcmp(a, b, 16);
+
+	return diff ? diff : (int)aport - bport;
+}
+
+static int compare_near(const void *a, const void *b)
+{
+	const struct near *x = a, *y = b;
+	int diff = compare_ends(x->local, x->lport, y->local, y->lport);
+
+	return diff ? diff :
+		      compare_ends(x->flow.addr, x->flow.port, y->flow.addr, y->flow.port);
+}
+
+/*
+ * Who is at the other end decides about these. It is the sandbox itself when its end is in
+ * the same dump. Of a connection that began meanwhile one end alone may be, but its
+ * listener is there.
+ */
+static int judge_near(struct nl_sock *nl, struct recheck *r)
+{
+	int err;
+
+	if (!r->nnear)
+		return 0;
+	err = dump_listeners(nl, r);
+	if (err)
+		return err;
+	qsort(r->near, r->nnear, sizeof(*r->near), compare_near);
+	for (size_t i = 0; i < r->nnear; i++) {
+		struct near *n = &r->near[i], other = { .lport = n->flow.port };
+
+		memcpy(other.local, n->flow.addr, sizeof(other.local));
+		memcpy(other.flow.addr, n->local, sizeof(other.flow.addr));
+		other.flow.port = n->lport;
+		n->flow.own = listens_at(r, n->flow.port) ||
+			      bsearch(&other, r->near, r->nnear, sizeof(*r->near), compare_near);
+		if (judge_flow(r, &n->flow, &n->found) == NL_STOP)
+			break;
+	}
+	return 0;
+}
+
+static int recheck_proto(struct nl_sock *nl, struct recheck *r, uint8_t proto)
 {
 	int err, ended = 0;
 
-	r->n = 0;
-	err = dump_states(nl, r, r->proto == IPPROTO_TCP ? TCP_ALIVE : STATE(1), on_flow);
+	r->proto = proto;
+	r->n = r->nnear = 0;
+	memset(r->listens, 0, sizeof(r->listens));
+	err = dump_listeners(nl, r);
+	if (!err)
+		err = dump_states(nl, r, proto == IPPROTO_TCP ? TCP_ALIVE : STATE(1), on_flow);
+	if (!err)
+		err = judge_near(nl, r);
 	for (size_t i = 0; !err && i < r->n; i++) {
-		err = end_one(nl, r->family, r->proto, &r->found[i]);
+		err = end_one(nl, r->found[i].family, proto, &r->found[i].id);
 		ended += !err;
 		if (err == -ENOENT)
 			err = 0;
@@ -246,28 +345,18 @@ static int recheck_family(struct nl_sock *nl, struct recheck *r)
 static int recheck_all(const struct flows_judge *j)
 {
 	__attribute__((cleanup(sock_diag_close))) struct nl_sock *nl = sock_diag_open();
-	static const uint8_t families[] = { AF_INET6, AF_INET }, protos[] = { IPPROTO_TCP,
-									      IPPROTO_UDP };
 	_cleanup_free_ struct recheck *r = calloc(1, sizeof(*r));
-	int got = 0, ended = 0;
-	size_t i;
+	int tcp, udp = 0;
 
 	if (!nl || !r)
 		return nl ? -ENOMEM : -ENOTSUP;
 	r->judge = j;
-	r->proto = IPPROTO_TCP;
-	for (i = 0; i < ARRAY_SIZE(families) && !got; i++) {
-		r->family = families[i];
-		got = dump_states(nl, r, STATE(10) /* TCP_LISTEN */, on_listener);
-	}
-	for (i = 0; i < 4 && got >= 0; i++) {
-		r->family = families[i % 2];
-		r->proto = protos[i / 2];
-		got = recheck_family(nl, r);
-		ended += MAX(got, 0);
-	}
+	tcp = recheck_proto(nl, r, IPPROTO_TCP);
+	if (tcp >= 0)
+		udp = recheck_proto(nl, r, IPPROTO_UDP);
 	free(r->found);
-	return got < 0 ? got : ended;
+	free(r->near);
+	return tcp < 0 ? tcp : udp < 0 ? udp : tcp + udp;
 }
 
 struct visit {

@@ -42,7 +42,8 @@ struct flow {
 	uint8_t addr[16]; /* network byte order, IPv4 mapped */
 	uint16_t port; /* host byte order */
 	uint8_t proto; /* IPPROTO_TCP, IPPROTO_UDP */
-	bool own_host; /* both ends have one address */
+	bool loopback; /* 127/8, ::1 */
+	bool own; /* it stays on this host, and the other end is the owner's as well */
 };
 
 struct flows_judge {
@@ -53,7 +54,7 @@ struct flows_judge {
 
 /*
  * End (ECONNABORTED) each connected TCP and UDP socket that is the owner's and refused,
- * but for TCP connections that came in through a listener of it. In the network
+ * but for TCP connections that came in through a listener. In the network
  * namespace netns_fd, -1: this one. Calls back from another thread, which is waited
  * for. How many were ended, or a negative errno: then some may be left, of which the
  * kernel programs let nothing pass.

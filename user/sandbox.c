@@ -394,6 +394,11 @@ void sandbox_set_resolver(struct sandbox *b, uint16_t port)
 	slot_of(b)->dns_port = htons(port);
 }
 
+uint16_t sandbox_resolver(const struct sandbox *b)
+{
+	return ntohs(slot_of(b)->dns_port);
+}
+
 /* ---- ending ----------------------------------------------------------------------------- */
 
 void sandbox_kill(struct sandbox *b)

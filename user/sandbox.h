@@ -136,6 +136,7 @@ void sandbox_open_cgroup(struct sandbox *b);
 void sandbox_release(struct sandbox *b);
 
 void sandbox_set_resolver(struct sandbox *b, uint16_t port);
+uint16_t sandbox_resolver(const struct sandbox *b); /* 0: none */
 
 uint64_t sandbox_id(const struct sandbox *b);
 uint32_t sandbox_slot(const struct sandbox *b);

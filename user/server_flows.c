@@ -151,7 +151,7 @@ struct flows_owner server_flows_owner(const struct server *s, const struct sandb
 
 /*
  * What the kernel would say to the next packet, as far as that can be told from here:
- * who listens on this host, and what was said, only the kernel knows.
+ * what was said, only the kernel knows.
  */
 static bool flow_refused(void *ctx, const struct flow *f)
 {
@@ -160,7 +160,12 @@ static bool flow_refused(void *ctx, const struct flow *f)
 	uint8_t verdict;
 	uint32_t rule;
 
-	if (f->own_host || verdict_egress(k, f->addr, f->port, f->proto, &verdict, &rule))
+	if (f->own && (k->head.flags & EG_P_LOOPBACK_OWN))
+		return false;
+	/* its resolver is egressd's, at an address that no rule is about */
+	if (f->loopback && f->port == sandbox_resolver(c->box))
+		return false;
+	if (verdict_egress(k, f->addr, f->port, f->proto, &verdict, &rule))
 		return false;
 	return verdict ? verdict != EG_V_ALLOW :
 			 !conn_names_open(c, f->addr, f->port, f->proto);

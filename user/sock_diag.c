@@ -12,6 +12,8 @@
 
 #include "sock_diag.h"
 
+#include "../bpf/egressctl.h"
+
 void sock_diag_mapped(uint8_t family, const __be32 from[4], uint8_t to[16])
 {
 	if (family == AF_INET6) {
@@ -94,26 +96,41 @@ const struct inet_diag_msg *sock_diag_of(const struct nlmsghdr *h)
 }
 
 /* The stamp of a socket, from the one map that was asked for: struct eg_sock begins with it. */
-static bool read_stamp(struct nlattr *all, uint64_t *sandbox)
+struct stamp {
+	uint64_t sandbox;
+	uint32_t slot, flags;
+};
+
+static bool read_stamp(const struct nlmsghdr *h, struct stamp *stamp)
 {
+	struct nlattr *all = nlmsg_find_attr((struct nlmsghdr *)h, sizeof(struct inet_diag_msg),
+					     INET_DIAG_SK_BPF_STORAGES);
 	struct nlattr *one, *value;
 
 	one = all ? nla_find(nla_data(all), nla_len(all), SK_DIAG_BPF_STORAGE) : NULL;
 	value = one ? nla_find(nla_data(one), nla_len(one), SK_DIAG_BPF_STORAGE_MAP_VALUE) : NULL;
-	if (!value || nla_len(value) < (int)sizeof(*sandbox))
+	if (!value || nla_len(value) < (int)sizeof(*stamp))
 		return false;
-	memcpy(sandbox, nla_data(value), sizeof(*sandbox));
+	memcpy(stamp, nla_data(value), sizeof(*stamp));
 	return true;
+}
+
+bool sock_diag_accepted(const struct nlmsghdr *h)
+{
+	struct stamp stamp;
+
+	return read_stamp(h, &stamp) && (stamp.flags & EG_SK_ACCEPTED);
 }
 
 bool sock_diag_is_of(const struct nlmsghdr *h, const struct flows_owner *o)
 {
 	const int at = sizeof(struct inet_diag_msg);
+	struct stamp stamp;
 	struct nlattr *a;
 	uint64_t id;
 
-	if (read_stamp(nlmsg_find_attr((struct nlmsghdr *)h, at, INET_DIAG_SK_BPF_STORAGES), &id))
-		return id == o->sandbox;
+	if (read_stamp(h, &stamp))
+		return stamp.sandbox == o->sandbox;
 	a = nlmsg_find_attr((struct nlmsghdr *)h, at, INET_DIAG_CGROUP_ID);
 	if (!a || nla_len(a) < (int)sizeof(id))
 		return false;

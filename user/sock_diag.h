@@ -39,6 +39,8 @@ int sock_diag_error(struct sockaddr_nl *from, struct nlmsgerr *e, void *ctx);
 const struct inet_diag_msg *sock_diag_of(const struct nlmsghdr *h);
 /* Is that socket theirs? The dump has to have asked for o->stamps. */
 bool sock_diag_is_of(const struct nlmsghdr *h, const struct flows_owner *o);
+/* Did it come in through a listener of a sandbox, by its stamp? */
+bool sock_diag_accepted(const struct nlmsghdr *h);
 /* An address of an answer, IPv4 mapped. */
 void sock_diag_mapped(uint8_t family, const __be32 from[4], uint8_t to[16]);
 

@@ -217,6 +217,39 @@ by_name() {
 	gets ok "nor does all that end what the policy allows" say good
 }
 
+# A listener of the host: what stays on this machine ends like everything else.
+this_host() {
+	$python "$here/work/grants_site.py" $w/ready 8084 </dev/null &
+	local site=$!
+	read -r -t 120 answer <$w/ready
+	gets EPERM "a listener of the host" bare 127.0.0.1 8084
+	does 0 "allow it" "connect 127.0.0.1:8084" allow "$id" connect 127.0.0.1:8084
+	does 0 "by UDP, too" "8084/udp" allow "$id" connect 127.0.0.1:8084/udp
+	gets ok "it connects" tcp h 127.0.0.1 8084
+	gets ok "and talks" say h
+	gets ok "a connected datagram socket" udp d 127.0.0.1 8084
+	gets ok "talks" say d
+	gets ok "a connection of its own" own o
+	ctl allow "$id" connect $far:8083
+	ctl revoke "$(newest)"
+	gets ok "another grant's end is nothing to it" say h
+	gets ok "nor to the datagrams" say d
+	gets ok "it waits" wait h
+	gets ok "they wait" wait d
+	does 0 "revoke" "2 revoked, 2 connections ended" revoke "$id"
+	gets ECONNABORTED "it is told at once" waited h
+	gets ECONNABORTED "they, too" waited d
+	gets EPERM "a new connection is refused" bare 127.0.0.1 8084
+	gets ok "its own goes on" say o
+	gets ok "a name is resolved all the same" tls good good.example.test 443 good.example.test
+	ctl allow "$id" connect 127.0.0.1:8084 --for 2s
+	gets ok "for two seconds" tcp h 127.0.0.1 8084
+	gets ok "it waits again" wait h
+	gets ECONNABORTED "it is told when they are over" waited h
+	kill $site
+	wait $site
+}
+
 expiry() {
 	ctl allow "$id" connect $far:8082 --for 2s
 	gets ok "for two seconds" tcp a $far 8082
@@ -607,6 +640,7 @@ actor env
 by_event
 by_rule
 by_name
+this_host
 expiry
 overlap
 denial

@@ -78,6 +78,19 @@ def udp(key, host, port):
     socks[key].connect((host, int(port)))
 
 
+def own(key):
+    """To a listener of this program's own, which is closed once the other end has come."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        socks[key] = socket.create_connection(listener.getsockname(), LIMIT)
+        other = listener.accept()[0]
+    threading.Thread(target=echo, args=(other,), daemon=True).start()
+
+
+def echo(s):
+    while data := s.recv(100):
+        s.send(data)
+
+
 def say(key):
     s = socks[key]
     if isinstance(s, Tls):
@@ -150,7 +163,7 @@ def one(what, *args):
     return guarded(acts[what], *args)
 
 
-acts = {f.__name__: f for f in (tcp, tls, udp, say, sendto, bare, unix, get, down, wait, waited,
+acts = {f.__name__: f for f in (tcp, tls, udp, own, say, sendto, bare, unix, get, down, wait, waited,
                                 until, close)}
 
 
