@@ -177,7 +177,6 @@ size_t event_allow_words(const struct event *ev, struct text words[2])
 			add_open_word(t++, ev, true);
 		return (size_t)(t - words);
 	case EVENT_REMEDY_CONNECT:
-	case EVENT_REMEDY_NAME_OPTION: /* the command has no options; the address does as well */
 		text_add(t, "connect ");
 		add_address(t, ev);
 		return 1;
@@ -195,6 +194,11 @@ size_t event_allow_words(const struct event *ev, struct text words[2])
 	case EVENT_REMEDY_PRIVILEGE:
 		text_addf(t, "privilege %s", ev->remedy_name);
 		return 1;
+	/*
+	 * The words have no options, and the address in the place of the name would open
+	 * every site there, to a program that must ask for the name all the same.
+	 */
+	case EVENT_REMEDY_NAME_OPTION:
 	default: /* a listener has no word */
 		return 0;
 	}
@@ -202,7 +206,8 @@ size_t event_allow_words(const struct event *ev, struct text words[2])
 
 int event_allow_command(const struct event *ev, struct text *t)
 {
-	if (!ev->live || ev->remedy == EVENT_REMEDY_NONE || ev->remedy == EVENT_REMEDY_LISTEN)
+	if (!ev->live || ev->remedy == EVENT_REMEDY_NONE || ev->remedy == EVENT_REMEDY_LISTEN ||
+	    ev->remedy == EVENT_REMEDY_NAME_OPTION)
 		return event_allow_run(ev, t); /* nothing that a live sandbox can be given */
 	text_reset(t);
 	text_addf(t, "egressctl allow %" PRIu64 ".%" PRIu64, ev->sandbox, ev->seq);

@@ -45,7 +45,7 @@ enum event_remedy {
 	EVENT_REMEDY_OPEN, /* files: {PATH: PERM} */
 	EVENT_REMEDY_CONNECT, /* egress: {allow: [ADDRESS:PORT/PROTO]} */
 	EVENT_REMEDY_NAME, /* egress: {allow: [HOST:PORT]} */
-	/* egress: {allow: [{host: HOST, ports: [PORT], OPTION}]}, or the address */
+	/* egress: {allow: [{host: HOST, ports: [PORT], OPTION}]}: by a policy alone */
 	EVENT_REMEDY_NAME_OPTION,
 	EVENT_REMEDY_UNIX, /* egress: {unix: [NAME]} */
 	EVENT_REMEDY_SOCKET, /* egress: {sockets: [KIND]} */

@@ -162,7 +162,7 @@ static void add_allow(struct text *t, const struct event_parsed *e, enum explain
 		return;
 	add_row(t, "allow");
 	text_add(t, whom == EXPLAIN_INSIDE ? "somebody outside of the sandbox can, " : "");
-	text_add(t, "with one of");
+	text_add(t, live || run ? "with one of" : "with a line of the policy, and nothing less");
 	if (live) {
 		text_addf(t, "\n    %-18s", "for ten minutes");
 		text_add_safe(t, live);

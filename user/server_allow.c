@@ -197,7 +197,13 @@ static int parse_denied(const char *line, size_t len, const char *ref, struct de
 	if (event_from_json(line, len, &e->e))
 		return diag_set(d, -EIO, "event %s cannot be read", ref);
 	e->nwords = event_run_words(e->e.allow_run, e->words);
-	return e->nwords ? 0 : diag_set(d, -EPERM, "no rule can allow event %s", ref);
+	if (e->nwords)
+		return 0;
+	if (e->e.allow_rule)
+		return diag_set(d, -EPERM, "no grant can allow event %" PRIu64 ".%" PRIu64 ", but "
+					   "a policy: %s",
+				e->e.ev.sandbox, e->e.ev.seq, e->e.allow_rule);
+	return diag_set(d, -EPERM, "no rule can allow event %s", ref);
 }
 
 /* "last" is whatever came last, maybe after the operator looked: not for what attacks do. */

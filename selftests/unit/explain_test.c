@@ -317,8 +317,6 @@ static void others(void **state)
 	assert_int_equal(looks_of(&r), EVENT_LOOKS_SOCKET);
 	record_names(&r, "/run/postgresql/.s.PGSQL.5432", 29, NULL, NULL);
 	assert_int_equal(looks_of(&r), EVENT_LOOKS_MISSING);
-	r.ev.reason = EG_WHY_FOREIGN;
-	assert_int_equal(looks_of(&r), EVENT_LOOKS_SOCKET);
 	r = record_of(EG_OP_CAPABLE, EG_WHY_GUARD, EPERM);
 	r.ev.aux = CAP_SYS_MODULE;
 	assert_int_equal(looks_of(&r), EVENT_LOOKS_GUARD);
@@ -327,6 +325,90 @@ static void others(void **state)
 	r = record_open("/work/copy", EG_R);
 	r.ev.reason = EG_WHY_ANCHOR;
 	assert_int_equal(looks_of(&r), EVENT_LOOKS_DETOUR);
+}
+
+/* What the kernel programs say of what is not the sandbox's own. */
+static void neighbours(void **state)
+{
+	static const struct {
+		uint16_t op;
+		uint8_t reason;
+		const char *path, *addr; /* NULL: none */
+		enum event_looks looks;
+	} v[] = {
+		/* unix: by its name, another sandbox's; without one, who knows */
+		{ EG_OP_UNIX, EG_WHY_FOREIGN, "/work/their.sock", NULL, EVENT_LOOKS_SANDBOX },
+		{ EG_OP_UNIX, EG_WHY_FOREIGN, "@theirs", NULL, EVENT_LOOKS_SANDBOX },
+		{ EG_OP_UNIX, EG_WHY_FOREIGN, NULL, NULL, EVENT_LOOKS_SOCKET },
+		{ EG_OP_UNIX, EG_WHY_RULE, "/work/hosts.sock", NULL, EVENT_LOOKS_MISSING },
+		{ EG_OP_CONNECT, EG_WHY_FOREIGN, NULL, "127.0.0.1", EVENT_LOOKS_SANDBOX },
+		{ EG_OP_SEND, EG_WHY_FOREIGN, NULL, "::1", EVENT_LOOKS_SANDBOX },
+		{ EG_OP_PACKET, EG_WHY_FOREIGN, NULL, "127.0.0.1", EVENT_LOOKS_SANDBOX },
+		{ EG_OP_CONNECT, EG_WHY_LOOPBACK, NULL, "127.0.0.1", EVENT_LOOKS_MISSING },
+		/* a socket that was passed in */
+		{ EG_OP_CONNECT, EG_WHY_FOREIGN, NULL, NULL, EVENT_LOOKS_MISSING },
+		{ EG_OP_BIND, EG_WHY_FOREIGN, NULL, NULL, EVENT_LOOKS_MISSING },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(v); i++) {
+		struct record r = record_of(v[i].op, v[i].reason, EPERM);
+
+		if (v[i].path)
+			record_names(&r, v[i].path, strlen(v[i].path), NULL, NULL);
+		if (v[i].addr)
+			record_addr(&r, v[i].addr, 5432, IPPROTO_TCP);
+		if (looks_of(&r) != v[i].looks)
+			fail_msg("%zu: %s", i, event_looks_name(looks_of(&r)));
+	}
+}
+
+static void neighbour_text(void **state)
+{
+	struct record r = record_of(EG_OP_CONNECT, EG_WHY_FOREIGN, EPERM);
+
+	(void)state;
+	record_addr(&r, "127.0.0.1", 5432, IPPROTO_TCP);
+	check_text(&r, EXPLAIN_ENDED,
+		   FIRST "EPERM\n"
+		   "  tried    connect 127.0.0.1:5432/tcp\n"
+		   "  by       node[4242], user 1000\n"
+		   POLICY
+		   "  refused  belongs to somebody outside the sandbox\n"
+		   "  looks    like an attack: allow it only if you know why the program needs it "
+		   "(it is another sandbox's socket, whose program would act for this one)\n"
+		   "  allow    with one of\n"
+		   "    for the next run  egressctl run --allow 'connect 127.0.0.1:5432/tcp' ...\n"
+		   "    for good          in /etc/p/test.yaml: egress: {allow: "
+		   "[\"127.0.0.1:5432/tcp\"]}");
+}
+
+/* An option of a name is a policy's to give: the address is not put in its place. */
+static void by_policy_alone(void **state)
+{
+	struct record r = record_of(EG_OP_RESOLVE, EG_WHY_PRIVATE, 0);
+	struct event_parsed e;
+
+	(void)state;
+	record_addr(&r, "10.1.2.3", 0, 0);
+	record_names(&r, "in.example.com", 14, NULL, NULL);
+	r.ev.pid = 0;
+	check_text(&r, EXPLAIN_LIVE,
+		   "7.1  2026-11-23 13:32:18 UTC  denied\n"
+		   "  tried    resolve in.example.com 0 (10.1.2.3)\n"
+		   "  by       a question to the resolver\n"
+		   POLICY
+		   "  refused  the name may not have this address, which is not a public one\n"
+		   "  nearest  test.yaml:3 in.example.com:8443 (/etc/p/test.yaml)\n"
+		   "  looks    like a missing allowance, if the program needs it\n"
+		   "  allow    with a line of the policy, and nothing less\n"
+		   "    for good          in /etc/p/test.yaml: egress: {allow: "
+		   "[{host: \"in.example.com\", ports: [8443], private: true}]}");
+	parse_record(&r, true, &e);
+	assert_null(e.allow_run);
+	assert_null(e.allow_command);
+	assert_non_null(e.allow_rule);
+	event_parsed_free(&e);
 }
 
 /* ---- the nearest rule -------------------------------------------------------------------- */
@@ -375,6 +457,8 @@ int main(void)
 		cmocka_unit_test(nothing_helps), cmocka_unit_test(hostile),
 		cmocka_unit_test(as_json), cmocka_unit_test(paths),
 		cmocka_unit_test(names),   cmocka_unit_test(others),
+		cmocka_unit_test(neighbours), cmocka_unit_test(neighbour_text),
+		cmocka_unit_test(by_policy_alone),
 		cmocka_unit_test(nearest),
 	};
 
