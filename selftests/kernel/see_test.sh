@@ -254,6 +254,72 @@ see tester kill --mine
 read -r word <&3
 wait_launcher
 
+# ---- sockets of another sandbox -----------------------------------------------------------
+
+# two listeners, a named one and one on loopback, of a sandbox whose neighbour would talk to them
+cat >$w/bin/listens.py <<-END4
+	import socket, sys
+	u = socket.socket(socket.AF_UNIX)
+	u.bind("theirs.sock")
+	u.listen()
+	t = socket.create_server(("127.0.0.1", 7070))
+	open("fifo", "w").write("ready\n")
+	open("hold").read()
+END4
+cat >$w/bin/talks.py <<-END5
+	import socket
+	for family, address in (socket.AF_UNIX, "theirs.sock"), (socket.AF_INET, ("127.0.0.1", 7070)):
+	    try:
+	        socket.socket(family).connect(address)
+	        print("done:", address)
+	    except PermissionError:
+	        pass
+END5
+chmod a+r $w/bin/*.py
+(cd $w/work && as_tester "$egressctl" run -p $w/policy.yaml --name theirs -- \
+	/usr/bin/python3 $w/bin/listens.py; echo ended >&3) >$w/behind 2>&1 </dev/null &
+launcher=$!
+read -r word <&3
+[ "$word" = ready ] || sed 's/^/# /' $w/behind
+(cd $w/work && as_tester "$egressctl" run -p $w/policy.yaml --name asks -- \
+	/usr/bin/python3 $w/bin/talks.py) >$w/out 2>$w/err </dev/null
+check "another sandbox's sockets are not to be had" [ "$(grep -c done: $w/out)" -eq 0 ]
+see root log --json --op unix
+grep theirs.sock $w/out >$w/log
+see root explain --json "$(event theirs.sock)"
+check "explain: another sandbox's unix socket" json 'o["looks"] == "attack" and o["kind"] == "sandbox"'
+see root explain "$(event theirs.sock)"
+check "in words" out "it is another sandbox's socket"
+see root log --json --op connect
+grep ':7070\|"port":7070' $w/out >$w/log
+see root explain --json "$(event 7070)"
+check "and another's listener on loopback" json 'o["kind"] == "sandbox" and o["reason"] == "foreign"'
+see tester kill --mine
+read -r word <&3
+wait_launcher
+
+# ---- data in names ------------------------------------------------------------------------
+
+cat >$w/bin/tunnel.py <<-END6
+	import os, socket
+	for _ in range(20):
+	    try:
+	        socket.getaddrinfo(os.urandom(5).hex() + ".out.missing.test", 443, socket.AF_INET)
+	    except OSError:
+	        pass
+END6
+chmod a+r $w/bin/tunnel.py
+(cd $w/work && as_tester "$egressctl" run -p $w/policy.yaml --name tunnel -- \
+	/usr/bin/python3 $w/bin/tunnel.py) >$w/out 2>$w/err </dev/null
+see root log --json --op resolve
+grep out.missing.test $w/out >$w/all
+tail -n 1 $w/all >$w/log
+see root explain --json "$(event missing.test)"
+check "twenty names below one domain look like a tunnel" json 'o["looks"] == "attack" and o["kind"] == "tunnel"'
+head -n 1 $w/all >$w/log
+see root explain --json "$(event missing.test)"
+check "the first of them does not" json 'o["looks"] == "missing"'
+
 setpriv --reuid=$uid --regid=$uid --init-groups --reset-env "$egressctl" log -f --json \
 	>$w/follow 2>&1 </dev/null &
 follower=$!
