@@ -452,6 +452,7 @@ bench-allow: all
 bench-operate: tests
 	$(Q)$(PYTHON) selftests/bench/allow_bench.py $(O)
 	$(Q)$(PYTHON) selftests/bench/operate_bench.py $(O) violations ps
+	$(Q)EGRESSCTL_TRIES=1000 $(PYTHON) selftests/bench/operate_bench.py $(O) revoke
 	$(Q)tools/vm --kernel 6.12 --count-instructions --timeout 1200 -- \
 		$(PYTHON) selftests/bench/operate_bench.py $(abspath $(O)) attach
 	$(Q)export EGRESSCTL_TRIES=1000 EGRESSCTL_SWITCHES=10000; $(foreach k,$(KERNELS),\
