@@ -171,6 +171,7 @@ struct near {
 	struct flow flow;
 	uint8_t local[16];
 	uint16_t lport;
+	bool came_in; /* no business of a rule, but the other end of one that may be */
 };
 
 struct recheck {
@@ -232,10 +233,9 @@ static int on_flow(struct nl_msg *msg, void *ctx)
 	if (!m || !m->id.idiag_dport || !sock_diag_is_of(nlmsg_hdr(msg), r->judge->owner))
 		return NL_SKIP;
 	n.lport = ntohs(m->id.idiag_sport);
-	/* what came in is no business of a rule, whether its listener is still there or not */
-	if (r->proto == IPPROTO_TCP &&
-	    (listens_at(r, n.lport) || sock_diag_accepted(nlmsg_hdr(msg))))
-		return NL_SKIP;
+	/* whether its listener is still there or not */
+	n.came_in = r->proto == IPPROTO_TCP &&
+		    (listens_at(r, n.lport) || sock_diag_accepted(nlmsg_hdr(msg)));
 	n.found = (struct found){ m->id, r->family };
 	to_whom(m, n.flow.addr);
 	sock_diag_mapped(m->idiag_family, m->id.idiag_src, n.local);
@@ -243,7 +243,7 @@ static int on_flow(struct nl_msg *msg, void *ctx)
 	n.flow.proto = r->proto;
 	n.flow.loopback = is_loopback(n.flow.addr);
 	if (!n.flow.loopback && memcmp(n.local, n.flow.addr, sizeof(n.local)))
-		return judge_flow(r, &n.flow, &n.found);
+		return n.came_in ? NL_SKIP : judge_flow(r, &n.flow, &n.found);
 	if (array_reserve(&r->near, &r->near_cap, r->nnear)) {
 		r->failed = true;
 		return NL_STOP;
@@ -310,6 +310,8 @@ static int judge_near(struct nl_sock *nl, struct recheck *r)
 	for (size_t i = 0; i < r->nnear; i++) {
 		struct near *n = &r->near[i], other = { .lport = n->flow.port };
 
+		if (n->came_in)
+			continue;
 		memcpy(other.local, n->flow.addr, sizeof(other.local));
 		memcpy(other.flow.addr, n->local, sizeof(other.flow.addr));
 		other.flow.port = n->lport;
