@@ -472,7 +472,8 @@ lifecycle: $(tests-vm)
 
 # As selftests/kernel/stress_test.sh in every run, for longer.
 stress: $(tests-vm)
-	$(Q)export EGRESSCTL_BUILD=$(abspath $(O)) EGRESSCTL_STRESS_SECONDS=$(STRESS_SECONDS); \
+	$(Q)export EGRESSCTL_BUILD=$(abspath $(O)) EGRESSCTL_STRESS_SECONDS=$(STRESS_SECONDS) \
+		EGRESSCTL_STRESS_THREADS=64; \
 		$(foreach k,$(KERNELS),tools/vm --kernel $k --append preempt=full \
 		--append mitigations=off --timeout 7200 -- selftests/kernel/stress_test.sh &&) :
 

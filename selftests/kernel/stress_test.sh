@@ -4,12 +4,13 @@
 # All at once, on a kernel with full preemption, and no verdict is wrong: threads that interrupt
 # each other within decisions (work/stress.c says what they try), while directories above are
 # moved, policies are exchanged, grants come and go, other sandboxes begin, end, and have no
-# memory. Here for as long as a run of all tests can bear; `make stress` sets
-# EGRESSCTL_STRESS_SECONDS.
+# memory. Here with as many threads, and as long, as a run of all tests can bear; `make stress`
+# sets EGRESSCTL_STRESS_THREADS and EGRESSCTL_STRESS_SECONDS.
 # shellcheck source=selftests/kernel/attach_lib.sh
 . "$(dirname "$(readlink -f "$0")")/attach_lib.sh"
 
 seconds=${EGRESSCTL_STRESS_SECONDS:-20}
+threads=${EGRESSCTL_STRESS_THREADS:-24}
 stress=$w/bin/stress
 s=$w/stress
 declare -A pid_of
@@ -127,11 +128,11 @@ result $? "control: the server answers where the sandbox may not go"
 start_service || { echo "Bail out! egressd does not start"; exit 1; }
 begin_part move $stress move $s
 begin_part free $stress free 8 $s $there
-begin_part hot "$egressctl" run -p $w/stress.yaml --name hot -- $stress try 64 $s $there
+begin_part hot "$egressctl" run -p $w/stress.yaml --name hot -- $stress try $threads $s $there
 begin_part warm setpriv --reuid=$uid --regid=$uid --init-groups --reset-env -- \
 	"$egressctl" run -p $w/stress.yaml -- $stress try 16 $s $there
 while_they_try
-end_tries hot "64 threads of root: no verdict is wrong"
+end_tries hot "$threads threads of root: no verdict is wrong"
 grep -q ' [1-9][0-9]* threads in real time' $w/hot.said
 result $? "some of them were woken in real time"
 end_tries warm "16 threads of a user: no verdict is wrong"
