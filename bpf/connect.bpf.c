@@ -122,20 +122,20 @@ static __always_inline void forget_hello(struct eg_sock *es)
 
 /*
  * Where nobody may listen yet or the address may not be this host's, the packet
- * itself decides: here only what is certain is refused.
+ * itself decides: here only what is certain is refused. own: what is the sandbox's passes.
  */
 static __always_inline void judge_listener(struct bpf_sock_addr *ctx, const struct eg_flow *f,
-					   __u64 sandbox, struct verdict *v)
+					   __u64 sandbox, bool own, struct verdict *v)
 {
 	bool loopback = is_loopback(&f->addr);
 
 	refuse(v, loopback ? EG_WHY_LOOPBACK : EG_WHY_RULE);
 	switch (find_peer(ctx, f, sandbox)) {
 	case PEER_OWN:
-		v->pass = 1;
+		v->pass = own;
 		break;
 	case PEER_NONE:
-		v->pass = loopback;
+		v->pass = own && loopback;
 		break;
 	case PEER_SANDBOX:
 		v->reason = EG_WHY_FOREIGN;
@@ -197,11 +197,13 @@ static __always_inline int judge_connect(struct bpf_sock_addr *ctx, struct eg_fl
 	}
 
 	if (!judge_dest(sb, p, f, &v)) {
-		refuse(&v, is_loopback(&f->addr) ? EG_WHY_LOOPBACK : EG_WHY_RULE);
+		bool own = p->flags & EG_P_LOOPBACK_OWN;
+
+		refuse(&v, EG_WHY_RULE);
 		if (is_tried(p, sb->id, f))
 			v.pass = 1;
-		else if (p->flags & EG_P_LOOPBACK_OWN)
-			judge_listener(ctx, f, es->sandbox, &v);
+		else if (own || is_loopback(&f->addr))
+			judge_listener(ctx, f, es->sandbox, own, &v);
 	}
 	if (v.pass && is_public_name(&v) && find_peer(ctx, f, es->sandbox) >= PEER_SANDBOX) {
 		refuse(&v, EG_WHY_LOOPBACK);

@@ -62,20 +62,23 @@ __weak __noinline int eg_emit_packet(struct eg_sandbox *sb, __u32 serial,
 /*
  * A packet that stays on this host, to a destination no rule knows: only to the
  * same sandbox. To nobody at all is left to the kernel, whose reset says
- * "refused" as a program expects; a datagram could be caught by a late comer.
+ * "refused" as a program expects; a datagram could be caught by a late comer. Without
+ * own all is refused, and who is there tells why.
  */
 static __always_inline void judge_loopback(struct __sk_buff *skb, const struct eg_flow *f,
-					   __u64 sandbox, struct verdict *v)
+					   __u64 sandbox, bool own, struct verdict *v)
 {
 	switch (find_peer(skb, f, sandbox)) {
 	case PEER_OWN:
+		if (!own)
+			break;
 		v->pass = 1;
 		/* a listener can be another's by the next packet, a connection cannot */
 		v->keep = f->proto == IPPROTO_TCP && !f->syn;
 		v->own = 1;
 		return;
 	case PEER_NONE:
-		if (f->proto == IPPROTO_TCP && !(f->syn && f->data)) {
+		if (own && f->proto == IPPROTO_TCP && !(f->syn && f->data)) {
 			v->pass = 1;
 			return;
 		}
@@ -108,10 +111,8 @@ static __always_inline void judge_packet(struct __sk_buff *skb, struct eg_sock *
 		return;
 	}
 	refuse(v, EG_WHY_RULE);
-	if (lo && (p->flags & EG_P_LOOPBACK_OWN))
-		judge_loopback(skb, f, es->sandbox, v);
-	else if (lo)
-		v->reason = EG_WHY_LOOPBACK;
+	if (lo)
+		judge_loopback(skb, f, es->sandbox, p->flags & EG_P_LOOPBACK_OWN, v);
 }
 
 /*
