@@ -70,6 +70,7 @@ quit() {
 policies() {
 	cat >>$w/policy.yaml <<-END
 		egress:
+		  loopback: own
 		  allow:
 		    - $near:8081
 		    - good.example.test
