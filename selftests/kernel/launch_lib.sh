@@ -33,6 +33,7 @@ finish() {
 prepare() {
 	[ -n "$stay" ] || "$egressctl" uninstall >/dev/null 2>&1 # what others left loaded
 	rm -rf $w
+	rm -f /etc/egressctl/egressd.yaml # of an earlier test in this boot
 	mkdir -p $w/work $w/home
 	chmod 1777 $w $w/work
 	grep -q ^tester: /etc/passwd ||
