@@ -106,7 +106,7 @@ operated() {
 	"$egressctl" allow last >$w/said 2>&1
 	result $? "allow last"
 	turn
-	"$egressctl" revoke "$(sandboxes | head -n 1)" >$w/said 2>&1
+	"$egressctl" revoke last >$w/said 2>&1
 	result $? "revoke"
 	turn
 	echo end >$w/work/fifo
