@@ -258,7 +258,7 @@ attached_unit() {
 	"$egressctl" attach -p $w/unit.yaml --unit worker --name worker >$w/out 2>$w/err
 	status=$?
 	check "attach --unit, without a suffix" is 0
-	check "says what it found" out '^sandbox [0-9]*: 1 task, '
+	check "says what it found" out '^sandbox [0-9]*: 2 tasks, '
 	"$egressctl" show --json worker >$w/out 2>$w/err
 	status=$?
 	check "its task is in it" \
