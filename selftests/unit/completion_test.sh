@@ -150,7 +150,7 @@ offers apt !agent -- egressctl run -v -p ap
 offers agent -- egress-run -p ag
 offers ./shop.yaml -- egressctl run -p ./sh
 offers agent -- egressctl check ag
-offers npm agent ci git-hosting !is -- egressctl init ''
+offers npm agent ci git-hosting '!<is>' -- egressctl init ''
 offers cargo common-dependencies !npm -- egressctl init npm c
 offers connect open unix -- egressctl test agent ''
 offers 7 71 8 build !touch -- egressctl kill ''
