@@ -58,7 +58,7 @@
 #define SIOCSPGRP 0x8902
 #define BTRFS_IOCTL_MAGIC 0x94
 
-/* 1: sandboxed, *w filled, for leave(). 0: nobody's. Else what to refuse with. */
+/* 1: sandboxed, *w filled, until leave_task(). 0: nobody's. Else what to refuse with. */
 static __always_inline int who_is_it(struct who *w)
 {
 	int err = current_task(&w->t, true);
