@@ -246,10 +246,21 @@ void rig_end_all(void)
 	while (rig.nclients)
 		close(rig.clients[--rig.nclients]);
 	rig_run();
-	/* those that read a log are killed by now; the loop is told when they have ended */
-	while (rig.nforked)
-		(void)waitid(P_PID, (id_t)rig.forked[--rig.nforked], &(siginfo_t){},
-			     WEXITED | WNOWAIT);
+	/*
+	 * Those that read a log are killed as soon as the server sees that their client is gone.
+	 * One that has not run yet still has the client's end as well, having been forked from it.
+	 */
+	while (rig.nforked) {
+		siginfo_t si = {};
+
+		if (waitid(P_PID, (id_t)rig.forked[rig.nforked - 1], &si,
+			   WEXITED | WNOWAIT | WNOHANG) || si.si_pid) {
+			rig.nforked--;
+			continue;
+		}
+		(void)usleep(1000);
+		rig_run();
+	}
 	rig_run();
 }
 
