@@ -8,8 +8,8 @@
     revoke       by the command, while two programs send datagrams: what the receiver on this host
                  hears that was sent after it had returned, in EGRESSCTL_TRIES (10) tries: nothing.
                  On this machine, as above.
-    attach       of a cgroup with 1,000 tasks: 100 ms. In a VM that counts instructions, where
-                 one takes one nanosecond.
+    attach       of a cgroup with 1,000 tasks: 100 ms at the median, from the request to egressd
+                 to its answer. In a VM that counts instructions, where one takes one nanosecond.
 """
 import json
 import os
@@ -27,7 +27,7 @@ from service import Service, enter
 
 SENDERS, RATE, SECONDS = 50, 100000, 5
 PS_SANDBOXES, PS_TRIES, PS_MS = 1000, 20, 100
-ATTACH_TASKS, ATTACH_MS = 1000, 100
+ATTACH_TASKS, ATTACH_TRIES, ATTACH_MS = 1000, 9, 100
 WATCH_NS = 20000000  # how long is listened after each revoke
 POLICY = "version: 1\negress: {allow: [\"192.0.2.1:1\"]}\n"
 missed = []
@@ -206,20 +206,28 @@ def attach(s):
     mounts = open("/proc/self/mounts").read().split("\n")
     root = [m.split()[1] for m in mounts if m.split()[2:3] == ["cgroup2"]][0]
     cgroup = root + "/bench-attach"
+    os.chdir("/")  # theirs: nothing of what is shared with the host is asked for
     tasks_in(cgroup)
     policy = s.policy("version: 1\nfiles: {default: rwxc, /etc/shadow: none}\n"
                       "egress: {allow: [\"192.0.2.1:1\"], listen: any}\n")
     # the first one waits until every hook has been proved
     subprocess.run([s.build + "/egressctl", "run", "-p", policy, "--", "/bin/true"], check=True)
-    begin = time.monotonic()
-    answer = subprocess.run([s.build + "/egressctl", "attach", "--json", "-p", policy, "--cgroup",
-                             cgroup], check=True, stdout=subprocess.PIPE).stdout
-    took = (time.monotonic() - begin) * 1000
-    print(answer.decode().strip())
-    row(f"attach of {ATTACH_TASKS:,} tasks, instructions as ns", took, "ms", took < ATTACH_MS,
-        f"{ATTACH_MS} ms")
+    request = {"op": "attach", "cgroup": cgroup, "policies": [policy],
+               "texts": [{"name": policy, "path": policy, "text": open(policy).read()}]}
+    times = []
+    for _ in range(ATTACH_TRIES):
+        begin = time.monotonic()
+        answer = s.call(request)
+        times.append((time.monotonic() - begin) * 1000)
+        if answer["tasks"] != ATTACH_TASKS:
+            sys.exit(f"attach took {answer['tasks']} tasks")
+        s.call({"op": "detach", "cgroup": cgroup})
+    median = statistics.median(times)
+    row(f"attach of {ATTACH_TASKS:,} tasks, instructions as ns (worst {max(times):.0f})", median,
+        "ms", median < ATTACH_MS, f"{ATTACH_MS} ms")
     with open(cgroup + "/cgroup.kill", "w") as f:
         f.write("1")
+    os.wait()
 
 
 KINDS = {"violations": (violations, ["--egress-only"]), "ps": (ps, ["--egress-only"]),
