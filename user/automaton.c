@@ -5,6 +5,7 @@
 #include "../bpf/dfa.h"
 
 struct automaton {
+	unsigned int refs; /* owners beside the first */
 	struct tree tree; /* for automaton_rule_for() */
 	struct eg_dfa_slot *slots;
 	struct automaton_starts starts;
@@ -14,9 +15,15 @@ struct automaton {
 /* Naming the rule behind a limit may take this many times the work that refusing it did. */
 #define SEARCH_WORK 4u
 
+struct automaton *automaton_ref(struct automaton *a)
+{
+	a->refs++;
+	return a;
+}
+
 void automaton_free(struct automaton *a)
 {
-	if (!a)
+	if (!a || a->refs--)
 		return;
 	tree_fini(&a->tree);
 	free(a->slots);
@@ -62,9 +69,9 @@ static int build(struct automaton *a, struct automaton_error *err, uint64_t *wor
 	return ret;
 }
 
-static int compile(const struct automaton_rule *rules, size_t n,
-		   const uint8_t defaults[AUTOMATON_SPACES], struct automaton **out,
-		   struct automaton_error *err, uint64_t *work)
+static int parse(const struct automaton_rule *rules, size_t n,
+		 const uint8_t defaults[AUTOMATON_SPACES], struct automaton **out,
+		 struct automaton_error *err)
 {
 	struct automaton *a = calloc(1, sizeof(*a));
 	int ret = a ? tree_init(&a->tree, n, defaults) : -ENOMEM;
@@ -74,8 +81,23 @@ static int compile(const struct automaton_rule *rules, size_t n,
 			err->rule = i;
 		ret = tree_add(&a->tree, &rules[i], (uint32_t)i, err);
 	}
-	if (!ret)
-		ret = build(a, err, work);
+	if (ret)
+		automaton_free(a);
+	else
+		*out = a;
+	return ret;
+}
+
+static int compile(const struct automaton_rule *rules, size_t n,
+		   const uint8_t defaults[AUTOMATON_SPACES], struct automaton **out,
+		   struct automaton_error *err, uint64_t *work)
+{
+	struct automaton *a;
+	int ret = parse(rules, n, defaults, &a, err);
+
+	if (ret)
+		return ret;
+	ret = build(a, err, work);
 	if (ret)
 		automaton_free(a);
 	else
@@ -105,6 +127,17 @@ static size_t first_too_many(const struct automaton_rule *rules, size_t n,
 		automaton_free(a);
 	}
 	return hi;
+}
+
+int automaton_parse(const struct automaton_rule *rules, size_t n,
+		    const uint8_t defaults[AUTOMATON_SPACES], struct automaton **out,
+		    struct automaton_error *err)
+{
+	int ret = parse(rules, n, defaults, out, err);
+
+	if (ret == -ENOMEM)
+		(void)error_set(err, ret, 0, "", "no memory");
+	return ret;
 }
 
 int automaton_compile(const struct automaton_rule *rules, size_t n,

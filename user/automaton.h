@@ -92,7 +92,14 @@ struct automaton;
 int automaton_compile(const struct automaton_rule *rules, size_t n,
 		      const uint8_t defaults[AUTOMATON_SPACES], struct automaton **out,
 		      struct automaton_error *err);
+/* Another owner, who calls automaton_free(), too; it is never changed. Not for threads. */
+struct automaton *automaton_ref(struct automaton *a);
 void automaton_free(struct automaton *a);
+
+/* The same without an image, quickly: for automaton_rule_for() alone. */
+int automaton_parse(const struct automaton_rule *rules, size_t n,
+		    const uint8_t defaults[AUTOMATON_SPACES], struct automaton **out,
+		    struct automaton_error *err);
 
 /*
  * The image: *n slots that may be moved to any place of the kernel's array with

@@ -341,9 +341,15 @@ static int parse_abstract(struct parser *p, struct pattern *out)
 int pattern_parse(struct tree *t, const struct automaton_rule *r, struct pattern *out,
 		  struct automaton_error *err)
 {
-	struct parser p = { .t = t, .text = r->pattern, .len = strlen(r->pattern), .err = err };
+	struct parser p; /* the items are many, and written before they are read */
 
+	p.t = t;
+	p.text = r->pattern;
+	p.len = strlen(r->pattern);
+	p.at = 0;
+	p.nitems = 0;
 	p.slash_ends = true;
+	p.err = err;
 	if (p.len >= EG_PATH_MAX)
 		return error_set(err, -EINVAL, EG_PATH_MAX - 1, "a path that can exist",
 				 "this pattern has %zu bytes; the longest path has %u", p.len,

@@ -122,7 +122,7 @@ static int compile_keys(struct comp *k)
 
 	if (p->full.at.file)
 		err = comp_rule(k, &p->full.at, RULE_KEY, "require: full", &k->c->require_rule);
-	if (!err && p->keep_paths && p->strict.v)
+	if (!err && p->landlock && p->strict.v)
 		err = comp_rule(k, &p->strict.at, RULE_KEY, "exec: strict", &k->c->strict_rule);
 	return err;
 }
@@ -139,17 +139,19 @@ int policy_compile(const struct policy *p, const struct policy_vars *v, struct c
 	if (!k.c)
 		return comp_nomem(&k);
 	compile_head(&k);
+	k.c->landlock = p->landlock;
 	err = compile_runtime(&k);
+	if (!err)
+		err = p->paths_of ? compile_reuse_rules(&k) : compile_bind_paths(&k);
 	if (!err)
 		err = compile_egress(&k);
 	if (!err)
 		err = compile_names(&k);
 	if (!err)
-		err = compile_paths(&k);
+		err = p->paths_of ? compile_reuse_paths(&k) : compile_paths(&k);
 	if (!err)
 		err = compile_keys(&k);
-	free(k.domain);
-	free(k.domain_text);
+	compile_paths_end(&k);
 	if (err) {
 		compiled_free(k.c);
 		return err;
@@ -173,6 +175,8 @@ void compiled_free(struct compiled *c)
 	for (uint32_t i = 0; i < c->npaths; i++)
 		free(c->paths[i].pattern);
 	free(c->paths);
+	free(c->domain);
+	free(c->domain_text);
 	for (uint32_t i = 0; i < c->nnames; i++) {
 		free(c->names[i].name);
 		free(c->names[i].services);

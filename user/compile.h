@@ -47,7 +47,10 @@ struct compiled_anchor {
 	uint32_t rule; /* index in rules[] + 1 */
 };
 
-/* One spelling of a path rule, for who holds it without the kernel's programs: landlock.h. */
+/*
+ * One spelling of a path rule: for who holds it without the kernel's programs (landlock.h),
+ * and for a policy with the same ones (policy.paths_of).
+ */
 struct compiled_path {
 	char *pattern; /* as of automaton.h; "/proc/self" is every own process */
 	uint32_t rule; /* index in rules[] + 1 */
@@ -84,6 +87,7 @@ struct policy_runtime {
 };
 
 struct automaton;
+struct automaton_rule;
 
 /* one version, relocatable: slots and ports start at 0 */
 struct compiled {
@@ -98,13 +102,19 @@ struct compiled {
 	struct compiled_anchor *anchors;
 	uint32_t nanchors;
 	bool unbound; /* anchors are left out: what names say is all */
-	struct compiled_path *paths; /* with policy.keep_paths; else NULL */
+	struct compiled_path *paths;
 	uint32_t npaths;
+	uint32_t npath_rules; /* the first ones of rules[] */
+	bool landlock; /* as of struct policy: head.flags says that nobody need ask the kernel */
+	struct automaton_rule *domain; /* what `automaton` was made of beside paths[] */
+	size_t ndomain;
+	char *domain_text; /* of their patterns */
+	uint8_t domain_default[EG_DOMAIN_GROUPS];
 	struct compiled_name *names; /* in compiled_name_order() */
 	uint32_t nnames;
-	struct rule_ref *rules;
+	struct rule_ref *rules; /* those for paths and unix sockets first */
 	uint32_t nrules;
-	/* index in rules[] + 1 of "require: full" and, with policy.keep_paths, "exec: strict" */
+	/* index in rules[] + 1 of "require: full" and, with policy.landlock, "exec: strict" */
 	uint32_t require_rule, strict_rule;
 	struct policy_runtime run;
 	uid_t payer; /* whose share of the tables it uses: publish.h; 0: root, who has none */

@@ -11,12 +11,8 @@ struct comp {
 	const struct policy_vars *v;
 	struct compiled *c; /* being filled */
 	struct diag *d;
-	size_t rules_cap, notices_cap, names_cap;
-	/* made of the names for the automaton, which compile_paths() builds */
-	struct automaton_rule *domain;
-	size_t ndomain, domain_cap;
-	char *domain_text; /* of their patterns */
-	uint8_t domain_default[EG_DOMAIN_GROUPS];
+	size_t rules_cap, notices_cap, names_cap, domain_cap;
+	struct paths *paths; /* compile_paths.c */
 };
 
 int comp_nomem(struct comp *k);
@@ -28,9 +24,23 @@ int comp_notice(struct comp *k, const struct place *at, const char *fmt, ...) __
 /* Add to c->names, in any order. */
 int compile_name_add(struct comp *k, const struct policy_dest *dest, bool deny, uint32_t rule);
 
-/* In this order: each needs what those before it leave in `k`. */
+/*
+ * In this order: each needs what those before it leave in `k`. Rules of paths come first, so
+ * that one more destination does not give them other numbers.
+ */
+int compile_bind_paths(struct comp *k);
 int compile_egress(struct comp *k);
-int compile_names(struct comp *k);
+int compile_names(struct comp *k); /* domain, for the automaton */
 int compile_paths(struct comp *k);
+void compile_paths_end(struct comp *k);
+
+/* In place of compile_bind_paths() and compile_paths(): as they are in policy.paths_of. */
+int compile_reuse_rules(struct comp *k);
+int compile_reuse_paths(struct comp *k);
+
+/* The automaton is there: what c->head says of it. */
+void comp_use_automaton(struct comp *k);
+/* Says what is wrong with rule e->rule - first of c->domain. */
+int comp_domain_error(struct comp *k, int err, size_t first, const struct automaton_error *e);
 
 #endif

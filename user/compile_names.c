@@ -358,9 +358,9 @@ static int add_pattern(struct build *b, const struct mentioned *m, const char *p
 
 		if (perm == (otherwise >> (4 * g) & EG_PERM_ALL))
 			continue;
-		if (array_reserve(&k->domain, &k->domain_cap, k->ndomain))
+		if (array_reserve(&k->c->domain, &k->domain_cap, k->c->ndomain))
 			return comp_nomem(k);
-		k->domain[k->ndomain++] = (struct automaton_rule){
+		k->c->domain[k->c->ndomain++] = (struct automaton_rule){
 			.pattern = pattern, .id = k->c->names[m->first].rule, .perm = perm,
 			.space = (uint8_t)(AUTOMATON_DOMAIN + g),
 		};
@@ -373,7 +373,7 @@ static int make_patterns(struct build *b)
 	char *at = malloc(b->text_len + 1);
 	int err = 0;
 
-	b->k->domain_text = at;
+	b->k->c->domain_text = at;
 	if (!at)
 		return comp_nomem(b->k);
 	for (uint32_t i = 0; i < b->v.n && !err; i++) {
@@ -383,7 +383,7 @@ static int make_patterns(struct build *b)
 
 		if (!*m->name) {
 			for (uint32_t g = 0; g < EG_DOMAIN_GROUPS; g++)
-				b->k->domain_default[g] = below >> (4 * g) & EG_PERM_ALL;
+				b->k->c->domain_default[g] = below >> (4 * g) & EG_PERM_ALL;
 			continue;
 		}
 		if (m->parent != NOBODY)

@@ -342,27 +342,32 @@ static int bind_all(struct paths *b)
 
 /* ---- the automaton -------------------------------------------------------------------------- */
 
-static int domain_error(struct comp *k, int err, uint32_t rule, const struct automaton_error *e)
+int comp_domain_error(struct comp *k, int err, size_t first, const struct automaton_error *e)
 {
-	const struct rule_ref *r = &k->c->rules[rule - 1];
+	const struct rule_ref *r = &k->c->rules[k->c->domain[e->rule - first].id - 1];
 
 	return diag_at(k->d, err, r->file, r->line, r->col, "\"%s\": %s%s%s", r->text, e->msg,
 		       e->expected[0] ? ": expected " : "", e->expected);
 }
 
-static int build(struct paths *b, bool with_links, struct automaton **out)
+typedef int (*build_fn)(const struct automaton_rule *rules, size_t n,
+			const uint8_t defaults[AUTOMATON_SPACES], struct automaton **out,
+			struct automaton_error *err);
+
+static int build(struct paths *b, build_fn how, bool with_links, struct automaton **out)
 {
-	const struct comp *k = b->k;
+	const struct policy *p = b->k->p;
+	const struct compiled *c = b->k->c;
 	_cleanup_free_ struct automaton_rule *rules =
-		calloc(b->n + k->ndomain + 1, sizeof(*rules));
+		calloc(b->n + c->ndomain + 1, sizeof(*rules));
 	_cleanup_free_ const struct spelling **from = calloc(b->n + 1, sizeof(*from));
-	uint8_t defaults[AUTOMATON_SPACES] = { (uint8_t)k->p->file_default.v, 0 };
+	uint8_t defaults[AUTOMATON_SPACES] = { (uint8_t)p->file_default.v, 0 };
 	const struct policy_path *src;
 	struct automaton_error e = {};
 	size_t n = 0;
 	int err;
 
-	memcpy(defaults + AUTOMATON_DOMAIN, k->domain_default, sizeof(k->domain_default));
+	memcpy(defaults + AUTOMATON_DOMAIN, c->domain_default, sizeof(c->domain_default));
 	if (!rules || !from)
 		return comp_nomem(b->k);
 	for (size_t i = 0; i < b->n; i++) {
@@ -374,13 +379,13 @@ static int build(struct paths *b, bool with_links, struct automaton **out)
 		rules[n++] = (struct automaton_rule){ .pattern = s->pattern, .id = s->rule,
 						      .perm = s->perm, .space = s->space };
 	}
-	if (k->ndomain)
-		memcpy(rules + n, k->domain, k->ndomain * sizeof(*rules));
-	err = automaton_compile(rules, n + k->ndomain, defaults, out, &e);
+	if (c->ndomain)
+		memcpy(rules + n, c->domain, c->ndomain * sizeof(*rules));
+	err = how(rules, n + c->ndomain, defaults, out, &e);
 	if (!err)
 		return 0;
-	if (e.rule >= n && e.rule < n + k->ndomain)
-		return domain_error(b->k, err, rules[e.rule].id, &e);
+	if (e.rule >= n && e.rule < n + c->ndomain)
+		return comp_domain_error(b->k, err, n, &e);
 	if (err == -ENOMEM || e.rule >= n)
 		return diag_set(b->k->d, err, "%s", e.msg[0] ? e.msg : "out of memory");
 	src = from[e.rule]->src;
@@ -405,10 +410,12 @@ static bool written_covers(const struct paths *b, uint32_t rule, const char *pat
 static bool may_be_planted(const struct automaton *a, const char *link)
 {
 	size_t up = (size_t)(strrchr(link, '/') - link);
-	uint8_t perm = automaton_perm(a, AUTOMATON_PATHS, link, strlen(link));
+	uint8_t here, beside;
+	uint32_t id;
 
-	perm |= automaton_perm(a, AUTOMATON_PATHS, up ? link : "/", up ? up : 1);
-	return perm & EG_C;
+	(void)automaton_rule_for(a, AUTOMATON_PATHS, link, strlen(link), &id, &here);
+	(void)automaton_rule_for(a, AUTOMATON_PATHS, up ? link : "/", up ? up : 1, &id, &beside);
+	return (here | beside) & EG_C;
 }
 
 /*
@@ -452,34 +459,22 @@ static int judge_link(struct paths *b, const struct automaton *a, const struct s
 static int compile_automaton(struct paths *b)
 {
 	struct automaton *a;
-	bool links = false;
-	int err, verdict;
+	int err;
 
-	err = build(b, false, &a);
+	/* links are judged by the rules without them */
+	err = build(b, automaton_parse, false, &a);
 	if (err)
 		return err;
-	for (size_t i = 0; i < b->n; i++) {
+	for (size_t i = 0; i < b->n && err >= 0; i++) {
 		/* a resolved spelling comes right after the written one */
 		if (!b->v[i].resolved || !b->v[i].perm)
 			continue;
-		verdict = judge_link(b, a, &b->v[i]);
-		if (verdict < 0) {
-			automaton_free(a);
-			return verdict;
-		}
-		if (verdict)
+		err = judge_link(b, a, &b->v[i]);
+		if (err > 0)
 			spelling_clear(&b->v[i]);
-		else
-			links = true;
 	}
-	if (links) {
-		automaton_free(a);
-		err = build(b, true, &a);
-		if (err)
-			return err;
-	}
-	b->k->c->automaton = a;
-	return 0;
+	automaton_free(a);
+	return err < 0 ? err : build(b, automaton_compile, true, &b->k->c->automaton);
 }
 
 /* ---- anchors ---------------------------------------------------------------------------- */
@@ -553,16 +548,11 @@ static bool nothing_to_judge(const struct compiled *c)
 	return ((head->from >> EG_DFA_FLOOR_SHIFT) & EG_PERM_ALL) == EG_PERM_ALL;
 }
 
-static int compile_all(struct paths *b)
+void comp_use_automaton(struct comp *k)
 {
-	struct compiled *c = b->k->c;
+	struct compiled *c = k->c;
 	const struct automaton_starts *starts;
-	int err = bind_all(b);
 
-	if (!err)
-		err = compile_automaton(b);
-	if (err)
-		return err;
 	c->slots = automaton_image(c->automaton, &c->nslots);
 	starts = automaton_starts(c->automaton);
 	c->head.start_path = starts->path;
@@ -572,25 +562,48 @@ static int compile_all(struct paths *b)
 	c->head.names = starts->names;
 	if (!nothing_to_judge(c))
 		c->head.flags |= EG_P_PATHS;
-	err = compile_anchors(b);
-	return !err && b->k->p->keep_paths ? keep_paths(b) : err;
 }
 
-int compile_paths(struct comp *k)
+int compile_bind_paths(struct comp *k)
 {
-	struct paths b = { .k = k, .resolver = { .vars = k->v } };
 	struct place at = { .file = k->p->path };
 	int err = 0;
 
+	k->paths = calloc(1, sizeof(*k->paths));
+	if (!k->paths)
+		return comp_nomem(k);
+	k->paths->k = k;
+	k->paths->resolver.vars = k->v;
 	if (!k->p->has_files && !k->p->paths_left_out)
 		err = comp_notice(k, &at, "no files section: alone, it lets no path be used and no "
 				  "command start; use it beside another policy, or leave paths "
 				  "alone with files: {default: rwxc}");
 	if (!err)
-		err = compile_all(&b);
-	for (size_t i = 0; i < b.n; i++)
-		spelling_clear(&b.v[i]);
-	free(b.v);
-	resolver_clear(&b.resolver);
+		err = bind_all(k->paths);
+	k->c->npath_rules = k->c->nrules;
 	return err;
+}
+
+int compile_paths(struct comp *k)
+{
+	int err = compile_automaton(k->paths);
+
+	if (err)
+		return err;
+	comp_use_automaton(k);
+	err = compile_anchors(k->paths);
+	return err ? err : keep_paths(k->paths);
+}
+
+void compile_paths_end(struct comp *k)
+{
+	struct paths *b = k->paths;
+
+	if (!b)
+		return;
+	for (size_t i = 0; i < b->n; i++)
+		spelling_clear(&b->v[i]);
+	free(b->v);
+	resolver_clear(&b->resolver);
+	free(b);
 }

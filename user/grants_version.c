@@ -77,6 +77,14 @@ static uint32_t family_of(const struct grants *g, uint64_t key)
 	return 0;
 }
 
+/* Rules for paths and unix sockets are the base's: nothing of them need be looked up. */
+static bool destinations_only(const struct grants *g, uint32_t n)
+{
+	while (n && str_starts(g->v[n - 1].r.rule, "connect "))
+		n--;
+	return !n;
+}
+
 /* The version with v[0] … v[n - 1], over `next`, of which a reference is used up. */
 static int publish_one(struct grants *g, uint32_t n, uint64_t names, const struct version **v,
 		       struct diag *d)
@@ -87,6 +95,8 @@ static int publish_one(struct grants *g, uint32_t n, uint64_t names, const struc
 	json_t *list = rules_of(g, n, d);
 	int err = list ? 0 : d->err;
 
+	if (destinations_only(g, n))
+		tail.paths_of = g->base;
 	if (lapses != UINT64_MAX) {
 		tail.lapses = lapses;
 		tail.next = next;

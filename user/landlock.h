@@ -85,7 +85,7 @@ struct landlock_plan {
 };
 
 /*
- * Pure but for `tree`. `c` must have been compiled with policy.keep_paths. 0 and *out, to be
+ * Pure but for `tree`. `c` must have been compiled with policy.landlock. 0 and *out, to be
  * freed with landlock_plan_free(); or -E2BIG (a limit above, with the directory's name),
  * -ENOMEM; *out is untouched then.
  */

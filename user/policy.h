@@ -152,6 +152,8 @@ struct policy_num {
 	struct place clash; /* where another parent says otherwise */
 };
 
+struct compiled;
+
 struct policy {
 	char *name; /* as asked for */
 	char *path; /* of the first file */
@@ -164,7 +166,12 @@ struct policy {
 	struct policy_num freeze; /* on-failure: 1 freeze */
 	bool has_files, has_egress; /* the section was given somewhere */
 	bool paths_left_out; /* set by who compiles it for --egress-only: no notice about them */
-	bool keep_paths; /* set by who compiles it for Landlock: compiled.paths */
+	bool landlock; /* set by who compiles it for Landlock to hold */
+	/*
+	 * Set by who compiles it: its rules for paths and unix sockets, and what they are
+	 * bound to, are those of this one. NULL: they are looked up.
+	 */
+	const struct compiled *paths_of;
 	struct policy_num full; /* require: 1 full: held whole or not at all */
 	struct policy_num file_default; /* files.default: EG_R … */
 	struct policy_paths files;

@@ -6,6 +6,7 @@
  */
 #include <bpf/bpf.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -109,8 +110,10 @@ static void unite_anchors(struct anchor_set *set)
 			set->a[kept++] = set->a[i];
 			continue;
 		}
-		if (popcount_perm(set->a[i].v.state) < popcount_perm(last->v.state))
+		if (popcount_perm(set->a[i].v.state) < popcount_perm(last->v.state)) {
 			last->v = set->a[i].v;
+			last->anchor = set->a[i].anchor;
+		}
 		if (set->a[i].fd >= 0)
 			close(set->a[i].fd);
 	}
@@ -143,10 +146,33 @@ int publish_bind_anchors(struct publisher *p, const struct compiled *c, struct a
 		b->object = seen[i].object;
 		b->v.state = c->anchors[i].state;
 		b->v.rule = c->anchors[i].rule;
+		b->anchor = i;
 		b->fd = seen[i].fd;
 		out->n++;
 	}
 	unite_anchors(out);
+	return 0;
+}
+
+/* As they were found for another version with the same ones, and are still held. */
+static int copy_anchors(const struct entry *from, const struct compiled *c, struct anchor_set *out,
+			struct diag *d)
+{
+	*out = (struct anchor_set){};
+	out->a = calloc(from->anchors.n + 1, sizeof(*out->a));
+	if (!out->a)
+		return diag_set(d, -ENOMEM, "out of memory");
+	for (; out->n < from->anchors.n; out->n++) {
+		struct bound_anchor *b = &out->a[out->n];
+
+		*b = from->anchors.a[out->n];
+		b->v.state = c->anchors[b->anchor].state;
+		if (b->fd >= 0)
+			b->fd = fcntl(b->fd, F_DUPFD_CLOEXEC, 3);
+		if (b->fd < 0 && from->anchors.a[out->n].fd >= 0)
+			return diag_set(d, -errno, "cannot hold an anchored object: %s",
+					strerror(errno));
+	}
 	return 0;
 }
 
@@ -416,7 +442,8 @@ static int next_serial(uint32_t *serial, struct diag *d)
 	return 0;
 }
 
-static int fill(struct publisher *p, struct entry *e, struct diag *d)
+static int fill(struct publisher *p, struct entry *e, const struct version *paths_of,
+		struct diag *d)
 {
 	struct eg_policy head;
 	int err;
@@ -426,7 +453,10 @@ static int fill(struct publisher *p, struct entry *e, struct diag *d)
 	if (err)
 		return err;
 	head = relocated_head(e);
-	err = publish_bind_anchors(p, e->compiled, &e->anchors, d);
+	if (paths_of && !p->by_slot[paths_of->slot]->adopted)
+		err = copy_anchors(p->by_slot[paths_of->slot], e->compiled, &e->anchors, d);
+	else
+		err = publish_bind_anchors(p, e->compiled, &e->anchors, d);
 	if (!err)
 		err = put_anchors(p, e, &head, d);
 	if (err)
@@ -467,6 +497,7 @@ const struct version *publisher_get(struct publisher *p, const char *key, size_t
 	/* the same, and held open afresh */
 	anchor_set_clear(&e->anchors);
 	e->anchors = now;
+	e->adopted = false;
 	e->v.refs++;
 	return &e->v;
 }
@@ -528,7 +559,7 @@ int publisher_put(struct publisher *p, struct compiled *c, const char *key, size
 		return err;
 	}
 	set_tail(p, e, tail);
-	err = fill(p, e, d);
+	err = fill(p, e, tail ? tail->paths_of : NULL, d);
 	if (!err)
 		err = publish_save(p, e, d);
 	if (err) {

@@ -47,6 +47,8 @@ struct version_tail {
 	uint32_t family; /* 0: one of its own */
 	uint64_t lapses;
 	const struct version *next; /* with `lapses` */
+	/* its path rules are the same (policy.paths_of), and so are the objects they are about */
+	const struct version *paths_of;
 };
 
 int publisher_new(struct agent *a, struct publisher **out, struct diag *d);

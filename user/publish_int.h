@@ -19,6 +19,7 @@ struct anchor_set {
 	struct bound_anchor {
 		struct eg_object object;
 		struct eg_anchor v; /* state not relocated */
+		uint32_t anchor; /* index in compiled.anchors[] */
 		int fd; /* keeps the object what it is, or -1; see struct anchor_object */
 	} *a;
 	uint32_t n;
@@ -40,6 +41,7 @@ struct entry {
 	uint32_t nprefixes; /* in the map */
 	struct anchor_set anchors;
 	uint32_t anchors_put; /* of them, in the map */
+	bool adopted; /* anchors[].anchor is not known */
 	bool stale; /* its anchors mean other objects by now: not for new sandboxes */
 };
 

@@ -186,6 +186,7 @@ static int adopt_record(struct publisher *p, const json_t *j, publisher_compile_
 	e->v.serial = serial;
 	e->v.slot = slot;
 	e->nprefixes = prefixes;
+	e->adopted = true;
 	/* links may lead elsewhere by now: good for messages, not for a new sandbox */
 	e->stale = c->nslots != nslots || c->nports != nports || c->nprefixes != prefixes;
 	p->prefixes_left -= prefixes;

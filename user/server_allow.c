@@ -84,7 +84,7 @@ static void log_change(const struct conn *c, const struct conn *of, const char *
 /* A ruleset of Landlock is for good: nothing about paths can be given or taken any more. */
 static bool held_by_landlock(const struct conn *of)
 {
-	return grants_base(of)->compiled->paths;
+	return grants_base(of)->compiled->landlock;
 }
 
 static int check_landlock(const struct conn *of, const struct allow_request *r, struct diag *d)

@@ -280,8 +280,9 @@ struct run_policy {
 	bool audit;
 	bool trace; /* what it touches is recorded */
 	bool egress_only; /* path rules are knowingly left out */
-	bool landlock; /* path rules are for Landlock to hold: compiled.paths */
+	bool landlock; /* path rules are for Landlock to hold */
 	struct rooted *root; /* in whose paths it is written; NULL: ours */
+	const struct compiled *paths_of; /* as of struct policy */
 };
 
 /*

@@ -74,9 +74,9 @@ static void refuse(struct conn *c, const struct compiled *compiled, const struct
 
 int hold_plan(struct conn *c, const struct compiled *compiled, struct hold *h, struct diag *d)
 {
-	int abi = compiled->paths ? landlock_abi() : 0, err;
+	int abi = compiled->landlock ? landlock_abi() : 0, err;
 
-	if (!compiled->paths)
+	if (!compiled->landlock)
 		return 0;
 	if (abi < 0)
 		return diag_set(d, abi, "Landlock: %s", strerror(-abi));

@@ -173,7 +173,7 @@ static int refuse_unenforced(struct server *s, const struct compiled *c, struct 
 				"the policy has path rules, and egressd runs with --egress-only, "
 				"which enforces none: give --without-lsm landlock to hold those "
 				"that Landlock can, or --egress-only to run without them");
-	return agent_egress_only(s->a) && !c->paths ? refuse_half(c, d) : 0;
+	return agent_egress_only(s->a) && !c->landlock ? refuse_half(c, d) : 0;
 }
 
 /* What was granted, over the policy: [{name, text, class}]. */
@@ -219,7 +219,8 @@ static int compile_texts(const struct run_policy *rp, const struct policy_vars *
 	if (err)
 		return err;
 	p->paths_left_out = rp->egress_only;
-	p->keep_paths = rp->landlock;
+	p->landlock = rp->landlock;
+	p->paths_of = rp->paths_of;
 	err = overlay_grants(p, rp->grants, d);
 	if (!err)
 		err = policy_compile(p, vars, c, d);
@@ -304,7 +305,8 @@ static char *key_text(const json_t *key, const char *name)
 }
 
 /* *out is NULL when texts are missing, which `need` then names. */
-static int compile_key(const json_t *j, json_t *need, struct compiled **out, struct diag *d)
+static int compile_key(const json_t *j, const struct compiled *paths_of, json_t *need,
+		       struct compiled **out, struct diag *d)
 {
 	struct policy_vars v = {
 		.workdir = key_text(j, "workdir"),
@@ -323,6 +325,7 @@ static int compile_key(const json_t *j, json_t *need, struct compiled **out, str
 		.egress_only = json_is_true(json_object_get(j, "egress_only")),
 		.landlock = json_is_true(json_object_get(j, "landlock")),
 		.payer = (uid_t)json_integer_value(json_object_get(j, "payer")),
+		.paths_of = paths_of,
 	};
 	const char *root = key_text(j, "root");
 	int err = -EINVAL;
@@ -352,7 +355,7 @@ struct compiled *server_compile_key(void *ctx, const char *key, size_t key_len)
 
 	(void)ctx;
 	/* it compiled once; if it does not any more, its sandboxes are ended */
-	(void)compile_key(j, need, &c, NULL);
+	(void)compile_key(j, NULL, need, &c, NULL);
 	json_decref(need);
 	json_decref(j);
 	return c;
@@ -383,7 +386,7 @@ int server_policy_like(struct server *s, const struct version *v, uid_t by, json
 	err = *out ? 1 : d->err;
 	if (!err) {
 		*need = json_array();
-		err = compile_key(j, *need, &c, d);
+		err = compile_key(j, NULL, *need, &c, d);
 		if (!err && c)
 			err = refuse_unenforced(s, c, d);
 		if (err)
@@ -450,7 +453,7 @@ int server_publish_grants(struct server *s, const struct version *base, json_t *
 	if (!*v && !err) {
 		json_t *need = json_array(); /* stays empty: its base was compiled from these */
 
-		err = compile_key(j, need, &c, d);
+		err = compile_key(j, tail->paths_of ? tail->paths_of->compiled : NULL, need, &c, d);
 		json_decref(need);
 		if (!err && c)
 			err = refuse_unenforced(s, c, d);

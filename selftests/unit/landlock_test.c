@@ -76,7 +76,7 @@ static struct compiled *compile(const char *text)
 
 	if (help_load(files, &p, &d))
 		fail_msg("%s", d.msg);
-	p->keep_paths = true;
+	p->landlock = true;
 	if (policy_compile(p, &none, &c, &d))
 		fail_msg("%s", d.msg);
 	policy_free(p);
