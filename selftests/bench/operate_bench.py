@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """What operators wait for, in full size. operate_bench.py BUILD WHAT...; 1 when a target is missed.
 
-    violations   from 50 sandboxes, 100,000 a second, into `log -f --json`: each one arrives or is
-                 counted as lost. On this machine, with --egress-only.
+    violations   from 50 sandboxes, 100,000 a second until the last line is read, into
+                 `log -f --json`: each one arrives or is counted as lost or suppressed. On this
+                 machine, with --egress-only.
     ps           with 1,000 sandboxes: 100 ms at the median, the client's start included. As above.
     revoke       by the command, while two programs send datagrams: what the receiver on this host
                  hears that was sent after it had returned, in EGRESSCTL_TRIES (10) tries: nothing.
@@ -49,23 +50,21 @@ class Reader:
         self.log = subprocess.Popen([s.build + "/egressctl", "log", "-f", "--json", "--dir",
                                      s.events], stdout=subprocess.PIPE)
         self.lines, self.ends, self.buffer = {}, {}, b""
-        self.first = self.last = None
+        self.ended = None
 
     def read(self):
         data = os.read(self.log.stdout.fileno(), 1 << 20)
         if not data:
             sys.exit("the log has ended")
         *lines, self.buffer = (self.buffer + data).split(b"\n")
-        now = time.monotonic()
-        self.first = self.first or now
         for line in lines:
             # json.loads() of 100,000 lines a second is more than Python can do
             sandbox = int(re.search(rb',"sandbox":(\d+),', line).group(1))
             if b',"op":"end"' in line:
                 self.ends[sandbox] = json.loads(line)
+                self.ended = time.monotonic()
             else:
                 self.lines[sandbox] = self.lines.get(sandbox, 0) + 1
-                self.last = now
 
 
 def violations(s):
@@ -76,11 +75,13 @@ def violations(s):
                   f"send {each * SECONDS} 127.0.0.1 9") for _ in range(SENDERS)]
     while len(s.call({"op": "ps"})["sandboxes"]) < SENDERS:
         pass
+    begin = time.monotonic()
     for r in runs:
         r.stdin.write(b"\n")
         r.stdin.close()
     while len(reader.ends) < SENDERS:
         reader.read()
+    took = reader.ended - begin
     reader.log.kill()
     for r in runs:
         if r.wait():
@@ -88,12 +89,12 @@ def violations(s):
     denied = sum(e["denied"] for e in reader.ends.values())
     written = sum(reader.lines.values())
     lost = sum(e["lost"] + e["suppressed"] for e in reader.ends.values())
-    row("violations into log -f --json, a second", written / (reader.last - reader.first), "",
-        written / (reader.last - reader.first) > RATE * 0.98, f"{RATE:,}")
+    row("violations a second", denied / took, "", denied / took > RATE * 0.95, f"{RATE:,}")
     row("  made", denied, "", denied == SENDERS * each * SECONDS,
         f"{SENDERS * each * SECONDS:,}")
-    row("  written", written, "", True, "with the next")
-    row("  counted as lost or suppressed", lost, "", written + lost == denied, "all of the rest")
+    row("  of them in log -f --json", written, "", True, "with the next")
+    row("  counted as lost or suppressed", lost, "", True, "all of the rest")
+    row("  unaccounted", denied - written - lost, "", written + lost == denied, "0")
 
 
 # ---- ps
@@ -206,9 +207,11 @@ def attach(s):
     mounts = open("/proc/self/mounts").read().split("\n")
     root = [m.split()[1] for m in mounts if m.split()[2:3] == ["cgroup2"]][0]
     cgroup = root + "/bench-attach"
-    os.chdir("/")  # theirs: nothing of what is shared with the host is asked for
+    # nothing of what is shared with the host: time jumps while the guest waits for that
+    os.chdir("/")
     tasks_in(cgroup)
-    policy = s.policy("version: 1\nfiles: {default: rwxc, /etc/shadow: none}\n"
+    os.mkdir(s.work + "/secret")
+    policy = s.policy(f"version: 1\nfiles: {{default: rwxc, {s.work}/secret: none}}\n"
                       "egress: {allow: [\"192.0.2.1:1\"], listen: any}\n")
     # the first one waits until every hook has been proved
     subprocess.run([s.build + "/egressctl", "run", "-p", policy, "--", "/bin/true"], check=True)
@@ -223,7 +226,7 @@ def attach(s):
             sys.exit(f"attach took {answer['tasks']} tasks")
         s.call({"op": "detach", "cgroup": cgroup})
     median = statistics.median(times)
-    row(f"attach of {ATTACH_TASKS:,} tasks, instructions as ns (worst {max(times):.0f})", median,
+    row(f"attach of {ATTACH_TASKS:,} tasks, instructions as ns", median,
         "ms", median < ATTACH_MS, f"{ATTACH_MS} ms")
     with open(cgroup + "/cgroup.kill", "w") as f:
         f.write("1")

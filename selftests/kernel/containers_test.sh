@@ -213,22 +213,24 @@ without_egressd() {
 	did 'open 0 connect 0' "egressd goes for good: what it held goes on"
 }
 
-with_podman() {
+with_podman() { # NETWORK
+	local name=podman-$1 address=$there network=host
+	[ "$1" = host ] || { address=$far && network=ns:/run/netns/inner; }
 	export CONTAINERS_STORAGE_CONF=$w/storage.conf
 	printf '[storage]\ndriver = "vfs"\ngraphroot = "%s"\nrunroot = "%s"\n' $w/graph $w/run \
 		>$w/storage.conf
-	ready podman podman --cgroup-manager=cgroupfs --runtime=crun run --name podman \
-		--network=host --security-opt=seccomp=unconfined --pids-limit=-1 \
+	ready $name podman --cgroup-manager=cgroupfs --runtime=crun run --name $name \
+		--network=$network --security-opt=seccomp=unconfined --pids-limit=-1 \
 		-v /usr:/usr -v $w/ctl:/ctl -v $w/bin:/test -v $w/rootfs/data:/alias \
-		--rootfs $w/rootfs /test/workload.py /ctl/podman /ctl/podman.ready
-	before podman $there
-	ctl attach -p $w/container.yaml --name podman --pid \
-		"$(podman inspect --format '{{.State.Pid}}' podman)"
-	after podman $there
-	entered podman podman --cgroup-manager=cgroupfs --runtime=crun exec podman
-	podman --cgroup-manager=cgroupfs kill podman >/dev/null
-	until ! "$egressctl" ps | grep -q " podman\$"; do :; done
-	check "podman: the sandbox ends with the container" true
+		--rootfs $w/rootfs /test/workload.py /ctl/$name /ctl/$name.ready
+	before $name $address
+	ctl attach -p $w/container.yaml --name $name --pid \
+		"$(podman inspect --format '{{.State.Pid}}' $name)"
+	after $name $address
+	entered $name podman --cgroup-manager=cgroupfs --runtime=crun exec $name
+	podman --cgroup-manager=cgroupfs kill $name >/dev/null
+	until ! "$egressctl" ps | grep -q " $name\$"; do :; done
+	check "$name: the sandbox ends with the container" true
 }
 
 prepare
@@ -251,7 +253,10 @@ by_pattern runc
 slowly crun
 slowly runc
 oci crun own
+oci crun host
+oci runc own
 oci runc host
-with_podman
+with_podman host
+with_podman own
 without_egressd
 finish

@@ -117,8 +117,8 @@ check "merge: both runs pass under it" sh -c "[ $status -eq 0 ] && ! grep -q '\"
 # -- reports
 fresh
 user $w/egressctl run --name reported --report $home/report.json -p agent -p npm -- sh -c \
-	'curl -sSf -m 60 -o got https://registry.npmjs.org/tiny-package; cat ~/.ssh/id_ed25519; true' \
-	>$w/out 2>$w/err
+	'curl -sSf -m 60 -o got https://registry.npmjs.org/tiny-package; cat ~/.ssh/id_ed25519
+	mkdir many; for i in $(seq 40); do echo $i >many/$i; done' >$w/out 2>$w/err
 status=$?
 cp $home/report.json $w/out
 check "report: hosts by name with bytes, paths, programs, what was refused" python3 - $w/out <<-END
@@ -129,6 +129,9 @@ check "report: hosts by name with bytes, paths, programs, what was refused" pyth
 	assert host and host[0]["bytes_in"] > 500 and host[0]["bytes_out"] > 300, r["hosts"]
 	assert any(p.endswith("/curl") for p in r["programs"]), r["programs"]
 	assert any(p["path"].endswith("/wt/got") for p in r["paths"]), r["paths"]
+	many = [p for p in r["paths"] if "/wt/many" in p["path"]]
+	assert len(many) == 1 and many[0]["path"].endswith("/wt/many"), many
+	assert many[0]["count"] >= 40, many
 	assert any("id_ed25519" in d["example"] and "secrets.yaml" in d["rule"]
 	           for d in r["denials"]), r["denials"]
 END
