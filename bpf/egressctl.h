@@ -142,6 +142,7 @@ struct eg_dfa { /* the one value of the array map `dfa`, mapped by user space */
 #define EG_PRIV_KEYS (1u << 8) /* keys: keys of outsiders too, and helpers that make some */
 #define EG_PRIV_SYS_NICE (1u << 9) /* sys_nice: real-time scheduling, better priorities */
 #define EG_PRIV_SYS_RESOURCE (1u << 10) /* sys_resource: beyond hard limits, reserves, quotas */
+#define EG_PRIV_DEVICES (1u << 11) /* devices: those that rules for paths give */
 
 /* eg_policy.sockets: kinds beyond TCP, UDP, unix and netlink:route */
 #define EG_SOCK_RAW (1u << 0)

@@ -82,6 +82,7 @@ enum eg_reason {
 	EG_WHY_QUOTA, /* the sandbox has as many as one may have */
 	EG_WHY_RIGHTS, /* a program that would gain rights by set-uid, set-gid, capabilities */
 	EG_WHY_FAILURE, /* an internal failure; eg_event.error says which */
+	EG_WHY_DEVICE, /* a character device that is more than a file */
 	EG_WHY_MAX
 };
 

@@ -37,6 +37,26 @@ static __always_inline bool is_terminal(struct inode *inode)
 	       major == 188 || major == 204 || major == 229;
 }
 
+/*
+ * What programs take for granted: null, zero, full, random, urandom; tty and ptmx. Anything
+ * else may be a disk, a bus, a keyboard, a machine or the kernel's log. Terminals are judged
+ * by whose they are; the tunnels of net_admin come with it.
+ */
+#define TUN_RDEV (10u << 20 | 200)
+
+static __always_inline bool is_device(const struct who *w, struct inode *inode)
+{
+	__u32 rdev = inode->i_rdev, major = rdev >> 20, minor = rdev & 0xfffff;
+
+	if ((inode->i_mode & S_IFMT) != S_IFCHR || (w->p->privileges & EG_PRIV_DEVICES))
+		return false;
+	if (major == 1)
+		return minor != 3 && minor != 5 && minor != 7 && minor != 8 && minor != 9;
+	if (rdev == TUN_RDEV)
+		return !(w->p->privileges & EG_PRIV_NET_ADMIN);
+	return !is_terminal(inode) && !(major == 5 && (minor == 0 || minor == 2));
+}
+
 static __always_inline __u64 *pty_owner(struct inode *inode)
 {
 	struct eg_pty key = {
@@ -101,6 +121,7 @@ static __always_inline int check_file(struct who *w, __u16 op, struct file *file
 	struct inode *inode = file->f_inode;
 	__u32 mode = file->f_mode, flags = file->f_flags;
 	__u8 want = 0, why = 0;
+	int err;
 
 	if (flags & FMODE_EXEC_FLAG) {
 		want = EG_X;
@@ -124,7 +145,10 @@ static __always_inline int check_file(struct who *w, __u16 op, struct file *file
 			      file->f_path.dentry);
 	if (is_terminal(inode) && !own_terminal(w, inode))
 		return refuse(w, op, want, EG_WHY_FOREIGN, &file->f_path, file->f_path.dentry);
-	return check_object(w, op, want, &file->f_path);
+	err = check_object(w, op, want, &file->f_path);
+	if (!err && is_device(w, inode))
+		err = refuse(w, op, want, EG_WHY_DEVICE, &file->f_path, file->f_path.dentry);
+	return err;
 }
 
 __weak __noinline int eg_is_scout(void)
@@ -163,11 +187,10 @@ static __always_inline bool is_harmless(struct dentry *dentry)
 
 /*
  * What is behind an open device may be another than what its name would open: the far
- * end of a terminal of somebody else's, a tunnel to a network.
+ * end of a terminal of somebody else's.
  */
 #define PID_FS_MAGIC 0x50494446 /* include/uapi/linux/magic.h; a process, from 6.9 on */
 #define PTMX_RDEV (5u << 20 | 2)
-#define TUN_RDEV (10u << 20 | 200)
 
 static __always_inline bool own_master(struct who *w, struct file *file)
 {
@@ -190,10 +213,7 @@ static __always_inline __u8 received_object(struct who *w, struct file *file)
 		return EG_WHY_GUARD;
 	if ((inode->i_mode & S_IFMT) != S_IFCHR)
 		return 0;
-	if (inode->i_rdev == PTMX_RDEV)
-		return own_master(w, file) ? 0 : EG_WHY_FOREIGN;
-	return inode->i_rdev == TUN_RDEV && !(w->p->privileges & EG_PRIV_NET_ADMIN) ?
-		       EG_WHY_GUARD : 0;
+	return inode->i_rdev == PTMX_RDEV && !own_master(w, file) ? EG_WHY_FOREIGN : 0;
 }
 
 static __noinline int foreign_socket(struct who *w, struct file *file)

@@ -312,6 +312,8 @@ static const char *lifted_by(uint64_t cap)
 
 static const char *privilege(const struct event *ev)
 {
+	if (ev->reason == EG_WHY_DEVICE)
+		return "devices";
 	switch (ev->op) {
 	case EG_OP_MOUNT:
 		return "mounts";
@@ -340,6 +342,7 @@ static void explain_rest(struct event *ev)
 		if (ev->remedy_name)
 			ev->remedy = EVENT_REMEDY_SOCKET;
 	} else if (ev->reason == EG_WHY_GUARD || ev->reason == EG_WHY_RULE ||
+		   ev->reason == EG_WHY_DEVICE ||
 		   (ev->reason == EG_WHY_FOREIGN &&
 		    (ev->op == EG_OP_IPC || ev->op == EG_OP_KEY))) {
 		ev->remedy_name = privilege(ev);
@@ -355,7 +358,8 @@ static const struct rule_ref *find_near(const struct event *ev, const struct com
 	char buf[EG_PATH_MAX];
 	struct event_bytes path;
 
-	if (ev->remedy == EVENT_REMEDY_NONE || ev->reason == EG_WHY_GUARD)
+	if (ev->remedy == EVENT_REMEDY_NONE || ev->remedy == EVENT_REMEDY_PRIVILEGE ||
+	    ev->reason == EG_WHY_GUARD)
 		return NULL;
 	switch (event_object(ev)) {
 	case EVENT_OBJECT_PATH:
@@ -381,7 +385,7 @@ static void explain_object(struct event *ev, const struct compiled *c)
 {
 	switch (event_object(ev)) {
 	case EVENT_OBJECT_PATH:
-		if (ev->op >= EG_OP_MOUNT)
+		if (ev->op >= EG_OP_MOUNT || ev->reason == EG_WHY_DEVICE)
 			explain_rest(ev);
 		else
 			explain_paths(ev, c);

@@ -77,6 +77,7 @@ static const char *const reason_names[EG_WHY_MAX] = {
 	[EG_WHY_NOT_TLS] = "not-tls",
 	[EG_WHY_QUOTA] = "quota",
 	[EG_WHY_RIGHTS] = "rights",
+	[EG_WHY_DEVICE] = "device",
 	[EG_WHY_FAILURE] = "failure",
 };
 
@@ -99,6 +100,7 @@ static const char *const reason_words[EG_WHY_MAX] = {
 	[EG_WHY_NO_NAME] = "no server name, or not all of it in one piece",
 	[EG_WHY_NOT_TLS] = "neither TLS nor HTTP, so that no server name can be checked",
 	[EG_WHY_QUOTA] = "the sandbox has as many as one may have",
+	[EG_WHY_DEVICE] = "a device that is more than a file",
 	[EG_WHY_RIGHTS] = "would gain rights: set-uid, set-gid or capabilities of the file",
 	[EG_WHY_FAILURE] = "internal failure",
 };

@@ -212,7 +212,8 @@ static int parse_privileges(struct pol *c, struct ynode *n, const struct pol_key
 		{ "bpf", EG_PRIV_BPF },		  { "sys_admin", EG_PRIV_SYS_ADMIN },
 		{ "ipc", EG_PRIV_IPC },		  { "keys", EG_PRIV_KEYS },
 		{ "sys_nice", EG_PRIV_SYS_NICE }, { "sys_resource", EG_PRIV_SYS_RESOURCE },
-		{ "io_uring off", EG_PRIV_NO_IO_URING }, {}
+		{ "devices", EG_PRIV_DEVICES },	  { "io_uring off", EG_PRIV_NO_IO_URING },
+		{}
 	};
 	struct policy_num got;
 	int err = pol_list(c, n, k, 0);
@@ -235,7 +236,7 @@ static const struct pol_key top_keys[] = {
 	{ "exec", "normal or strict", parse_exec, 0 },
 	{ "privileges",
 	  "a list of mounts, userns, ptrace, net_admin, bpf, sys_admin, ipc, keys, sys_nice, "
-	  "sys_resource or \"io_uring off\"",
+	  "sys_resource, devices or \"io_uring off\"",
 	  parse_privileges, 0 },
 	{ "env", "a map", pol_env, 0 },
 	{ "limits", "a map", pol_limits, 0 },

@@ -426,43 +426,66 @@ json_t *server_policy_files(struct server *s, const struct version *v)
 	return files;
 }
 
+/*
+ * The key of `base`, an object, with what these grants add to it, so that the texts of the
+ * policy, which are most of it, need not be read and written again.
+ */
+static char *granted_key(struct server *s, const struct version *base, const json_t *grants,
+			 const struct version_tail *tail, size_t *len)
+{
+	json_t *more = json_pack("{s:O, s:I, s:I, s:I}", "grants", (json_t *)grants, "family",
+				 (json_int_t)tail->family, "lapses", (json_int_t)tail->lapses,
+				 "next", (json_int_t)(tail->next ? tail->next->serial : 0));
+	_cleanup_free_ char *text = more ? json_dumps(more, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
+	size_t base_len, n = text ? strlen(text) : 0;
+	const char *old = publisher_key(s->publisher, base, &base_len);
+	char *key = text ? malloc(base_len + n + 1) : NULL;
+
+	json_decref(more);
+	if (!key)
+		return NULL;
+	memcpy(key, old, base_len - 1); /* its '}' */
+	key[base_len - 1] = ',';
+	memcpy(key + base_len, text + 1, n); /* without its '{' */
+	*len = base_len + n - 1;
+	return key;
+}
+
+static int publish_granted(struct server *s, const char *key, size_t len,
+			   const struct version_tail *tail, const struct version **v,
+			   struct diag *d)
+{
+	json_t *j = json_loadb(key, len, 0, NULL);
+	json_t *need = json_array(); /* stays empty: its base was compiled from these */
+	struct compiled *c = NULL;
+	int err;
+
+	err = j ? compile_key(j, tail->paths_of ? tail->paths_of->compiled : NULL, need, &c, d) :
+		  diag_set(d, -ENOMEM, "out of memory");
+	json_decref(need);
+	json_decref(j);
+	if (!err && c)
+		err = refuse_unenforced(s, c, d);
+	if (err) {
+		compiled_free(c);
+		return err;
+	}
+	return c ? publisher_put(s->publisher, c, key, len, tail, v, d) :
+		   diag_set(d, -EINVAL, "a policy's text is missing");
+}
+
 int server_publish_grants(struct server *s, const struct version *base, json_t *grants,
 			  const struct version_tail *tail, const struct version **v,
 			  struct diag *d)
 {
 	_cleanup_free_ char *key = NULL;
-	struct compiled *c;
-	const char *old;
 	size_t len;
-	json_t *j;
-	int err;
 
-	old = publisher_key(s->publisher, base, &len);
-	j = json_loadb(old, len, 0, NULL);
-	if (j && !json_object_set(j, "grants", grants) &&
-	    !json_object_set_new(j, "family", json_integer(tail->family)) &&
-	    !json_object_set_new(j, "lapses", json_integer((json_int_t)tail->lapses)) &&
-	    !json_object_set_new(j, "next", json_integer(tail->next ? tail->next->serial : 0)))
-		key = json_dumps(j, JSON_COMPACT | JSON_SORT_KEYS);
-	if (!key) {
-		json_decref(j);
+	key = granted_key(s, base, grants, tail, &len);
+	if (!key)
 		return diag_set(d, -ENOMEM, "out of memory");
-	}
-	*v = publisher_get(s->publisher, key, strlen(key), d);
-	err = *v || !d->err ? 0 : d->err;
-	if (!*v && !err) {
-		json_t *need = json_array(); /* stays empty: its base was compiled from these */
-
-		err = compile_key(j, tail->paths_of ? tail->paths_of->compiled : NULL, need, &c, d);
-		json_decref(need);
-		if (!err && c)
-			err = refuse_unenforced(s, c, d);
-		if (err)
-			compiled_free(c);
-		else
-			err = c ? publisher_put(s->publisher, c, key, strlen(key), tail, v, d) :
-				  diag_set(d, -EINVAL, "a policy's text is missing");
-	}
-	json_decref(j);
-	return err;
+	*v = publisher_get(s->publisher, key, len, d);
+	if (*v || d->err)
+		return *v ? 0 : d->err;
+	return publish_granted(s, key, len, tail, v, d);
 }

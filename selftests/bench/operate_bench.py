@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 """What operators wait for, in full size. operate_bench.py BUILD WHAT...; 1 when a target is missed.
 
-    violations   from 50 sandboxes, 100,000 a second until the last line is read, into
-                 `log -f --json`: each one arrives or is counted as lost or suppressed. On this
+    violations   from 50 sandboxes, 100,000 a second from the first line to the last of
+                 `log -f --json`: each one is there or counted as lost or suppressed. On this
                  machine, with --egress-only.
     ps           with 1,000 sandboxes: 100 ms at the median, the client's start included. As above.
     revoke       by the command, while two programs send datagrams: what the receiver on this host
@@ -12,9 +12,9 @@
     attach       of a cgroup with 1,000 tasks: 100 ms at the median, from the request to egressd
                  to its answer. In a VM that counts instructions, where one takes one nanosecond.
 """
+import fcntl
 import json
 import os
-import re
 import select
 import signal
 import socket
@@ -27,6 +27,7 @@ sys.dont_write_bytecode = True  # the tree stays as git has it
 from service import Service, enter
 
 SENDERS, RATE, SECONDS = 50, 100000, 5
+PACE = RATE * 1.1 / SENDERS  # they do not begin all at once
 PS_SANDBOXES, PS_TRIES, PS_MS = 1000, 20, 100
 ATTACH_TASKS, ATTACH_TRIES, ATTACH_MS = 1000, 9, 100
 WATCH_NS = 20000000  # how long is listened after each revoke
@@ -44,52 +45,58 @@ def row(what, value, unit, good, target):
 
 
 class Reader:
-    """egressctl log -f --json, until every sandbox has ended; what has come of each."""
+    """egressctl log -f --json, until every sandbox has ended. All but its ends are counted alone:
+    Python must not be what is measured."""
 
     def __init__(self, s):
         self.log = subprocess.Popen([s.build + "/egressctl", "log", "-f", "--json", "--dir",
                                      s.events], stdout=subprocess.PIPE)
-        self.lines, self.ends, self.buffer = {}, {}, b""
-        self.ended = None
+        fcntl.fcntl(self.log.stdout, fcntl.F_SETPIPE_SZ, 1 << 20)
+        self.written, self.ends, self.rest = 0, {}, b""
+        self.began = self.ended = None
+        self.buffer = bytearray(1 << 20)
 
     def read(self):
-        data = os.read(self.log.stdout.fileno(), 1 << 20)
-        if not data:
+        n = os.readv(self.log.stdout.fileno(), [self.buffer])
+        if not n:
             sys.exit("the log has ended")
-        *lines, self.buffer = (self.buffer + data).split(b"\n")
+        self.began = self.began or time.monotonic()
+        self.written += self.buffer.count(b"\n", 0, n)
+        if self.buffer.find(b',"op":"end"', 0, n) < 0 and b',"op":' not in self.rest:
+            # maybe the first half of one
+            self.rest = bytes(self.buffer[self.buffer.rfind(b"\n", 0, n) + 1:n])
+            return
+        *lines, self.rest = (self.rest + self.buffer[:n]).split(b"\n")
         for line in lines:
-            # json.loads() of 100,000 lines a second is more than Python can do
-            sandbox = int(re.search(rb',"sandbox":(\d+),', line).group(1))
             if b',"op":"end"' in line:
-                self.ends[sandbox] = json.loads(line)
+                end = json.loads(line)
+                self.ends[end["sandbox"]] = end
+                self.written -= 1
                 self.ended = time.monotonic()
-            else:
-                self.lines[sandbox] = self.lines.get(sandbox, 0) + 1
 
 
 def violations(s):
-    each = RATE // SENDERS
+    each = int(PACE)
     policy = s.policy(POLICY)
     reader = Reader(s)
     runs = [s.run(policy, "sh", "-c", f"read go; exec {s.build}/selftests/work/flood -r {each} "
                   f"send {each * SECONDS} 127.0.0.1 9") for _ in range(SENDERS)]
     while len(s.call({"op": "ps"})["sandboxes"]) < SENDERS:
         pass
-    begin = time.monotonic()
     for r in runs:
         r.stdin.write(b"\n")
         r.stdin.close()
     while len(reader.ends) < SENDERS:
         reader.read()
-    took = reader.ended - begin
+    took = reader.ended - reader.began
     reader.log.kill()
     for r in runs:
         if r.wait():
             sys.exit("a datagram was not refused")
     denied = sum(e["denied"] for e in reader.ends.values())
-    written = sum(reader.lines.values())
+    written = reader.written
     lost = sum(e["lost"] + e["suppressed"] for e in reader.ends.values())
-    row("violations a second", denied / took, "", denied / took > RATE * 0.95, f"{RATE:,}")
+    row("violations a second", denied / took, "", denied / took > RATE, f"{RATE:,}")
     row("  made", denied, "", denied == SENDERS * each * SECONDS,
         f"{SENDERS * each * SECONDS:,}")
     row("  of them in log -f --json", written, "", True, "with the next")

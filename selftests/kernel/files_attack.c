@@ -82,6 +82,58 @@ static void foreign_terminals(void)
 	attempts(a, ARRAY_SIZE(a));
 }
 
+/* ---- devices that are more than files -------------------------------------------------- */
+
+static void make_alias_log(const void *unused)
+{
+	(void)unused;
+	make_alias("/dev/kmsg");
+}
+
+static int act_harmless(const void *unused)
+{
+	static const char *const names[] = { "null", "zero", "full", "random", "urandom", "ptmx" };
+	char path[32];
+	int r = 0;
+
+	(void)unused;
+	for (size_t i = 0; i < ARRAY_SIZE(names) && !r; i++) {
+		snprintf(path, sizeof(path), "/dev/%s", names[i]);
+		r = open_result(path, O_RDWR | O_NOCTTY);
+	}
+	/* there is none, or it is opened; refused it is not */
+	return r ?: open_result("/dev/tty", O_RDWR) == -EACCES ? -EACCES : 0;
+}
+
+static void devices(void)
+{
+	const char *given = str("%sprivileges: [devices]\n", policy_all());
+#define V(n, a, b, r) \
+	{ .name = n, .act = act_open_read, .arg = a, .path = a, .before = b, .op = EG_OP_OPEN, \
+	  .want = EG_R, .reason = EG_WHY_DEVICE, .err = EACCES, .deny = policy_all(), \
+	  .allow = given, .only_root = r }
+	const struct attempt a[] = {
+		V("the kernel's log as a device", "/dev/kmsg", NULL, true),
+		V("the kernel's log by another node", ALIAS, make_alias_log, false),
+		V("loop devices' control", "/dev/loop-control", NULL, true),
+		V("a tunnel", "/dev/net/tun", NULL, false),
+	};
+#undef V
+	struct box *b = box_shared(policy_all());
+	int r;
+
+	shell("modprobe loop; modprobe tun");
+	attempts(a, ARRAY_SIZE(a));
+	must(unlink(ALIAS));
+	if (!case_begin("what programs take for granted is no such device"))
+		return;
+	box_events_drop(b);
+	r = box_run(b, AS_USER, act_harmless, NULL);
+	check(r == 0, "%s", result_text(r));
+	no_event(b);
+	case_end();
+}
+
 /* The terminal the sandbox was started on is its own, by every name; no other is. */
 static void started_on(void)
 {
@@ -402,6 +454,7 @@ static void set_uid(void)
 void files_attack(void)
 {
 	foreign_terminals();
+	devices();
 	(void)unlink(ALIAS);
 	started_on();
 	controlling();

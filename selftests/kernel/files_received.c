@@ -107,6 +107,12 @@ static void pass_master(const void *unused)
 	passer_start(posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC));
 }
 
+static void pass_log(const void *unused)
+{
+	(void)unused;
+	passer_start(open("/dev/kmsg", O_RDONLY | O_CLOEXEC));
+}
+
 static void pass_tun(const void *unused)
 {
 	(void)unused;
@@ -192,7 +198,8 @@ void files_received(void)
 		R("a process", pass_pidfd, EG_WHY_GUARD),
 		R("an inotify for a whole filesystem", pass_fanotify, EG_WHY_GUARD),
 		R("the master of a terminal", pass_master, EG_WHY_FOREIGN),
-		R("a tunnel", pass_tun, EG_WHY_GUARD),
+		R("a tunnel", pass_tun, EG_WHY_DEVICE),
+		R("the kernel's log", pass_log, EG_WHY_DEVICE),
 	};
 #undef R
 

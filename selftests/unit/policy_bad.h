@@ -415,10 +415,11 @@ static const struct bad_policy {
 	  "or rdma" },
 	{ "version: 1\nprivileges: [root]\n",
 	  "2:14: privileges: got \"root\", expected mounts, userns, ptrace, net_admin, "
-	  "bpf, sys_admin, ipc, keys, sys_nice, sys_resource or \"io_uring off\"" },
+	  "bpf, sys_admin, ipc, keys, sys_nice, sys_resource, devices or \"io_uring off\"" },
 	{ "version: 1\nprivileges: bpf\n",
 	  "2:13: privileges: got \"bpf\", expected a list of mounts, userns, ptrace, "
-	  "net_admin, bpf, sys_admin, ipc, keys, sys_nice, sys_resource or \"io_uring off\"" },
+	  "net_admin, bpf, sys_admin, ipc, keys, sys_nice, sys_resource, devices or "
+	  "\"io_uring off\"" },
 	{ "version: 1\nenv: {keep: A}\n",
 	  "2:13: keep: got \"A\", expected a list of variable names, * and ? allowed" },
 	{ "version: 1\nenv: {keep: ['A-B']}\n",
