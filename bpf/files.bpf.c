@@ -115,27 +115,42 @@ static __always_inline bool writes_code(struct who *w, struct file *file, __u8 w
 	return !__builtin_memcmp(name, "mem", 4);
 }
 
+static __always_inline __u8 wanted(struct file *file)
+{
+	__u32 mode = file->f_mode, flags = file->f_flags;
+	__u8 want = 0;
+
+	if (flags & FMODE_EXEC_FLAG)
+		return EG_X;
+	if (mode & FMODE_READ)
+		want |= EG_R;
+	if (mode & FMODE_WRITE)
+		want |= EG_W;
+	if (!want) /* access mode 3: for ioctls, the kernel wants both */
+		want = EG_R | EG_W;
+	if (flags & O_TRUNC)
+		want |= EG_W;
+	return want;
+}
+
+/* On its own: its frame is not under that of a walk. */
+static __noinline int check_device(struct who *w, __u16 op, struct file *file)
+{
+	if (!is_device(w, file->f_inode))
+		return 0;
+	return refuse(w, op, wanted(file), EG_WHY_DEVICE, &file->f_path, file->f_path.dentry);
+}
+
 /* Opened, or received open: op says which. */
 static __always_inline int check_file(struct who *w, __u16 op, struct file *file)
 {
 	struct inode *inode = file->f_inode;
-	__u32 mode = file->f_mode, flags = file->f_flags;
-	__u8 want = 0, why = 0;
-	int err;
+	__u8 want = wanted(file), why = 0;
 
-	if (flags & FMODE_EXEC_FLAG) {
-		want = EG_X;
+	if (want & EG_X)
 		op = EG_OP_EXEC;
-	} else {
-		if (mode & FMODE_READ)
-			want |= EG_R;
-		if (mode & FMODE_WRITE)
-			want |= EG_W;
-		if (!want) /* access mode 3: for ioctls, the kernel wants both */
-			want = EG_R | EG_W;
-		if (flags & O_TRUNC)
-			want |= EG_W;
-	}
+	if ((inode->i_mode & S_IFMT) == S_IFCHR && check_device(w, op, file))
+		return -EACCES;
 	if ((want & EG_W) || (inode->i_mode & S_IFMT) == S_IFBLK)
 		why = guarded_write(w, inode);
 	if (why)
@@ -145,10 +160,7 @@ static __always_inline int check_file(struct who *w, __u16 op, struct file *file
 			      file->f_path.dentry);
 	if (is_terminal(inode) && !own_terminal(w, inode))
 		return refuse(w, op, want, EG_WHY_FOREIGN, &file->f_path, file->f_path.dentry);
-	err = check_object(w, op, want, &file->f_path);
-	if (!err && is_device(w, inode))
-		err = refuse(w, op, want, EG_WHY_DEVICE, &file->f_path, file->f_path.dentry);
-	return err;
+	return check_object(w, op, want, &file->f_path);
 }
 
 __weak __noinline int eg_is_scout(void)

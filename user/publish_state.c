@@ -152,7 +152,7 @@ static void hold_again(struct publisher *p, struct entry *e)
 	anchor_set_clear(&now);
 }
 
-/* 0: taken over. 1: of no use any more, the file can go. */
+/* 0: taken over. 1: nobody uses it any more, the file can go. 2: it cannot be understood. */
 static int adopt_record(struct publisher *p, const json_t *j, publisher_compile_fn compile,
 			void *ctx)
 {
@@ -167,12 +167,13 @@ static int adopt_record(struct publisher *p, const json_t *j, publisher_compile_
 	if (json_unpack((json_t *)j, "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:s%}", "serial",
 			&serial, "slot", &slot, "slots", &slots, "nslots", &nslots, "ports", &ports,
 			"nports", &nports, "prefixes", &prefixes, "anchors", &anchors, "key", &key,
-			&len) ||
-	    !in_kernel(p, slot, serial))
+			&len))
+		return 2;
+	if (!in_kernel(p, slot, serial))
 		return 1;
 	c = compile(ctx, key, len);
 	if (!c)
-		return 1;
+		return 2;
 	e = publish_new_entry(c, key, len);
 	if (!e)
 		return -ENOMEM;
@@ -208,9 +209,12 @@ static int adopt_file(struct publisher *p, const char *name, publisher_compile_f
 	if (err)
 		return err;
 	j = json_loadb(text, len, 0, NULL);
-	err = j ? adopt_record(p, j, compile, ctx) : 1;
+	err = j ? adopt_record(p, j, compile, ctx) : 2;
 	json_decref(j);
-	if (err == 1)
+	if (err == 2)
+		fprintf(stderr, "egressd: %s/%s/%s is of no use and dropped: sandboxes under that "
+			"policy are ended\n", STATE_DIR, DIR_NAME, name);
+	if (err > 0)
 		(void)state_remove(DIR_NAME, name);
 	return err < 0 ? err : 0;
 }

@@ -271,7 +271,7 @@ static int adopt_file(struct server *s, const char *name, struct diag *d)
 		return diag_set(d, err, "cannot read %s/%s/%s: %s", STATE_DIR, DIR_NAME, name,
 				strerror(-err));
 	j = json_loadb(text, len, 0, NULL);
-	err = -ENOENT;
+	err = -EPROTO;
 	if (j && !json_unpack(j, RECORD_FORMAT, "id", &r.id, "slot", &r.slot, "uid", &r.uid,
 			      "owner", &r.owner, "owner_start", &r.owner_start, "leader", &r.leader,
 			      "started", &r.started, "deadline", &r.deadline, "name", &r.name,
@@ -282,9 +282,13 @@ static int adopt_file(struct server *s, const char *name, struct diag *d)
 		err = adopt(s, &r, d);
 	}
 	json_decref(j);
-	if (err == -ENOENT)
+	if (err == -EPROTO)
+		fprintf(stderr, "egressd: %s/%s/%s is of no use and dropped: whoever is in that "
+			"sandbox is refused everything, and ended where the cgroup is ours\n",
+			STATE_DIR, DIR_NAME, name);
+	if (err == -ENOENT || err == -EPROTO)
 		(void)state_remove(DIR_NAME, name);
-	return err == -ENOENT ? 0 : err;
+	return err == -ENOENT || err == -EPROTO ? 0 : err;
 }
 
 static void end_cgroup(int parent, const char *prefix, uint64_t id)

@@ -169,13 +169,57 @@ exec {in}>&-
 kill $launcher
 wait_launcher
 
+# ---- records that cannot be read ------------------------------------------------------------
+
+for of in sandboxes versions; do
+	begin_held
+	result $? "$of: a sandbox runs"
+	stop_service KILL
+	for record in /run/egressctl/abi*/$of/*; do
+		echo '{"id":' >"$record"
+	done
+	start_service
+	grep -q "/$of/[0-9]* is of no use and dropped" $w/service.log
+	result $? "$of: a record that cannot be read is said"
+	wait_launcher
+	exec {in}>&-
+	check "$of: and its sandbox is ended" none_left
+	holds "$of: after that"
+done
+
 # ---- away ------------------------------------------------------------------------------------
 
 stop_service
 check "the programs stay as they were told to" [ -n "$(links)" ]
+chown $uid $pins
+start_service >$w/out
+check "pins in a directory of somebody else's are not taken over" [ $? -ne 0 ]
+check "... and it says whose" grep -q "$pins.*$uid" $w/service.log
+chown 0 $pins
 "$egressctl" uninstall >$w/out 2>$w/err
 status=$?
 check "uninstall removes them" is 0
 check "and leaves nothing" [ ! -e $pins ]
 check "no sandbox either" none_left
+
+# A workload that carries no mark is found by its cgroup.
+sleep infinity &
+echo $! >"$cgroups/work/cgroup.procs"
+start_service --egress-only
+"$egressctl" attach -p $w/closed.yaml --cgroup /work >$w/out 2>$w/err
+status=$?
+check "a workload is attached with egress rules alone" is 0
+stop_service KILL
+"$egressctl" uninstall >$w/out 2>$w/err
+status=$?
+check "uninstall is refused while it runs" sh -c \
+	"[ $status -eq 1 ] && grep -q 'an attached workload is running' $w/err"
+start_service --egress-only
+"$egressctl" detach --cgroup /work >$w/out 2>$w/err
+status=$?
+check "it is detached again" is 0
+stop_service
+"$egressctl" uninstall >$w/out 2>$w/err
+status=$?
+check "and uninstall leaves nothing" [ $status -eq 0 -a ! -e $pins ]
 finish
