@@ -45,8 +45,10 @@ HOST_SCRIPTS ?= $(sort $(wildcard selftests/vm/*_test selftests/vm/*_test.sh) \
 # On the host, with --egress-only, and in the VM.
 NATIVE_SCRIPTS ?= $(sort $(wildcard selftests/native/*_test.sh))
 # Not selftests/attacks/suite_test.sh: it takes longer than all of these; make attacks. Nor
-# deb_test.sh: its package needs tools that nothing else does; make deb-test.
-VM_SCRIPTS ?= $(sort $(filter-out %/deb_test.sh,$(wildcard selftests/kernel/*_test.sh)))
+# init_test.sh, which has builds of five kinds to wait for: make init-test. Nor deb_test.sh: its
+# package needs tools that nothing else does; make deb-test.
+VM_SCRIPTS ?= $(sort $(filter-out %/deb_test.sh %/init_test.sh,\
+	$(wildcard selftests/kernel/*_test.sh)))
 
 # Linked to one program, too, that loads the agent once: selftests/kernel/suite.c. Not those that
 # unload it, count what it keeps, or need none.
@@ -247,7 +249,7 @@ deb:
 
 deb-test: deb $(O)/selftests/egressd_other $(O)/selftests/work/probe
 	$(Q)lintian --fail-on error,warning,info $(deb-dir)/*.changes
-	$(Q)$(run) $(KERNELS:%=--kernel %) selftests/kernel/deb_test.sh
+	$(Q)$(run) $(KERNELS:%=--kernel %) selftests/vm/first_session.sh selftests/kernel/deb_test.sh
 
 # Whether it compiles and links for another architecture; nothing of it runs here.
 cross-dir := $(O)/arm64
@@ -426,6 +428,14 @@ native: all
 vmtest: $(tests-vm)
 	$(Q)$(run) $(KERNELS:%=--kernel %) $(ktest-progs) $(VM_SCRIPTS)
 
+# egressctl init in projects of five kinds, each with its own tools.
+init-test: all
+	$(Q)$(run) $(KERNELS:%=--kernel %) selftests/kernel/init_test.sh
+
+# egressctl setup --boot and what the next boot makes of it, after tools/deps --package.
+reboot-test: all
+	$(Q)KERNELS='$(KERNELS)' $(run) selftests/vm/reboot.sh
+
 # Every attack of selftests/attacks, a line each, on each kernel in turn.
 attacks: $(tests-vm)
 	$(Q)export EGRESSCTL_BUILD=$(abspath $(O)) EGRESSCTL_POLICY_DIR=$(CURDIR)/policies; \
@@ -508,6 +518,8 @@ help:
 	@echo 'make faults        the parsers with each allocation failing in turn'
 	@echo 'make native        a real npm install with --egress-only, on this kernel (as root)'
 	@echo 'make vmtest        kernel tests in VMs           (KERNELS="$(KERNELS)" KTEST="kernel/files_test ...")'
+	@echo 'make init-test     egressctl init in projects of five kinds, with their own tools'
+	@echo 'make reboot-test   egressctl setup --boot, and the boot after it  (tools/deps --package)'
 	@echo 'make attacks       every attack: control, verdict, errno, event  (KERNELS="$(KERNELS)")'
 	@echo 'make compare       the same under other sandboxes, as docs/comparison.md'
 	@echo 'make bench         instruction counts on Linux 6.12, beside their targets'
@@ -520,7 +532,7 @@ help:
 	@echo 'make identity      sandboxes come and go, nothing stays  (IDENTITY_ROUNDS=$(IDENTITY_ROUNDS))'
 	@echo 'make demo          a real build under a policy, with an attack inside'
 	@echo 'make install       DESTDIR=$(DESTDIR) PREFIX=$(PREFIX)'
-	@echo 'make deb           a Debian package, in $(O)/deb; make deb-test tries it in VMs'
+	@echo 'make deb           a Debian package, in $(O)/deb; make deb-test tries it in VMs (as root)'
 	@echo 'make cross         the programs for arm64, in $(O)/arm64'
 	@echo 'make vmlinux       rewrite vmlinux/vmlinux.h from the stock kernels; vmlinux-check compares'
 	@echo 'make lint          what the compiler does not see of the house style'
@@ -530,9 +542,9 @@ help:
 
 FORCE:
 
-.PHONY: all bpf install deb deb-test cross tests check unit fuzz faults native vmtest attacks \
-	compare bench bench-dns bench-allow bench-operate floods lifecycle stress identity demo vmlinux vmlinux-check lint \
-	clean help FORCE
+.PHONY: all bpf install deb deb-test cross tests check unit fuzz faults native vmtest init-test \
+	reboot-test attacks compare bench bench-dns bench-allow bench-operate floods lifecycle \
+	stress identity demo vmlinux vmlinux-check lint clean help FORCE
 
 # Not of the trees within it, which are built by a make of their own.
 -include $(shell find $(O) \( -path $(deb-dir) -o -path $(cross-dir) \) -prune -o \

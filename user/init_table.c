@@ -91,6 +91,7 @@ static const struct init_file cargo_files[] = {
 };
 
 static const struct init_cache cargo_caches[] = {
+	{ "~/.cargo", "r", "cargo looks at it itself; `secrets` keeps its token closed", NULL },
 	{ "~/.cargo/registry", "rwc", "crates, packed and unpacked", NULL },
 	{ "~/.cargo/git", "rwc", "repositories of dependencies", NULL },
 	{ "~/.cargo/.package-cache*", "rwc", "locks of these", NULL },

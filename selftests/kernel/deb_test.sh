@@ -17,6 +17,7 @@ property() { systemctl show --value -p "$1" egressd; }
 links() { (cd $pins/abi* && ls -d links-*) 2>/dev/null; }
 all_links() { bpftool -j link | grep -o '"id":[0-9]*'; } # of all agents
 state() { dpkg-query -W -f '${db:Status-Abbrev}' egressctl 2>/dev/null; }
+whole() { [[ $(state) == ?'i ' ]]; } # the first letter is what was wished for
 
 # deb ARGUMENT…: dpkg, without what other packages do behind it
 deb() {
@@ -128,7 +129,7 @@ refused() {
 	deb -r egressctl
 	check "the package is not removed while sandboxes run" [ "$status" -ne 0 ]
 	check "it says why" err 'sandboxes are running'
-	check "it is whole" [ "$(state)" = 'ii ' ]
+	check "it is whole" whole
 	check "its service goes on" [ "$(systemctl is-active egressd)" = active ]
 	echo finish >&"$tell"
 	wait $download

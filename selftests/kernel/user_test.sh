@@ -2,11 +2,19 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #
 # What an ordinary user may not do with sandboxes of the own: show a set-uid program what to believe,
-# hide a file from a rule, have looked at what is not the user's.
+# hide a file from a rule, have looked at what is not the user's, have more of them than others are left
+# with, take a policy from where somebody else put it. Who sees whose sandboxes: see_test.sh.
 # shellcheck source=selftests/kernel/attach_lib.sh
 . "$(dirname "$(readlink -f "$0")")/attach_lib.sh"
 
-session() { setpriv --reuid=$uid --regid=$uid --clear-groups --reset-env "$@"; }
+other=61235 # of the user other
+
+session() { as $uid "$@"; }
+as() { # UID COMMAND…
+	local who=$1
+	shift
+	setpriv --reuid="$who" --regid="$who" --clear-groups --reset-env "$@"
+}
 
 # Programs that would say by what rights they run.
 programs() {
@@ -88,7 +96,7 @@ launched() {
 
 permitted() {
 	mkdir -p /etc/egressctl
-	printf 'version: 1\nsandboxes: {new-privileges: true}\n' >/etc/egressctl/egressd.yaml
+	printf 'version: 1\nsandboxes: {new-privileges: true, per-user: 2}\n' >/etc/egressctl/egressd.yaml
 	stop_service
 	start_service || return
 	tries "$egressctl" run -p $w/policy.yaml --new-privileges --
@@ -98,7 +106,6 @@ permitted() {
 		tries sh $w/bin/hook
 	)
 	check "in a tree that entered, too" out "^set-uid: 0 $uid"
-	rm /etc/egressctl/egressd.yaml
 	until none_left; do :; done
 }
 
@@ -142,6 +149,100 @@ signal.pause()' $w/work/dir/file $w/ctl/leased &
 	kill $holder
 }
 
+# holds UID NAME: a sandbox of that user, until somebody writes to $w/ctl/NAME
+holds() {
+	mkfifo -m 666 $w/ctl/"$2" $w/ctl/"$2".ready
+	(cd $w/ctl && as "$1" "$egressctl" run -p $w/policy.yaml -- \
+		sh -c "echo ready >$2.ready; read -r _ <$2") >$w/"$2".log 2>&1 </dev/null &
+	holder=$!
+	read -r _ <$w/ctl/"$2".ready
+}
+
+# runs UID [COMMAND…]: one that ends at once, output in $w/out and $w/err
+runs() {
+	local who=$1
+	shift
+	(cd $w/work && as "$who" "$egressctl" run "$@") >$w/out 2>$w/err </dev/null
+	status=$?
+}
+
+# Of two users and root, with two sandboxes for each of the users.
+quotas() {
+	local first
+	grep -q ^other: /etc/passwd || echo "other:x:$other:$other::/:/bin/sh" >>/etc/passwd
+	holds $uid one
+	first=$holder
+	holds $uid two
+	runs $uid -p $w/policy.yaml -- true
+	check "a user has as many sandboxes as the settings say" both 125 \
+		'2 sandboxes of this user run already'
+	runs $other -p $w/policy.yaml -- id -u
+	check "another one has as many beside" prints $other
+	runs 0 -p $w/policy.yaml -- id -u
+	check "and root any number" prints 0
+	as $other "$egressctl" ps --json >$w/out 2>$w/err
+	status=$?
+	check "whose the sandboxes are, others do not see" prints '[]'
+	"$egressctl" ps --json >$w/out 2>$w/err
+	check "root does" [ "$(grep -o '"uid":' $w/out | wc -l)" = 2 ]
+	echo end >$w/ctl/one
+	wait $first
+	runs $uid -p $w/policy.yaml -- id -u
+	check "one that has ended makes room" prints $uid
+	echo end >$w/ctl/two
+	wait $holder
+}
+
+under_sudo() {
+	echo "tester ALL=(root) NOPASSWD: ALL" >/etc/sudoers.d/egressctl-tests
+	chmod 440 /etc/sudoers.d/egressctl-tests
+	grep -q ^tester: /etc/shadow || echo 'tester:*:20000:0:99999:7:::' >>/etc/shadow
+	(cd $w/work && session sudo -n id -u) >$w/out 2>$w/err
+	status=$?
+	check "control: sudo gives root" prints 0
+	(cd $w/work && session sudo -n "$egressctl" run -p $w/policy.yaml -- id -u) >$w/out 2>$w/err
+	status=$?
+	check "sudo egressctl run: as the user who called" prints $uid
+	rm /etc/sudoers.d/egressctl-tests
+}
+
+# place DIRECTORY WORD: a policy there that is called mine, and says WORD
+place() {
+	mkdir -p "$1"
+	{ cat $w/policy.yaml; echo "env: {set: {FROM: $2}}"; } >"$1/mine.yaml"
+}
+
+# taken UID WORD NAME: which one -p mine means
+taken() {
+	# shellcheck disable=SC2016 # the shell inside knows it
+	runs "$1" -p mine -- sh -c 'echo $FROM'
+	check "$3" prints "$2"
+}
+
+found() {
+	local etc=/etc/egressctl/policies shipped=/usr/local/share/egressctl/policies
+	place $w/work here
+	place $w/work/policies below
+	cp $w/work/mine.yaml $w/work/mine
+	chown -R $uid $w/work/mine* $w/work/policies
+	# shellcheck disable=SC2016
+	runs $uid -p ./mine.yaml -- sh -c 'echo $FROM'
+	check "control: a policy in the working directory, as a path" prints here
+	runs $uid -p mine -- true
+	check "by its name none is taken from there" both 2 'mine'
+	runs 0 -p mine -- true
+	check "for root neither" both 2 'mine'
+	place $shipped shipped
+	taken $uid shipped "one that came with egressctl is found"
+	place $w/home/.config/egressctl/policies own
+	chown -R $uid $w/home/.config
+	taken $uid own "the user's own before it"
+	taken 0 shipped "which is not for root"
+	place $etc etc
+	taken $uid etc "and that of the host before all"
+	rm -f $etc/mine.yaml $shipped/mine.yaml
+}
+
 prepare
 attach_policies
 programs
@@ -151,5 +252,9 @@ entered
 launched
 leased
 permitted
+quotas
+under_sudo
+found
+rm /etc/egressctl/egressd.yaml
 stop_service
 finish

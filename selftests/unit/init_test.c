@@ -341,6 +341,8 @@ static void several_at_once(void **state)
 	c = init((struct init_wish){ .any = true, .eco[3] = true });
 	assert_true(is_open(c, "index.crates.io", 443));
 	assert_false(is_open(c, "pypi.org", 443));
+	assert_string_equal(perm(c, "~/.cargo"), "r");
+	assert_string_equal(perm(c, "~/.cargo/credentials.toml"), "none");
 	compiled_free(c);
 }
 

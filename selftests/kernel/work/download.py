@@ -16,6 +16,7 @@ import sys
 import termios
 
 SO_MAX_PACING_RATE = 47
+NO_LIMIT = struct.pack("I", 0xffffffff)
 PIECE = bytes(range(256)) * 256
 
 
@@ -48,7 +49,7 @@ def main():
                 if word == "count":
                     say(acknowledged(client, sent))
                 elif word == "finish":
-                    client.setsockopt(socket.SOL_SOCKET, SO_MAX_PACING_RATE, 0xffffffff)
+                    client.setsockopt(socket.SOL_SOCKET, SO_MAX_PACING_RATE, NO_LIMIT)
                     last = True
             if client in ready:
                 n = client.send(PIECE)
