@@ -313,10 +313,11 @@ static int make_dirs(struct agent *a, struct diag *d)
 		    (int)sizeof(a->cgroup))
 		return diag_set(d, -ENAMETOOLONG, "the path of a mount is too long");
 	snprintf(a->pins, sizeof(a->pins), "%s/abi%u", a->top, EG_ABI);
+	/* before anything can fail: what is there is not ours to remove then */
+	a->existed = !access(a->pins, F_OK);
 	err = make_dir(a->top, 0700, d);
 	if (!err)
 		err = check_owner(a->top, d);
-	a->existed = !err && !access(a->pins, F_OK);
 	if (!err)
 		err = make_dir(a->pins, 0700, d);
 	if (!err)

@@ -196,6 +196,7 @@ start_service >$w/out
 check "pins in a directory of somebody else's are not taken over" [ $? -ne 0 ]
 check "... and it says whose" grep -q "$pins.*$uid" $w/service.log
 chown 0 $pins
+check "and what is there stays" [ "$(programs | wc -l)" -gt 60 ]
 "$egressctl" uninstall >$w/out 2>$w/err
 status=$?
 check "uninstall removes them" is 0
@@ -205,8 +206,9 @@ check "no sandbox either" none_left
 # A workload that carries no mark is found by its cgroup.
 sleep infinity &
 echo $! >"$cgroups/work/cgroup.procs"
+printf 'version: 1\negress: {loopback: none}\nfiles: {default: rwxc}\n' >$w/net.yaml
 start_service --egress-only
-"$egressctl" attach -p $w/closed.yaml --cgroup /work >$w/out 2>$w/err
+"$egressctl" attach -p $w/net.yaml --cgroup /work >$w/out 2>$w/err
 status=$?
 check "a workload is attached with egress rules alone" is 0
 stop_service KILL
