@@ -84,6 +84,7 @@ policies() {
 	sed -i "s,^  $w/secret: none,&\n  $w/deep: none," $w/*.yaml
 	echo 'files: []' >$w/bad.yaml
 	cp "$here"/work/grants_act.py $w/cert.pem $w/work
+	ln $w/secret $w/work/hard
 	mkdir $w/policies
 	cp -r "$EGRESSCTL_POLICY_DIR"/. $w/policies
 	cp $w/policy.yaml $w/policies/actor.yaml
@@ -124,16 +125,19 @@ controls() {
 		bare 203.0.113.53 8082
 		tls a bad.example.test 443 bad.example.test
 		get $w/secret
+		get $w/work/hard
 		unix @far
 	END
 	quit
 }
 
 by_event() {
+	gets EACCES "a file by another name than the denied one" get $w/work/hard
 	gets EPERM "an address is refused" bare $far 8082
 	reported "with an event" '"op":"connect".*"address":"203.0.113.9"'
 	does 0 "allow last" "g[0-9]+ sandbox $id: allowed connect $far:8082" allow last --note "try it"
 	gets ok "and it connects" tcp a $far 8082
+	gets EACCES "what a path's rule is bound to stays so" get $w/work/hard
 	gets ok "and talks" say a
 	does 0 "grants shows it" "connect $far:8082(/tcp)?, 9m.*try it" grants
 	does 0 "grants --json" '"left_ms": [0-9]+' grants --json
