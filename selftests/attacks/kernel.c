@@ -307,7 +307,8 @@ static int unmount(const void *unused)
 #define ROW(n, f, a, e, v) { .name = n, .run = f, .arg = a, .by = BY_ROOT, .judge = "claim", \
 			     .err = e, .event = v }
 #define SETTING(n, p) ROW(n, write_back, p, "EACCES EPERM", "open/guard")
-#define HOLD(n, p) ROW(n, write_open, p, "EACCES EPERM", "open/guard capable/guard")
+#define HOLD(n, p) ROW(n, write_open, p, "EACCES EPERM", \
+			       "open/guard open/device capable/guard")
 #define CAP(n, f, a) ROW(n, f, a, "EPERM", "capable/guard kernel/guard")
 #define BPF(n, f, a) ROW(n, f, a, "EPERM", "bpf/guard capable/guard")
 #define SYS "/proc/sys/kernel/"

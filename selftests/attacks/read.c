@@ -413,12 +413,13 @@ const struct attack attacks_read[] = {
 
 	ROOT("B27:block", by_open, D "/block", "loot", "EACCES", "open/guard"),
 	ROOT("B27:block-node", by_node, NULL, "loot", "EPERM EACCES", "mknod/guard capable/guard"),
-	ROOT("B27:mem", device, "/dev/mem", "claim", "EACCES EPERM", "capable/guard open/guard"),
-	ROOT("B27:port", device, "/dev/port", "claim", "EACCES EPERM", "capable/guard open/guard"),
+	ROOT("B27:mem", device, "/dev/mem", "claim", "EACCES", "open/device"),
+	ROOT("B27:port", device, "/dev/port", "claim", "EACCES", "open/device"),
 	ROOT("B27:kcore", device, "/proc/kcore", "claim", "EACCES EPERM",
 	     "capable/guard open/guard"),
 	ROOT("B27:mem-node", make_node, NODE(1), "claim", "EPERM EACCES",
 	     "mknod/guard capable/guard"),
-	ROOT("B27:kmsg", device, "/dev/kmsg", "claim", "EACCES EPERM", "capable/guard"),
+	ROOT("B27:kmsg", device, "/dev/kmsg", "claim", "EACCES", "open/device"),
+	ROOT("B27:loop-control", device, "/dev/loop-control", "claim", "EACCES", "open/device"),
 	{},
 };

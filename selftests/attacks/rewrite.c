@@ -259,7 +259,7 @@ const struct attack attacks_rewrite[] = {
 	     "lladdr 02:00:00:00:00:66 dev attacks1"),
 	TOOL("A44:ipip", "ip tunnel add attacks1 mode ipip remote 10.203.2.2 local 10.203.2.1 && "
 	     "ip link set attacks1 up && ip route add 10.203.1.2/32 dev attacks1"),
-	ROW("A45:tun", tun, NULL, "claim", "EPERM", "capable/guard"),
+	ROW("A45:tun", tun, NULL, "claim", "EACCES", "open/device"),
 	ROW("A45:forward", forward, NULL, "claim", "EACCES", "open/guard"),
 	ROW("A46:nfs", mount_of, "nfs", "claim", "EPERM", "mount/guard capable/guard"),
 	ROW("A46:cifs", mount_of, "cifs", "claim", "EPERM", "mount/guard capable/guard"),

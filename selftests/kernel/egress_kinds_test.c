@@ -353,8 +353,11 @@ static void test_links(void)
 	}
 	attempt(&(struct attempt){
 		.name = "make a tunnel interface", .act = act_tun,
-		.deny = "version: 1\negress: {loopback: own}\nfiles: {default: r}\n",
-		.err = EACCES, .op = EG_OP_OPEN, .path = "/dev/net/tun", .only_root = true,
+		.deny = POLICY_EGRESS("loopback: own"),
+		.allow = "version: 1\negress: {loopback: own}\nfiles: {default: rwxc}\n"
+			 "privileges: [net_admin]\n",
+		.err = EACCES, .op = EG_OP_OPEN, .reason = EG_WHY_DEVICE, .path = "/dev/net/tun",
+		.only_root = true,
 	});
 	if (case_begin("links can be read")) {
 		struct box *b = box_shared(POLICY_EGRESS("loopback: own"));
