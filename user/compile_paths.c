@@ -566,28 +566,29 @@ void comp_use_automaton(struct comp *k)
 
 int compile_bind_paths(struct comp *k)
 {
-	struct place at = { .file = k->p->path };
-	int err = 0;
+	int err;
 
 	k->paths = calloc(1, sizeof(*k->paths));
 	if (!k->paths)
 		return comp_nomem(k);
 	k->paths->k = k;
 	k->paths->resolver.vars = k->v;
-	if (!k->p->has_files && !k->p->paths_left_out)
-		err = comp_notice(k, &at, "no files section: alone, it lets no path be used and no "
-				  "command start; use it beside another policy, or leave paths "
-				  "alone with files: {default: rwxc}");
-	if (!err)
-		err = bind_all(k->paths);
+	err = bind_all(k->paths);
 	k->c->npath_rules = k->c->nrules;
 	return err;
 }
 
 int compile_paths(struct comp *k)
 {
-	int err = compile_automaton(k->paths);
+	struct place at = { .file = k->p->path };
+	int err = 0;
 
+	if (!k->p->has_files && !k->p->paths_left_out)
+		err = comp_notice(k, &at, "no files section: alone, it lets no path be used and no "
+				  "command start; use it beside another policy, or leave paths "
+				  "alone with files: {default: rwxc}");
+	if (!err)
+		err = compile_automaton(k->paths);
 	if (err)
 		return err;
 	comp_use_automaton(k);
