@@ -295,7 +295,7 @@ const struct attack attacks_mount[] = {
 	DONE("B12:fspick", pick),
 	DONE("B12:umount", uncover),
 	DONE("B12:mount-setattr", attributes),
-	ROW("B28:fuse", fuse, "claim", "EACCES", "open/device"),
+	ROW("B28:fuse", fuse, "claim", "EPERM EACCES", "open/device"),
 	DONE("B28:image", image),
 
 	ROW("B13:chroot", change_root, "loot", "EPERM EACCES", "chroot/rule open/rule"),
