@@ -314,7 +314,7 @@ static int make_dirs(struct agent *a, struct diag *d)
 		return diag_set(d, -ENAMETOOLONG, "the path of a mount is too long");
 	snprintf(a->pins, sizeof(a->pins), "%s/abi%u", a->top, EG_ABI);
 	/* before anything can fail: what is there is not ours to remove then */
-	a->existed = !access(a->pins, F_OK);
+	a->existed = !access(a->pins, F_OK) || errno != ENOENT;
 	err = make_dir(a->top, 0700, d);
 	if (!err)
 		err = check_owner(a->top, d);

@@ -38,9 +38,7 @@ void compile_paths_end(struct comp *k);
 int compile_reuse_rules(struct comp *k);
 int compile_reuse_paths(struct comp *k);
 
-/* The automaton is there: what c->head says of it. */
-void comp_use_automaton(struct comp *k);
-/* Says what is wrong with rule e->rule - first of c->domain. */
-int comp_domain_error(struct comp *k, int err, size_t first, const struct automaton_error *e);
+/* The automaton of c->paths and c->domain, unless it is there; and what c->head says of it. */
+int comp_automaton(struct comp *k);
 
 #endif

@@ -342,50 +342,34 @@ static int bind_all(struct paths *b)
 
 /* ---- the automaton -------------------------------------------------------------------------- */
 
-int comp_domain_error(struct comp *k, int err, size_t first, const struct automaton_error *e)
+/*
+ * The rules without what resolved spellings give, to judge links by. Patterns that are none
+ * are found here, where their place is known.
+ */
+static int parse_written(struct paths *b, struct automaton **out)
 {
-	const struct rule_ref *r = &k->c->rules[k->c->domain[e->rule - first].id - 1];
-
-	return diag_at(k->d, err, r->file, r->line, r->col, "\"%s\": %s%s%s", r->text, e->msg,
-		       e->expected[0] ? ": expected " : "", e->expected);
-}
-
-typedef int (*build_fn)(const struct automaton_rule *rules, size_t n,
-			const uint8_t defaults[AUTOMATON_SPACES], struct automaton **out,
-			struct automaton_error *err);
-
-static int build(struct paths *b, build_fn how, bool with_links, struct automaton **out)
-{
-	const struct policy *p = b->k->p;
-	const struct compiled *c = b->k->c;
-	_cleanup_free_ struct automaton_rule *rules =
-		calloc(b->n + c->ndomain + 1, sizeof(*rules));
+	_cleanup_free_ struct automaton_rule *rules = calloc(b->n + 1, sizeof(*rules));
 	_cleanup_free_ const struct spelling **from = calloc(b->n + 1, sizeof(*from));
-	uint8_t defaults[AUTOMATON_SPACES] = { (uint8_t)p->file_default.v, 0 };
+	uint8_t defaults[AUTOMATON_SPACES] = { (uint8_t)b->k->p->file_default.v };
 	const struct policy_path *src;
 	struct automaton_error e = {};
 	size_t n = 0;
 	int err;
 
-	memcpy(defaults + AUTOMATON_DOMAIN, c->domain_default, sizeof(c->domain_default));
 	if (!rules || !from)
 		return comp_nomem(b->k);
 	for (size_t i = 0; i < b->n; i++) {
 		const struct spelling *s = &b->v[i];
 
-		if (!s->pattern || (s->resolved && s->perm && !with_links))
+		if (s->resolved && s->perm)
 			continue;
 		from[n] = s;
 		rules[n++] = (struct automaton_rule){ .pattern = s->pattern, .id = s->rule,
 						      .perm = s->perm, .space = s->space };
 	}
-	if (c->ndomain)
-		memcpy(rules + n, c->domain, c->ndomain * sizeof(*rules));
-	err = how(rules, n + c->ndomain, defaults, out, &e);
+	err = automaton_parse(rules, n, defaults, out, &e);
 	if (!err)
 		return 0;
-	if (e.rule >= n && e.rule < n + c->ndomain)
-		return comp_domain_error(b->k, err, n, &e);
 	if (err == -ENOMEM || e.rule >= n)
 		return diag_set(b->k->d, err, "%s", e.msg[0] ? e.msg : "out of memory");
 	src = from[e.rule]->src;
@@ -456,13 +440,12 @@ static int judge_link(struct paths *b, const struct automaton *a, const struct s
 	return err ? err : 1;
 }
 
-static int compile_automaton(struct paths *b)
+/* Spellings that links must not give are taken out. */
+static int judge_links(struct paths *b)
 {
 	struct automaton *a;
-	int err;
+	int err = parse_written(b, &a);
 
-	/* links are judged by the rules without them */
-	err = build(b, automaton_parse, false, &a);
 	if (err)
 		return err;
 	for (size_t i = 0; i < b->n && err >= 0; i++) {
@@ -474,7 +457,7 @@ static int compile_automaton(struct paths *b)
 			spelling_clear(&b->v[i]);
 	}
 	automaton_free(a);
-	return err < 0 ? err : build(b, automaton_compile, true, &b->k->c->automaton);
+	return MIN(err, 0);
 }
 
 /* ---- anchors ---------------------------------------------------------------------------- */
@@ -540,30 +523,6 @@ static int keep_paths(struct paths *b)
 
 /* ---- all of it ------------------------------------------------------------------------------- */
 
-/* A policy that lets everything be done everywhere need not be asked. */
-static bool nothing_to_judge(const struct compiled *c)
-{
-	const struct eg_dfa_slot *head = &c->slots[c->head.start_path & EG_DFA_INDEX];
-
-	return ((head->from >> EG_DFA_FLOOR_SHIFT) & EG_PERM_ALL) == EG_PERM_ALL;
-}
-
-void comp_use_automaton(struct comp *k)
-{
-	struct compiled *c = k->c;
-	const struct automaton_starts *starts;
-
-	c->slots = automaton_image(c->automaton, &c->nslots);
-	starts = automaton_starts(c->automaton);
-	c->head.start_path = starts->path;
-	c->head.start_unix = starts->unix_path;
-	c->head.start_abstract = starts->abstract;
-	memcpy(c->head.start_domain, starts->domain, sizeof(c->head.start_domain));
-	c->head.names = starts->names;
-	if (!nothing_to_judge(c))
-		c->head.flags |= EG_P_PATHS;
-}
-
 int compile_bind_paths(struct comp *k)
 {
 	int err;
@@ -588,12 +547,12 @@ int compile_paths(struct comp *k)
 				  "command start; use it beside another policy, or leave paths "
 				  "alone with files: {default: rwxc}");
 	if (!err)
-		err = compile_automaton(k->paths);
-	if (err)
-		return err;
-	comp_use_automaton(k);
-	err = compile_anchors(k->paths);
-	return err ? err : keep_paths(k->paths);
+		err = judge_links(k->paths);
+	if (!err)
+		err = keep_paths(k->paths);
+	if (!err)
+		err = comp_automaton(k);
+	return err ? err : compile_anchors(k->paths);
 }
 
 void compile_paths_end(struct comp *k)

@@ -57,32 +57,6 @@ static bool same_names(const struct compiled *a, const struct compiled *b)
 	return true;
 }
 
-static int build(struct comp *k)
-{
-	struct compiled *c = k->c;
-	_cleanup_free_ struct automaton_rule *rules =
-		calloc(c->npaths + c->ndomain + 1, sizeof(*rules));
-	uint8_t defaults[AUTOMATON_SPACES] = { (uint8_t)k->p->file_default.v };
-	struct automaton_error e = {};
-	int err;
-
-	if (!rules)
-		return comp_nomem(k);
-	memcpy(defaults + AUTOMATON_DOMAIN, c->domain_default, sizeof(c->domain_default));
-	for (uint32_t i = 0; i < c->npaths; i++)
-		rules[i] = (struct automaton_rule){ .pattern = c->paths[i].pattern,
-						    .id = c->paths[i].rule,
-						    .perm = c->paths[i].perm,
-						    .space = c->paths[i].space };
-	if (c->ndomain)
-		memcpy(rules + c->npaths, c->domain, c->ndomain * sizeof(*rules));
-	err = automaton_compile(rules, c->npaths + c->ndomain, defaults, &c->automaton, &e);
-	/* those for paths went together before */
-	if (err && e.rule >= c->npaths && e.rule < c->npaths + c->ndomain)
-		return comp_domain_error(k, err, c->npaths, &e);
-	return err ? diag_set(k->d, err, "%s", e.msg[0] ? e.msg : "out of memory") : 0;
-}
-
 static int copy_anchors(struct comp *k)
 {
 	const struct compiled *of = k->p->paths_of;
@@ -111,10 +85,7 @@ int compile_reuse_paths(struct comp *k)
 
 	if (!err && same_names(k->c, of))
 		k->c->automaton = automaton_ref(of->automaton);
-	else if (!err)
-		err = build(k);
-	if (err)
-		return err;
-	comp_use_automaton(k);
-	return copy_anchors(k);
+	if (!err)
+		err = comp_automaton(k);
+	return err ? err : copy_anchors(k);
 }

@@ -25,7 +25,11 @@ struct anchor_set {
 	uint32_t n;
 };
 
+/* publish_anchors.c */
 void anchor_set_clear(struct anchor_set *set);
+/* Nobody is judged by it now: mounts need not be kept busy. */
+void anchor_set_release(struct anchor_set *set);
+bool anchor_set_same(const struct anchor_set *a, const struct anchor_set *b);
 /* The objects that the anchors of `c` name now. */
 int publish_bind_anchors(struct publisher *p, const struct compiled *c, struct anchor_set *out,
 			 struct diag *d);
@@ -54,6 +58,12 @@ struct publisher {
 	struct entry *by_slot[EG_MAX_POLICIES];
 };
 
+/* As they were found for another version with the same ones, and are still held. */
+int publish_copy_anchors(const struct entry *from, const struct compiled *c,
+			 struct anchor_set *out, struct diag *d);
+/* e->anchors into the map, and into `head` what the programs ask first. */
+int publish_put_anchors(struct publisher *p, struct entry *e, struct eg_policy *head,
+			struct diag *d);
 /* Owns `c` in any case. NULL: out of memory. */
 struct entry *publish_new_entry(struct compiled *c, const char *key, size_t key_len);
 /* publish_budget.c: -EDQUOT, -ENOSPC with a message that names the table. */

@@ -258,8 +258,7 @@ void rig_end_all(void)
 			rig.nforked--;
 			continue;
 		}
-		(void)usleep(1000);
-		rig_run();
+		(void)sd_event_run(rig.loop, 1000); /* us: what it waits for comes through the loop */
 	}
 	rig_run();
 }
