@@ -307,6 +307,9 @@ static int other(struct net *n, const struct trace_access *a)
 	const char *fix = trace_string(n->t, a->fix)->p;
 	char port[16];
 
+	/* beside a rule for its path */
+	if (a->reason == EG_WHY_DEVICE)
+		return note(n, a, fix_text("privileges: [", fix, "]"));
 	switch (a->op) {
 	case EG_OP_OPEN ... EG_OP_CHROOT:
 	case EG_OP_RESOLVE:

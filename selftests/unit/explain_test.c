@@ -159,6 +159,26 @@ static void nothing_helps(void **state)
 		   "(it is about the kernel or about processes outside)");
 }
 
+static void a_device(void **state)
+{
+	struct record r = record_open("/work/card0", EG_R | EG_W);
+
+	(void)state;
+	r.ev.reason = EG_WHY_DEVICE;
+	check_text(&r, EXPLAIN_LIVE,
+		   FIRST "EACCES\n"
+		   "  tried    open /work/card0 for rw\n"
+		   "  by       node[4242] /usr/bin/node, user 1000\n"
+		   POLICY
+		   "  refused  a device that is more than a file\n"
+		   "  looks    like a missing allowance, if the program needs it\n"
+		   "  allow    with one of\n"
+		   "    for ten minutes   egressctl allow 7.1\n"
+		   "    for the next run  egressctl run --allow 'privilege devices' ...\n"
+		   "    for good          egressctl allow 7.1 --save\n"
+		   "                      or in /etc/p/test.yaml: privileges: [devices]");
+}
+
 /* Bytes that a terminal would act on, in everything that a program chooses. */
 static void hostile(void **state)
 {
@@ -456,6 +476,7 @@ int main(void)
 		cmocka_unit_test(for_good),
 		cmocka_unit_test(nothing_helps), cmocka_unit_test(hostile),
 		cmocka_unit_test(as_json), cmocka_unit_test(paths),
+		cmocka_unit_test(a_device),
 		cmocka_unit_test(names),   cmocka_unit_test(others),
 		cmocka_unit_test(neighbours), cmocka_unit_test(neighbour_text),
 		cmocka_unit_test(by_policy_alone),

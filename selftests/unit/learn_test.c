@@ -433,6 +433,22 @@ static void what_has_no_room_is_counted(void **state)
 	assert_true(trace_incomplete(&b->t));
 }
 
+static void a_device(void **state)
+{
+	struct box *b = *state;
+	struct event ev = { .op = EG_OP_OPEN, .want = EG_R, .verdict = EG_VERDICT_AUDIT,
+			    .reason = EG_WHY_DEVICE, .path = bytes("/dev/card0"),
+			    .exe = bytes("/usr/bin/cc"), .remedy = EVENT_REMEDY_PRIVILEGE,
+			    .remedy_name = "devices" };
+	const char *p;
+
+	touch(b, EG_OP_OPEN, EG_R, "/dev/card0");
+	trace_add_event(&b->t, &ev);
+	p = learn(b);
+	has(p, "/dev/card0: r");
+	has(p, "privileges: [devices]");
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -452,6 +468,7 @@ int main(void)
 		TEST(order_means_nothing),
 		TEST(there_and_back),
 		TEST(what_has_no_room_is_counted),
+		TEST(a_device),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
