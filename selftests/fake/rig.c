@@ -258,7 +258,8 @@ void rig_end_all(void)
 			rig.nforked--;
 			continue;
 		}
-		(void)sd_event_run(rig.loop, 1000); /* us: what it waits for comes through the loop */
+		/* us; what it waits for comes through the loop */
+		(void)sd_event_run(rig.loop, 1000);
 	}
 	rig_run();
 }
