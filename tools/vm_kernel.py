@@ -54,11 +54,13 @@ mount -t tmpfs -o mode=755,nosuid,nodev run $root/run
 mount -t tmpfs -o mode=1777,nosuid,nodev tmp $root/tmp
 mkdir -p $root/run/lock $root/run/vm
 chmod 1777 $root/run/lock
-# The options systemd uses.
-mount -t cgroup2 -o nsdelegate,memory_recursiveprot cgroup2 $root/sys/fs/cgroup
-for c in $(cat $root/sys/fs/cgroup/cgroup.controllers); do
-	echo +$c >$root/sys/fs/cgroup/cgroup.subtree_control
-done
+# The options systemd uses, unless it was told about hierarchies itself.
+if ! grep -q systemd.unified_cgroup_hierarchy= $root/proc/cmdline; then
+	mount -t cgroup2 -o nsdelegate,memory_recursiveprot cgroup2 $root/sys/fs/cgroup
+	for c in $(cat $root/sys/fs/cgroup/cgroup.controllers); do
+		echo +$c >$root/sys/fs/cgroup/cgroup.subtree_control
+	done
+fi
 mount -t bpf -o mode=700 bpf $root/sys/fs/bpf
 mount -t securityfs securityfs $root/sys/kernel/security
 mount -t debugfs debugfs $root/sys/kernel/debug

@@ -173,8 +173,8 @@ static void judge_mounts(const struct doctor_facts *f, struct findings *out)
 
 	if (!*f->cgroup) {
 		k = add(out, "cgroup", FINDING_MISSING, "no cgroup v2 file system is mounted");
-		remedy(k, "mount -t cgroup2 none /sys/fs/cgroup, or boot with "
-			  "systemd.unified_cgroup_hierarchy=1");
+		remedy(k, "boot with systemd.unified_cgroup_hierarchy=1, or mount -t cgroup2 none "
+			  "DIRECTORY, an empty one");
 		lose(out, k, LOST_PATHS | LOST_EGRESS);
 	} else if (f->cgroup_writable == 0) {
 		k = add(out, "cgroup", FINDING_MISSING, "cgroup v2 at %s cannot be written to",

@@ -6,11 +6,14 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
+#include <linux/capability.h>
 
 #include "cgroup.h"
 #include "diag.h"
@@ -19,6 +22,8 @@
 
 #define BPFFS_DIR "/sys/fs/bpf"
 #define SECURITYFS_DIR "/sys/kernel/security"
+/* PROC_USER_INIT_INO, include/linux/proc_ns.h */
+#define FIRST_USER_NAMESPACE 0xEFFFFFFDu
 
 /*
  * Hooks that came after the oldest kernel we support, with what covers the
@@ -52,6 +57,54 @@ static int check_kernel(struct diag *d)
 		return diag_set(d, -ENOTSUP, "Linux %s is too old: %d.%d or newer is needed",
 				u.release, HOST_KERNEL_MAJOR, HOST_KERNEL_MINOR);
 	return 0;
+}
+
+bool host_in_user_namespace(void)
+{
+	struct stat st;
+
+	return !stat("/proc/self/ns/user", &st) && st.st_ino != FIRST_USER_NAMESPACE;
+}
+
+bool host_is_admin(void)
+{
+	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {};
+
+	return !syscall(SYS_capget, &head, data) &&
+	       data[CAP_TO_INDEX(CAP_SYS_ADMIN)].effective & CAP_TO_MASK(CAP_SYS_ADMIN);
+}
+
+bool host_is_readonly(const char *mount)
+{
+	struct statvfs v;
+
+	return !statvfs(mount, &v) && v.f_flag & ST_RDONLY;
+}
+
+static int check_privileges(struct diag *d)
+{
+	bool inner = host_in_user_namespace();
+
+	if (geteuid() != 0)
+		return diag_set(d, -EPERM, "root is needed to load BPF programs");
+	if (!inner && host_is_admin())
+		return 0;
+	return diag_set(d, -EPERM,
+			"%s, which loads no BPF programs: in a container, run egressctl on its "
+			"host instead, where egressctl attach puts containers under a policy",
+			inner ? "this is a user namespace" : "root here has no CAP_SYS_ADMIN");
+}
+
+static int check_writable(const char *mount, const char *what, struct diag *d)
+{
+	if (!host_is_readonly(mount))
+		return 0;
+	return diag_set(d, -EROFS,
+			"%s at %s is read-only: mount -o remount,rw %s, or in a container run "
+			"egressctl on its host instead, where egressctl attach puts containers "
+			"under a policy",
+			what, mount, mount);
 }
 
 int host_read_lsms(char *buf, size_t size)
@@ -122,7 +175,7 @@ static int check_lsm(struct diag *d)
 static int check_bpffs(struct host *h, struct diag *d)
 {
 	if (!mount_find("bpf", h->bpffs, sizeof(h->bpffs)))
-		return 0;
+		return check_writable(h->bpffs, "the BPF file system", d);
 	if (mount("bpf", BPFFS_DIR, "bpf", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=700"))
 		return diag_set(d, -ENOTSUP,
 				"no BPF file system is mounted and mounting one failed (%s): try "
@@ -136,8 +189,9 @@ int host_check(struct host *h, bool egress_only, struct diag *d)
 {
 	int err;
 
-	if (geteuid() != 0)
-		return diag_set(d, -EPERM, "root is needed to load BPF programs");
+	err = check_privileges(d);
+	if (err)
+		return err;
 	err = check_kernel(d);
 	if (err)
 		return err;
@@ -148,9 +202,12 @@ int host_check(struct host *h, bool egress_only, struct diag *d)
 				HOST_BTF_FILE);
 	if (mount_find("cgroup2", h->cgroup, sizeof(h->cgroup)))
 		return diag_set(d, -ENOTSUP,
-				"no cgroup v2 file system is mounted: mount one with mount -t "
-				"cgroup2 none /sys/fs/cgroup, or boot with "
-				"systemd.unified_cgroup_hierarchy=1");
+				"no cgroup v2 file system is mounted: boot with "
+				"systemd.unified_cgroup_hierarchy=1, or mount one in an empty "
+				"directory (mount -t cgroup2 none DIRECTORY)");
+	err = check_writable(h->cgroup, "cgroup v2", d);
+	if (err)
+		return err;
 	if (!egress_only) {
 		err = check_lsm(d);
 		if (err)

@@ -83,6 +83,11 @@ int unit_cgroup(const char *given, char **out, struct diag *d)
 	err = sd_bus_path_encode(SYSTEMD_PATH "/unit", unit, &path);
 	if (err >= 0)
 		err = connect_systemd(&bus);
+	if (err == -ENOENT || err == -ECONNREFUSED)
+		return diag_set(d, err,
+				"no systemd runs here that could be asked for %s (%s): name its "
+				"cgroup (--cgroup) or a process in it (--pid)",
+				unit, strerror(-err));
 	if (err >= 0)
 		err = sd_bus_get_property_string(bus, SYSTEMD, path, interface, "ControlGroup", &e,
 						 out);

@@ -3,7 +3,7 @@
 #
 # egressctl setup --boot, over a reboot: a VM whose kernel was told to leave BPF LSM out, then one with
 # the words that GRUB's scripts made of the change. The VM has no boot loader of its own: tools/vm
-# hands the words to the kernel.
+# hands the words to the kernel. And what systemd makes of cgroups when it is told to keep the old ones.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 
@@ -23,10 +23,41 @@ result() { # STATUS NAME
 }
 
 guest() { # ARGUMENT… of tools/vm; output in $tmp
-	tools/vm --append mitigations=off "$@" >"$tmp/out" 2>"$tmp/err" </dev/null
+	tools/vm --quick "$@" >"$tmp/out" 2>"$tmp/err" </dev/null
+}
+
+# hierarchy WORDS…: what a command says, with a limit and without, and doctor
+hierarchy() {
+	guest --kernel "$kernel" --init systemd --append "$*" -- sh -c '
+		egressctl="$EGRESSCTL_BUILD/egressctl"
+		printf "version: 1\\nfiles: {default: rwxc}\\n" >/run/p.yaml
+		"$egressctl" run -p /run/p.yaml -- echo started; echo "run $?"
+		"$egressctl" run --limit pids=9 -p /run/p.yaml -- echo started; echo "limited $?"
+		"$egressctl" doctor; echo "doctor $?"'
+}
+
+said() { # NAME LINE… of output, then of errors behind --
+	local name=$1 file=$tmp/out line
+	shift
+	for line; do
+		case $line in --) file=$tmp/err ;; *) grep -q -- "$line" "$file" || break ;; esac
+		line=
+	done
+	[ -z "$line" ]
+	result $? "$kernel: $name"
+}
+
+hierarchies() {
+	hierarchy systemd.unified_cgroup_hierarchy=0 systemd.legacy_systemd_cgroup_controller=1
+	said "cgroup v1 alone: nothing can run" '^run 125$' '^limited 125$' '^doctor 125$' \
+		'^missing *cgroup ' -- '^egressctl: no cgroup v2 .*boot with systemd.unified'
+	hierarchy systemd.unified_cgroup_hierarchy=0
+	said "hybrid: all can, but limits of what cgroup v1 has" '^started$' '^run 0$' \
+		'^limited 125$' '^doctor 0$' '^warning *controllers ' -- "controller 'pids'"
 }
 
 for kernel in ${KERNELS:-6.1 6.12}; do
+	hierarchies
 	guest --kernel "$kernel" --append "lsm=$without" -- selftests/vm/boot_guest.sh
 	status=$?
 	sed -n "s/^\(not ok\|ok\) /&$kernel: /p; /^#/p" "$tmp/out"
