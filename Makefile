@@ -439,7 +439,7 @@ reboot-test: all
 # Every attack of selftests/attacks, a line each, on each kernel in turn.
 attacks: $(tests-vm)
 	$(Q)export EGRESSCTL_BUILD=$(abspath $(O)) EGRESSCTL_POLICY_DIR=$(CURDIR)/policies; \
-		$(foreach k,$(KERNELS),tools/vm --kernel $k --append mitigations=off \
+		$(foreach k,$(KERNELS),tools/vm --kernel $k --quick \
 			--timeout 3600 -- selftests/attacks/suite.py --table &&) :
 
 # The same under other sandboxes, after tools/deps --compare.
@@ -472,12 +472,12 @@ bench-operate: tests
 # As selftests/kernel/floods_test.sh in every run, with 10 million violations and the like.
 floods: $(tests-vm)
 	$(Q)export EGRESSCTL_BUILD=$(abspath $(O)) EGRESSCTL_POLICY_DIR=$(CURDIR)/policies \
-		EGRESSCTL_FLOOD=full; $(foreach k,$(KERNELS),tools/vm --kernel $k --memory 4G \
+		EGRESSCTL_FLOOD=full; $(foreach k,$(KERNELS),tools/vm --kernel $k --quick --memory 4G \
 		--timeout 14400 -- selftests/kernel/floods_test.sh &&) :
 
 lifecycle: $(tests-vm)
 	$(Q)export EGRESSCTL_BUILD=$(abspath $(O)); $(foreach k,$(KERNELS),tools/vm --kernel $k \
-		--single-thread --append mitigations=off --timeout 360000 -- \
+		--single-thread --quick --timeout 360000 -- \
 		selftests/kernel/lifecycle.sh $(LIFECYCLE_ROUNDS) &&) :
 
 # As selftests/kernel/stress_test.sh in every run, for longer.
@@ -485,7 +485,7 @@ stress: $(tests-vm)
 	$(Q)export EGRESSCTL_BUILD=$(abspath $(O)) EGRESSCTL_STRESS_SECONDS=$(STRESS_SECONDS) \
 		EGRESSCTL_STRESS_THREADS=64; \
 		$(foreach k,$(KERNELS),tools/vm --kernel $k --append preempt=full \
-		--append mitigations=off --timeout 7200 -- selftests/kernel/stress_test.sh &&) :
+		--quick --timeout 7200 -- selftests/kernel/stress_test.sh &&) :
 
 identity: $(tests-vm)
 	$(Q)for k in $(KERNELS); do EGRESSCTL_ROUNDS=$(IDENTITY_ROUNDS) tools/vm --kernel $$k \

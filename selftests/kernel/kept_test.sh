@@ -122,18 +122,28 @@ ids=$(programs)
 
 # ---- not to be taken over -----------------------------------------------------------------
 
+# Those for cgroups alone, which are loaded in a moment: what looks at them is the same.
+again_egress() {
+	stop_service "$1"
+	start_service --egress-only
+}
+
+again_egress TERM
+anew "fewer programs are wanted"
 bpftool link detach pinned "$(echo $pins/abi*/links-*/connect4)"
-again TERM
+again_egress TERM
 anew "a program was detached"
-holds "after that"
-
-rm $pins/abi*/links-*/path_mkdir
-again KILL
+rm $pins/abi*/links-*/getpeername4
+again_egress KILL
 anew "a program is missing"
-
-rm $pins/abi*/links-*/map_memos
-again KILL
+rm $pins/abi*/links-*/map_sandboxes
+again_egress KILL
 anew "a map is missing"
+again_egress KILL
+same "and with all of them"
+again TERM
+anew "more programs are wanted"
+holds "after that"
 
 begin_held
 result $? "a sandbox runs beside it"
