@@ -52,7 +52,8 @@ VM_SCRIPTS ?= $(sort $(filter-out %/deb_test.sh %/init_test.sh,\
 
 # Linked to one program, too, that loads the agent once: selftests/kernel/suite.c. Not those that
 # unload it, count what it keeps, or need none.
-suite-names := $(filter-out $(addsuffix _test,dfa_diff harness identity leave prove rig switch),\
+suite-names := $(filter-out $(addsuffix _test,dfa_diff failing harness identity leave prove rig \
+	switch),\
 	$(notdir $(filter kernel/%,$(KTEST))))
 
 unit-help := $(filter-out %_test.c %_diff.c,$(sort $(wildcard selftests/unit/*.c)))
@@ -198,6 +199,28 @@ $(O)/selftests/egressd_other: $(O)/main/user/egressd.o $(O)/other/user/bpf_load.
 	$(call say,LINK,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(cflags-main) $(ldflags) -o $@ $^ $(ldlibs)
+
+# Programs whose helpers fail when they are told to (bpf/fault.bpf.h): each file of them has a number.
+failing := $(O)/failing
+failing-objs := $(BPF_SRCS:%.c=$(failing)/%.o)
+$(failing)/bpf/%.bpf.o: bpf/%.bpf.c $(O)/.flags-bpf Makefile
+	$(call say,CLANG,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CLANG) $(BPF_CFLAGS) -DEG_FAULTS=$$(printf '%s\n' $(BPF_SRCS) | grep -nx $< | cut -d: -f1)u \
+		$(depflags) -c -o $@ $<
+
+$(failing)/egressctl.bpf.o: $(failing-objs)
+	$(call say,BPFLINK,$@)
+	$(Q)$(BPFTOOL) gen object $@ $^
+
+$(failing)/egressctl.skel.h: $(failing)/egressctl.bpf.o
+	$(call say,SKEL,$@)
+	$(Q)$(BPFTOOL) gen skeleton $< name egressctl_bpf >$@
+
+$(failing)/user/%.o: user/%.c $(failing)/egressctl.skel.h $(O)/.flags-main
+	$(call say,CC,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -I$(failing) $(cflags-main) -include linux/types.h -include bpf/fault.h -DEG_PROGRAMS_ID='"failing"' $(depflags) -c -o $@ $<
 
 # The settings that are there already are the administrator's.
 SYSCONFDIR ?= /etc
@@ -351,7 +374,9 @@ $(O)/main/libktest.a: $(ktest-objs)
 $(ktest-progs): $(O)/selftests/%: $(O)/main/selftests/%.o $(O)/main/libktest.a $(O)/libegress.a
 	$(call say,LINK,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(cflags-main) $(ldflags) -o $@ $^ $(ldlibs)
+	$(Q)$(CC) $(cflags-main) $(ldflags) -o $@ $(objs-and-libs) $(ldlibs)
+
+$(O)/selftests/kernel/failing_test: $(failing)/user/bpf_load.o
 
 $(O)/suite/%.o: $(O)/main/selftests/kernel/%.o
 	@mkdir -p $(@D)

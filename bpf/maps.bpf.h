@@ -12,6 +12,7 @@
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
 #include "egressctl.h"
+#include "fault.bpf.h"
 
 char LICENSE[] SEC("license") __weak = "Dual BSD/GPL";
 
