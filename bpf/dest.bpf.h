@@ -66,9 +66,11 @@ static __always_inline int hello_load(void *packet, __u32 at, void *to, __u32 by
 
 /*
  * Room to judge what was said. Programs can be interrupted and preempted by others
- * on the same CPU, but stay on it: each takes what nobody else has.
+ * on the same CPU, but stay on it: each takes what nobody else has. A crowd in one sandbox
+ * takes that of its group, the sandboxes whose slots are the same modulo so many.
  */
-#define SCRATCHES 4u /* of a CPU: tasks preempted half-way, and a softirq */
+#define SCRATCHES 4u /* of a group on a CPU: tasks preempted half-way, and a softirq */
+#define SCRATCH_GROUPS 32u /* some 190 kB on each CPU */
 
 struct eg_scratch {
 	__u32 busy;
@@ -81,18 +83,18 @@ struct eg_scratch {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, SCRATCHES);
+	__uint(max_entries, SCRATCHES * SCRATCH_GROUPS);
 	__type(key, __u32);
 	__type(value, struct eg_scratch);
 } scratches SEC(".maps") __weak;
 
 /* NULL: all are taken; refuse. */
-static __always_inline struct eg_scratch *take_scratch(void)
+static __always_inline struct eg_scratch *take_scratch(__u32 slot)
 {
 	struct eg_scratch *s;
 
 	for (__u32 i = 0; i < SCRATCHES; i++) {
-		__u32 key = i;
+		__u32 key = slot % SCRATCH_GROUPS * SCRATCHES + i;
 
 		s = bpf_map_lookup_elem(&scratches, &key);
 		if (s && !__sync_val_compare_and_swap(&s->busy, 0, 1))

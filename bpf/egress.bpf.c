@@ -169,7 +169,7 @@ static __always_inline struct eg_scratch *judge_first(struct __sk_buff *skb, str
 						      struct eg_policy *p, const struct eg_flow *f,
 						      struct verdict *v)
 {
-	struct eg_scratch *n = take_scratch();
+	struct eg_scratch *n = take_scratch(es->slot);
 	struct eg_hello *h;
 	__u64 now;
 	int said;
