@@ -71,9 +71,41 @@ doctor
 check "a hook that was detached is named" found missing cgroup_hooks 'silent: connect4:'
 check "and the answer is no" is 1
 stop_service
+
+# foreign_lsm NAME CODE: somebody else's program for file_open
+foreign_lsm() {
+	cat >$w/"$1".c <<-END
+		char license[] __attribute__((section("license"), used)) = "GPL";
+		static long (*comm)(void *to, unsigned int size) = (void *)16;
+		__attribute__((section("lsm/file_open"), used)) int $1(unsigned long long *ctx)
+		{
+		        char c[16] = {};
+		        comm(c, sizeof(c));
+		        return $2;
+		}
+	END
+	clang -target bpf -O2 -g -c -o $w/"$1".o $w/"$1".c &&
+		bpftool prog load $w/"$1".o /sys/fs/bpf/"$1" autoattach >$w/out 2>&1
+}
+
+# Asked before ours, which has the last word: what it refuses stays refused.
+foreign_lsm others "c[0] == 'z' && c[1] == '-' ? -1 : 0"
+result $? "control: somebody else's program refuses files to some"
 start_service
 doctor
 check "egressd attaches it anew" nothing_missing
+cp /bin/cat $w/z-cat
+$w/z-cat $w/policy.yaml >$w/out 2>$w/err
+status=$?
+check "a refusal of others stays one, outside" both 1 'Operation not permitted'
+/bin/cat $w/policy.yaml >$w/out
+check "... and that program allows the rest" grep -q ^version $w/out
+rm /sys/fs/bpf/others
+if [ "$EGRESSCTL_VM" != 6.1 ]; then
+	foreign_lsm positive "c[0]"
+	[ $? -ne 0 ] && grep -q 'R0' $w/out
+	result $? "control: this kernel loads no program that could answer anything but 0 or an errno"
+fi
 
 sysctl -qw kernel.ftrace_enabled=0
 doctor

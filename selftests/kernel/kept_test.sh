@@ -129,14 +129,14 @@ again_egress() {
 }
 
 again_egress TERM
-anew "fewer programs are wanted"
+same "fewer programs are wanted"
 bpftool link detach pinned "$(echo $pins/abi*/links-*/connect4)"
 again_egress TERM
 anew "a program was detached"
 rm $pins/abi*/links-*/getpeername4
 again_egress KILL
 anew "a program is missing"
-rm $pins/abi*/links-*/map_sandboxes
+rm $pins/abi*/links-*/map_scratches
 again_egress KILL
 anew "a map is missing"
 again_egress KILL
