@@ -464,12 +464,13 @@ reboot-test: all
 # Every attack of selftests/attacks, a line each, on each kernel in turn.
 attacks: $(tests-vm)
 	$(Q)export EGRESSCTL_BUILD=$(abspath $(O)) EGRESSCTL_POLICY_DIR=$(CURDIR)/policies; \
-		$(foreach k,$(KERNELS),tools/vm --kernel $k --quick \
+		$(foreach k,$(KERNELS),tools/vm --kernel $k --quick --single-thread \
 			--timeout 3600 -- selftests/attacks/suite.py --table &&) :
 
 # The same under other sandboxes, after tools/deps --compare.
 compare: all $(attack-prog) $(O)/selftests/attacks/landlocked
-	$(Q)EGRESSCTL_BUILD=$(abspath $(O)) tools/vm --kernel 6.12 --init systemd --memory 3G \
+	$(Q)EGRESSCTL_BUILD=$(abspath $(O)) tools/vm --kernel 6.12 --init systemd --quick \
+		--single-thread --memory 3G \
 		--timeout 14400 -- selftests/attacks/compare.py >$(O)/comparison.md
 	$(Q)mv $(O)/comparison.md docs/comparison.md
 

@@ -23,6 +23,7 @@ KEY_SHM, KEY_MSG, KEY_SEM = 0x61747401, 0x61747402, 0x61747403
 IPC_CREAT, IPC_NOWAIT = 0o1000, 0o4000
 # what root's attacks on the network leave behind where they succeed
 UNDO = """
+    set +e  # most of it is not there
     ip route del 10.203.1.2/32 2>/dev/null
     ip addr del 10.203.1.2/32 dev lo 2>/dev/null
     ip neigh flush dev ok nud permanent
