@@ -114,7 +114,8 @@ static const struct net_target good4 = { NET_OK4, NET_PORT }, evil4 = { NET_EVIL
 static const struct net_target good6 = { NET_OK6, NET_PORT }, evil6 = { NET_EVIL6, NET_PORT };
 
 /* both are at an address that an allowed name has, too; what is said is known later */
-static struct talk good_name = { .to = { NET_EVIL4, 443 } }, other_name = { .to = { NET_EVIL4, 443 } };
+static struct talk good_name = { .to = { NET_EVIL4, 443 } };
+static struct talk other_name = { .to = { NET_EVIL4, 443 } };
 
 static const struct {
 	const char *name;
