@@ -68,6 +68,8 @@ POLICIES = {
     # everything but one network
     "broad": FILES + egress('"0.0.0.0/0:*", "[::]/0:*"',
                             'deny: ["10.203.2.0/24", "fd20:2::/64"]'),
+    # asks for a name that others may ask for, too, and do not
+    "asker": FILES + egress(f"{OK}, {NAMES}"),
     # kinds of sockets that pass where TCP and UDP do not
     "kinds": FILES + egress(f'{OK}, "10.203.1.2:*/icmp"', "sockets: [raw, ping, mptcp, sctp]"),
     "strict": FILES + egress(OK) + "exec: strict\n",

@@ -300,7 +300,7 @@ const struct attack attacks_dns[] = {
 	REBIND("A62:mapped", "mapped.public.test", 28, "host", RELAY),
 	REBIND("A62:unique-local", "unique-local.public.test", 28, "evil", PORT),
 
-	{ .name = "A64:allowed", .run = rebound, .judge = "evil", .err = "",
+	{ .name = "A64:allowed", .run = rebound, .judge = "evil", .err = "", .policy = "asker",
 	  .arg = &(const struct named){ "far.allowed.test", 1, NAMED } },
 	{ .name = "A64:other-sandbox", .run = unresolved,
 	  .arg = &(const struct dest){ EVIL4, NAMED }, .judge = "evil", .err = "EPERM",

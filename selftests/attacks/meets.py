@@ -294,9 +294,10 @@ class Outside:
         """Another sandbox asks for the name first; outside there is nobody who must."""
         if not t.box.sandbox:
             return
-        other = self.boxes["root" if t.who == "user" else "user", "main"]
+        other = self.boxes[t.who, "asker"]
         answer = other.do("A64:allowed", {"nonce": t.nonce.hex()}, None)
         assert answer[0] == "done", answer
+        self.log.until_mark(other.sandbox, answer[4])
         self.rig.flush()
         self.rig.reset([t.nonce, t.hex])
 

@@ -193,7 +193,7 @@ workdir={D}/layers/work attacks {D}/over
         make(MARK, b"mark", 0o644)
         for name, rule in NFT.items():
             with open(f"{D}/bin/{name}.nft", "w") as f:
-                f.write("table ip attacks { " + rule.replace("{{", "{").replace("}}", "}") + " }\n")
+                f.write("table ip attacks { " + rule.replace("{{", "{").replace("}}", "}") + "\n}\n")
         make(f"{D}/tmpfs/secret")
         make(f"{D}/anchored/key", b"")
         os.link(f"{D}/anchored/key", f"{D}/links/key")
