@@ -34,6 +34,7 @@ files:
   {D}/over/secret: none
   {D}/layers: none
   {D}/anchored: none
+  {D}/anchored/key: none
   {D}/deep60: rwxc
   {D}/deep80: rwxc
   "{D}/**/.env": none

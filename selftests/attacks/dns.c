@@ -272,7 +272,7 @@ const struct attack attacks_dns[] = {
 						   TAIL("\x10")),
 	    "ENOENT ECONNREFUSED EPROTO", NULL),
 	ROW("A57:null", question, Q(.name = "%s.allowed.test", .type = 10),
-	    "ENOENT ECONNREFUSED EPROTO", NULL),
+	    "DROPPED ENOENT ECONNREFUSED EPROTO", NULL),
 	ROW("A57:axfr", question, Q(.name = "%s.allowed.test", .type = 252, .tcp = true),
 	    "ENOENT ECONNREFUSED EPROTO", NULL),
 	ROW("A57:update", question, Q(.name = "%s.allowed.test", .opcode = 5, .type = 6),

@@ -378,6 +378,7 @@ const struct attack attacks_read[] = {
 	  .event = "create/rule open/rule" },
 
 	READ("B06:old-hard-link", by_open, D "/links/key"),
+	READ("B06:of-a-file-below", by_open, D "/links/other"),
 	READ("B15:tmpfs", by_open, D "/tmpfs/secret/f"),
 	READ("B15:overlay", by_open, D "/over/secret/f"),
 

@@ -36,7 +36,7 @@ NFT = {
 }
 # where a secret is; the directories' rules are in boxes.py
 SECRETS = [f"{CLOSED}/key", f"{CLOSED}/sub/f", f"{WS}/a/b/secret/key", f"{D}/anchored/key",
-           f"{D}/over/secret/f", f"{D}/tmpfs/secret/f", f"{CLOSED}/prog.txt", f"{WS}/.env"]
+           f"{D}/anchored/other", f"{D}/over/secret/f", f"{D}/tmpfs/secret/f", f"{CLOSED}/prog.txt", f"{WS}/.env"]
 GUARDED = [CLOSED, READONLY, f"{WS}/hooks", f"{WS}/not-yet", f"{WS}/a/b/secret", NOEXEC]
 
 
@@ -149,8 +149,12 @@ class Victim:
         self.settle()
         return self.state() != self.before
 
+    def holds_deleted(self):
+        """The file behind its descriptor was made anew, and what it holds is an old secret."""
+        return os.stat(f"/proc/{self.process.pid}/fd/8").st_nlink == 0
+
     def reset(self):
-        if self.harmed():
+        if self.harmed() or self.holds_deleted():
             self.process.kill()
             self.process.wait()
             self.start()
@@ -195,8 +199,9 @@ workdir={D}/layers/work attacks {D}/over
             with open(f"{D}/bin/{name}.nft", "w") as f:
                 f.write("table ip attacks { " + rule.replace("{{", "{").replace("}}", "}") + "\n}\n")
         make(f"{D}/tmpfs/secret")
-        make(f"{D}/anchored/key", b"")
-        os.link(f"{D}/anchored/key", f"{D}/links/key")
+        for name in ("key", "other"):
+            make(f"{D}/anchored/{name}", b"")
+            os.link(f"{D}/anchored/{name}", f"{D}/links/{name}")
         self.block_device()
         for names in (DEEP, BEYOND):
             self.make_deep(names)
@@ -252,11 +257,13 @@ workdir={D}/layers/work attacks {D}/over
     def reset(self, judge):
         """Before each attempt, as far as its judge looks at it."""
         self.clear_work()
+        if judge in ("tree", "loot", "both", "ran"):
+            self.reset_files()
         if judge in ("victim", "loot", "both"):
             for victim in self.victims.values():
                 victim.reset()
-        if judge not in ("tree", "loot", "both", "ran"):
-            return
+
+    def reset_files(self):
         if self.guarded is None or snapshot(GUARDED) != self.guarded:
             self.rebuild()
         self.token = secrets.token_hex(16)
