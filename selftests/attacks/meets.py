@@ -297,7 +297,7 @@ class Outside:
         other = self.boxes[t.who, "asker"]
         answer = other.do("A64:allowed", {"nonce": t.nonce.hex()}, None)
         assert answer[0] == "done", answer
-        self.log.until_mark(other.sandbox, answer[4])
+        self.log.until_mark(other.sandbox, other.pid)
         self.rig.flush()
         self.rig.reset([t.nonce, t.hex])
 
