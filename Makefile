@@ -206,7 +206,7 @@ failing-objs := $(BPF_SRCS:%.c=$(failing)/%.o)
 $(failing)/bpf/%.bpf.o: bpf/%.bpf.c $(O)/.flags-bpf Makefile
 	$(call say,CLANG,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CLANG) $(BPF_CFLAGS) -DEG_FAULTS=$$(printf '%s\n' $(BPF_SRCS) | grep -nx $< | cut -d: -f1)u \
+	$(Q)$(CLANG) $(BPF_CFLAGS) -DEG_FAULTS=$$(printf '%s\n' $(BPF_SRCS) | grep -nxF $< | cut -d: -f1)u \
 		$(depflags) -c -o $@ $<
 
 $(failing)/egressctl.bpf.o: $(failing-objs)
@@ -220,7 +220,8 @@ $(failing)/egressctl.skel.h: $(failing)/egressctl.bpf.o
 $(failing)/user/%.o: user/%.c $(failing)/egressctl.skel.h $(O)/.flags-main
 	$(call say,CC,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CC) -I$(failing) $(cflags-main) -include linux/types.h -include bpf/fault.h -DEG_PROGRAMS_ID='"failing"' $(depflags) -c -o $@ $<
+	$(Q)$(CC) -I$(failing) $(cflags-main) -include linux/types.h -include bpf/fault.h \
+		-DEG_PROGRAMS_ID='"failing"' $(depflags) -c -o $@ $<
 
 # The settings that are there already are the administrator's.
 SYSCONFDIR ?= /etc

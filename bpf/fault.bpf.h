@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * For tests: programs whose helpers fail when they are told to. With EG_FAULTS each call of a
- * helper that can fail is a site with a number; user space writes one into eg_faults.at, and there
+ * For tests: programs whose helpers fail when they are told to. With EG_FAULTS each call of one
+ * of the helpers below is a site with a number; user space writes one into eg_faults.at, and there
  * the helper fails as the kernel lets it fail, by arguments that it refuses, or is not called.
- * selftests/kernel/failing_test.c goes through them all. Without EG_FAULTS this is nothing.
+ * selftests/kernel/failing_test.c goes through those that it comes by. Without EG_FAULTS this is
+ * nothing.
  */
 #ifndef EGRESSCTL_FAULT_BPF_H
 #define EGRESSCTL_FAULT_BPF_H
@@ -44,6 +45,10 @@ static __always_inline bool eg_fails(__u32 site)
 #define bpf_sk_fullsock(sk) EG_NULL(bpf_sk_fullsock(sk))
 #define bpf_tcp_sock(sk) EG_NULL(bpf_tcp_sock(sk))
 #define bpf_skc_to_tcp_sock(sk) EG_NULL(bpf_skc_to_tcp_sock(sk))
+#define bpf_skc_lookup_tcp(ctx, tuple, size, ns, flags) \
+	EG_NULL(bpf_skc_lookup_tcp(ctx, tuple, size, ns, flags))
+#define bpf_sk_lookup_udp(ctx, tuple, size, ns, flags) \
+	EG_NULL(bpf_sk_lookup_udp(ctx, tuple, size, ns, flags))
 #define bpf_send_signal(sig) EG_ERR(-11, bpf_send_signal(sig))
 #define bpf_send_signal_thread(sig) EG_ERR(-11, bpf_send_signal_thread(sig))
 #define bpf_get_func_arg(ctx, n, value) EG_ERR(-22, bpf_get_func_arg(ctx, n, value))

@@ -59,14 +59,14 @@ static int check_kernel(struct diag *d)
 	return 0;
 }
 
-bool host_in_user_namespace(void)
+static bool in_user_namespace(void)
 {
 	struct stat st;
 
 	return !stat("/proc/self/ns/user", &st) && st.st_ino != FIRST_USER_NAMESPACE;
 }
 
-bool host_is_admin(void)
+static bool is_admin(void)
 {
 	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
 	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {};
@@ -75,20 +75,14 @@ bool host_is_admin(void)
 	       data[CAP_TO_INDEX(CAP_SYS_ADMIN)].effective & CAP_TO_MASK(CAP_SYS_ADMIN);
 }
 
-bool host_is_readonly(const char *mount)
-{
-	struct statvfs v;
-
-	return !statvfs(mount, &v) && v.f_flag & ST_RDONLY;
-}
-
+/* What root needs to load programs: containers often have neither. */
 static int check_privileges(struct diag *d)
 {
-	bool inner = host_in_user_namespace();
+	bool inner = in_user_namespace();
 
 	if (geteuid() != 0)
 		return diag_set(d, -EPERM, "root is needed to load BPF programs");
-	if (!inner && host_is_admin())
+	if (!inner && is_admin())
 		return 0;
 	return diag_set(d, -EPERM,
 			"%s, which loads no BPF programs: in a container, run egressctl on its "
@@ -98,7 +92,9 @@ static int check_privileges(struct diag *d)
 
 static int check_writable(const char *mount, const char *what, struct diag *d)
 {
-	if (!host_is_readonly(mount))
+	struct statvfs v;
+
+	if (statvfs(mount, &v) || !(v.f_flag & ST_RDONLY))
 		return 0;
 	return diag_set(d, -EROFS,
 			"%s at %s is read-only: mount -o remount,rw %s, or in a container run "

@@ -26,12 +26,6 @@ struct host {
 /* -EPERM, -ENOTSUP, -EROFS with a message. Mounts bpffs where it is missing. */
 int host_check(struct host *h, bool egress_only, struct diag *d);
 
-/* What host_check() asks of a process that is root: containers often have neither. */
-bool host_in_user_namespace(void);
-bool host_is_admin(void); /* effective CAP_SYS_ADMIN */
-
-bool host_is_readonly(const char *mount);
-
 /*
  * The kernel's list of security modules, "landlock,lockdown,yama,bpf". A negative
  * errno where securityfs is neither mounted nor can be.

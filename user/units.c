@@ -73,6 +73,7 @@ int unit_cgroup(const char *given, char **out, struct diag *d)
 	char interface[64];
 	sd_bus *bus = NULL;
 	const char *dot;
+	bool there;
 	int err;
 
 	if (!unit)
@@ -83,15 +84,16 @@ int unit_cgroup(const char *given, char **out, struct diag *d)
 	err = sd_bus_path_encode(SYSTEMD_PATH "/unit", unit, &path);
 	if (err >= 0)
 		err = connect_systemd(&bus);
-	if (err == -ENOENT || err == -ECONNREFUSED)
-		return diag_set(d, err,
-				"no systemd runs here that could be asked for %s (%s): name its "
-				"cgroup (--cgroup) or a process in it (--pid)",
-				unit, strerror(-err));
+	there = err != -ENOENT && err != -ECONNREFUSED;
 	if (err >= 0)
 		err = sd_bus_get_property_string(bus, SYSTEMD, path, interface, "ControlGroup", &e,
 						 out);
-	if (err < 0) {
+	if (!there) {
+		(void)diag_set(d, err,
+			       "no systemd runs here that could be asked for %s (%s): name its "
+			       "cgroup (--cgroup) or a process in it (--pid)",
+			       unit, strerror(-err));
+	} else if (err < 0) {
 		(void)diag_set(d, err, "cannot ask systemd for the cgroup of %s: %s", unit,
 			       e.message ? e.message : strerror(-err));
 	} else if (!**out) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Every helper that a program calls fails once, at every place where an access comes by: what is
+ * The helpers that programs call fail, one by one, at the places that an access comes by: what is
  * refused stays refused, what is nobody's business succeeds, and afterwards all is as before. The
  * programs are those of bpf/fault.bpf.h.
  */
@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/shm.h>
 #include <sys/stat.h>
@@ -129,7 +130,7 @@ static const struct {
 	{ "list", act_list, SHUT, OPEN },
 	{ "read by a child", act_fork_read, SHUT "/file", OPEN "/file" },
 	{ "truncate", act_truncate, SHUT "/file", OPEN "/file" },
-	{ "make and remove a directory", act_mkdir, SHUT "/new", NULL },
+	{ "make a directory", act_mkdir, SHUT "/new", NULL },
 	{ "remove", act_unlink, SHUT "/file", NULL },
 	{ "rename", act_rename, &(struct two_paths){ SHUT "/file", OPEN "/gained" }, NULL },
 	{ "link", act_link, &(struct two_paths){ SHUT "/file", OPEN "/gained" }, NULL },
@@ -265,72 +266,93 @@ static struct eg_faults *find_faults(void)
 
 /* ---- all of them --------------------------------------------------------------------- */
 
-static void try_case(struct box *b, unsigned int i)
+struct tally { /* of one case */
+	unsigned int sites, fired; /* where it is refused; those that failed again when told to */
+	unsigned int allowed, held; /* where it is allowed; those that refused it */
+	unsigned int outside;
+};
+
+#define SITE "site %u of file %u fails: "
+#define NUMBERS(site) (site) % EG_FAULTS_EACH, (site) / EG_FAULTS_EACH
+
+static void try_refused(struct box *b, act_fn act, const void *arg, struct tally *t)
 {
-	const void *refused = cases[i].refused, *allowed = cases[i].allowed;
-	_cleanup_free_ uint8_t *inside = NULL, *outside = NULL, *twin = NULL;
-	unsigned int n, nout, nin = 0, held = 0;
-	act_fn act = cases[i].act;
+	_cleanup_free_ uint8_t *sites = NULL;
 	struct net_seen evil;
+	int r;
+
+	sites = sites_of(b, act, arg, &r, &t->sites);
+	(void)check(r < 0, "refused without a failure: %s", result_text(r));
+	for (uint32_t site = 1; site < SITES; site++) {
+		if (!sites[site])
+			continue;
+		faults->hits = 0;
+		net_reset();
+		r = failing(b, act, arg, site);
+		t->fired += faults->hits != 0;
+		/* a sandboxed task that cannot be judged may be killed, too */
+		(void)check(r < 0, SITE "it succeeds (%d)", NUMBERS(site), r);
+		evil = net_seen(NET_EVIL);
+		(void)check(!evil.nonces && !evil.tcp_bytes, SITE "it arrived", NUMBERS(site));
+		if (r >= 0)
+			scene();
+	}
+	(void)check(t->fired >= SITES_EXPECTED, "%u of %u sites failed, expected %u or more",
+		    t->fired, t->sites, SITES_EXPECTED);
+	r = failing(b, act, arg, 0);
+	(void)check(r < 0, "refused afterwards: %s", result_text(r));
+}
+
+static void try_allowed(struct box *b, act_fn act, const void *arg, struct tally *t)
+{
+	_cleanup_free_ uint8_t *sites = NULL;
 	uint64_t failed;
 	int r;
+
+	sites = sites_of(b, act, arg, &r, &t->allowed);
+	(void)check(r >= 0, "allowed without a failure: %s", result_text(r));
+	failed = box_counters(b)->failed;
+	for (uint32_t site = 1; site < SITES; site++)
+		if (sites[site])
+			t->held += failing(b, act, arg, site) < 0;
+	(void)check(!t->held || box_counters(b)->failed > failed,
+		    "%u refusals by failures, none of them counted", t->held);
+	r = failing(b, act, arg, 0);
+	(void)check(r >= 0, "allowed afterwards: %s", result_text(r));
+}
+
+/* What is refused inside is nobody's business here. */
+static void try_outside(act_fn act, const void *arg, struct tally *t)
+{
+	_cleanup_free_ uint8_t *sites = NULL;
+	int r;
+
+	sites = sites_of(NULL, act, arg, &r, &t->outside);
+	(void)check(r >= 0, "control: outside it succeeds: %s", result_text(r));
+	for (uint32_t site = 1; site < SITES; site++) {
+		if (!sites[site])
+			continue;
+		scene();
+		r = failing(NULL, act, arg, site);
+		(void)check(r >= 0, SITE "outside it is %s", NUMBERS(site), result_text(r));
+	}
+}
+
+static void try_case(struct box *b, unsigned int i)
+{
+	struct tally t = {};
 
 	if (!case_begin("%s", cases[i].name))
 		return;
 	scene();
-	inside = sites_of(b, act, refused, &r, &n);
-	(void)check(r < 0, "refused without a failure: %s", result_text(r));
-	(void)check(n >= SITES_EXPECTED, "%u sites of it, expected %u or more", n, SITES_EXPECTED);
-	for (uint32_t site = 1; site < SITES; site++) {
-		if (!inside[site])
-			continue;
-		faults->hits = 0;
-		net_reset();
-		r = failing(b, act, refused, site);
-		/* a sandboxed task that cannot be judged may be killed, too */
-		if (r >= 0)
-			fail("site %u of file %u fails: it succeeds (%d)", site % EG_FAULTS_EACH,
-			     site / EG_FAULTS_EACH, r);
-		evil = net_seen(NET_EVIL);
-		if (evil.nonces || evil.tcp_bytes)
-			fail("site %u of file %u fails: it arrived", site % EG_FAULTS_EACH,
-			     site / EG_FAULTS_EACH);
-		if (r >= 0)
-			scene();
-	}
-	r = failing(b, act, refused, 0);
-	(void)check(r < 0, "refused afterwards: %s", result_text(r));
-	if (allowed) {
-		twin = sites_of(b, act, allowed, &r, &nin);
-		(void)check(r >= 0, "allowed without a failure: %s", result_text(r));
-		failed = box_counters(b)->failed;
-		for (uint32_t site = 1; site < SITES; site++) {
-			if (!twin[site])
-				continue;
-			r = failing(b, act, allowed, site);
-			held += r < 0;
-		}
-		r = failing(b, act, allowed, 0);
-		(void)check(r >= 0, "allowed afterwards: %s", result_text(r));
-		(void)check(!held || box_counters(b)->failed > failed,
-			    "%u refusals by failures, none of them counted", held);
-	}
-	outside = sites_of(NULL, act, refused, &r, &nout);
-	for (uint32_t site = 1; site < SITES; site++) {
-		if (!outside[site])
-			continue;
-		scene();
-		r = failing(NULL, act, refused, site);
-		(void)check(r >= 0, "site %u of file %u fails: outside it is %s",
-			    site % EG_FAULTS_EACH, site / EG_FAULTS_EACH, result_text(r));
-	}
-	scene();
-	r = failing(NULL, act, refused, 0);
-	(void)check(r >= 0, "control: outside it succeeds: %s", result_text(r));
+	try_refused(b, cases[i].act, cases[i].refused, &t);
+	if (cases[i].allowed)
+		try_allowed(b, cases[i].act, cases[i].allowed, &t);
+	try_outside(cases[i].act, cases[i].refused, &t);
 	case_end();
-	printf("# %s: %u sites where it is refused, %u where it is allowed (%u of them refuse), "
-	       "%u outside\n",
-	       cases[i].name, n, nin, held, nout);
+	printf("# %s: %u sites where it is refused (%u failed), %u where it is allowed (%u "
+	       "refuse), %u outside\n",
+	       cases[i].name, t.sites, t.fired, t.allowed, t.held, t.outside);
 }
 
 int main(int argc, char **argv)
@@ -345,9 +367,11 @@ int main(int argc, char **argv)
 	shut_fd = listener(SHUT "/socket");
 	shm = must(shmget(IPC_PRIVATE, 4096, 0600));
 	victim = must(fork());
-	if (!victim)
+	if (!victim) {
+		must(prctl(PR_SET_PDEATHSIG, SIGKILL)); /* whatever becomes of the test */
 		for (;;)
 			pause();
+	}
 	b = box_new(policy);
 	names_bind(b, "good.test", NET_EVIL4, NAMES_FOREVER);
 	good_name.say[0] = hello_bytes(&(struct hello){ .name = "good.test" });

@@ -42,11 +42,9 @@ nothing_left() {
 	none_left && [ -z "$(ls /sys/fs/bpf)" ] && [ ! -e /run/egressctl/control.sock ]
 }
 
-works() { # NAME CHANGES [OPTION…]
-	local name=$1 changes=$2
-	shift 2
-	within "$changes" "$egressctl" run "$@" -p $w/policy.yaml -- /bin/cat $w/secret
-	check "$name" both 1 'Permission denied'
+works() { # NAME CHANGES
+	within "$2" "$egressctl" run -p $w/policy.yaml -- /bin/cat $w/secret
+	check "$1" both 1 'Permission denied'
 	check "... and nothing is left" nothing_left
 }
 
@@ -61,7 +59,6 @@ legacy='mount -t tmpfs none /sys/fs/cgroup; mkdir /sys/fs/cgroup/systemd
 attach='in a container.* egressctl attach'
 
 prepare
-"$egressctl" uninstall >/dev/null 2>&1
 works "control: in a mount namespace of its own" true
 works "where no BPF file system is mounted, one is" 'umount -a -t bpf'
 
@@ -84,8 +81,8 @@ unfit "a kernel without type information" 'mount -t tmpfs none /sys/kernel/btf' 
 # what it says of itself under a personality for programs that cannot count to three
 unfit "a kernel that is too old" true 'setarch --uname-2.6' 'Linux 2\.6\..* is too old: 6\.1'
 
-unfit "a container without privileges" true \
-	'setpriv --bounding-set=-sys_admin,-bpf,-perfmon,-sys_resource,-sys_module,-net_admin --inh-caps=-all' \
+few='-sys_admin,-bpf,-perfmon,-sys_resource,-sys_module,-net_admin'
+unfit "a container without privileges" true "setpriv --bounding-set=$few --inh-caps=-all" \
 	'no CAP_SYS_ADMIN' "$attach"
 unfit "a container in a user namespace" true 'unshare -r' 'a user namespace' "$attach"
 
