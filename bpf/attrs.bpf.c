@@ -16,10 +16,8 @@ static __always_inline int judge_attributes(struct who *w, __u16 op, struct dent
 		return 0;
 	judge_sb(w->t, w->p, &f, dentry);
 	if (f.perm & EG_W) {
-		struct path at = { .mnt = (struct vfsmount *)f.mnt };
-
 		return w->p->flags & EG_P_TRACE && f.mnt ?
-			       trace_allowed(w, op, EG_W, &at, dentry) : 0;
+			       trace_allowed(w, op, EG_W, f.mnt, (__u64)dentry) : 0;
 	}
 	return refuse_raw(w, op, EG_W, reason_of(&f, EG_W), -EACCES, f.mnt, (__u64)dentry, 0, 0);
 }
@@ -117,8 +115,7 @@ static __always_inline int judge_ioctl(struct who *w, struct file *file, unsigne
 
 	/* typing into a terminal, as if its reader's user had */
 	if (cmd == TIOCSTI || cmd == TIOCLINUX || cmd == TIOCCONS || is_guarded_ioctl(cmd))
-		return refuse(w, EG_OP_IOCTL, EG_W, EG_WHY_GUARD, &file->f_path,
-			      file->f_path.dentry);
+		return refuse_at(w, EG_OP_IOCTL, EG_W, EG_WHY_GUARD, &file->f_path);
 	if ((inode->i_mode & S_IFMT) == S_IFSOCK || !changes_attributes(cmd))
 		return 0;
 	return check_change(w, EG_OP_IOCTL, &file->f_path);

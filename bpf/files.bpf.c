@@ -138,7 +138,7 @@ static __noinline int check_device(struct who *w, __u16 op, struct file *file)
 {
 	if (!is_device(w, file->f_inode))
 		return 0;
-	return refuse(w, op, wanted(file), EG_WHY_DEVICE, &file->f_path, file->f_path.dentry);
+	return refuse_at(w, op, wanted(file), EG_WHY_DEVICE, &file->f_path);
 }
 
 /* Opened, or received open: op says which. */
@@ -154,12 +154,11 @@ static __always_inline int check_file(struct who *w, __u16 op, struct file *file
 	if ((want & EG_W) || (inode->i_mode & S_IFMT) == S_IFBLK)
 		why = guarded_write(w, inode);
 	if (why)
-		return refuse(w, op, want, why, &file->f_path, file->f_path.dentry);
+		return refuse_at(w, op, want, why, &file->f_path);
 	if (writes_code(w, file, want))
-		return refuse(w, op, want & EG_W, EG_WHY_GUARD, &file->f_path,
-			      file->f_path.dentry);
+		return refuse_at(w, op, want & EG_W, EG_WHY_GUARD, &file->f_path);
 	if (is_terminal(inode) && !own_terminal(w, inode))
-		return refuse(w, op, want, EG_WHY_FOREIGN, &file->f_path, file->f_path.dentry);
+		return refuse_at(w, op, want, EG_WHY_FOREIGN, &file->f_path);
 	return check_object(w, op, want, &file->f_path);
 }
 
@@ -251,7 +250,7 @@ static __noinline int check_received(struct who *w, struct file *file)
 		return 0; /* only a name; judged when it is used */
 	why = socket ? foreign_socket(w, file) : received_object(w, file);
 	if (why)
-		return refuse(w, EG_OP_RECEIVE, 0, why, &file->f_path, file->f_path.dentry);
+		return refuse_at(w, EG_OP_RECEIVE, 0, why, &file->f_path);
 	return socket ? 0 : check_file(w, EG_OP_RECEIVE, file);
 }
 
@@ -275,9 +274,8 @@ static __always_inline int check_code(struct who *w, __u16 op, const struct path
 		return 0; /* a memfd */
 	if ((f.perm & EG_X) && !f.internal)
 		return w->p->flags & EG_P_TRACE ?
-			       trace_allowed(w, op, EG_X, path, path->dentry) : 0;
-	return refuse(w, op, EG_X, f.internal ? EG_WHY_GUARD : reason_of(&f, EG_X), path,
-		      path->dentry);
+			       trace_allowed(w, op, EG_X, mnt_at(path), dentry_at(path)) : 0;
+	return refuse_at(w, op, EG_X, f.internal ? EG_WHY_GUARD : reason_of(&f, EG_X), path);
 }
 
 /* Runs for the file, then again for each interpreter. */

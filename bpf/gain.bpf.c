@@ -52,8 +52,8 @@ static __always_inline int check_gain(struct who *w, struct linux_binprm *bprm, 
 	new = BPF_CORE_READ(bprm, cred);
 	if (!gains(old, new) || in_own_userns(new, w->sb->uid))
 		return 0;
-	return refuse_raw(w, EG_OP_EXEC, EG_X, EG_WHY_RIGHTS, -EPERM, (__u64)file->f_path.mnt,
-			  (__u64)file->f_path.dentry, 0, 0);
+	return refuse_raw(w, EG_OP_EXEC, EG_X, EG_WHY_RIGHTS, -EPERM, mnt_at(&file->f_path),
+			  dentry_at(&file->f_path), 0, 0);
 }
 
 SEC("lsm/bprm_creds_from_file")

@@ -20,7 +20,8 @@ static __noinline int check(struct who *w, __u16 op, __u8 want, const struct pat
 		object_at(&o, dentry);
 	judge_child(w->t, w->p, &f, dir->mnt, dir->dentry, dentry, &o);
 	if ((f.perm & want) == want)
-		return w->p->flags & EG_P_TRACE ? trace_allowed(w, op, want, dir, dentry) : 0;
+		return w->p->flags & EG_P_TRACE ?
+			       trace_allowed(w, op, want, mnt_at(dir), (__u64)dentry) : 0;
 	return refuse(w, op, want & ~f.perm, reason_of(&f, want), dir, dentry);
 }
 
@@ -229,15 +230,17 @@ static __noinline int check_move(struct who *w, struct move *m)
 		} else {
 			/* two records: the name that goes, and the one that comes */
 			if (w->p->flags & EG_P_TRACE) {
-				trace_allowed(w, m->op, EG_C, m->old_dir, m->old_dentry);
-				trace_allowed(w, m->op, EG_C, m->new_dir, m->new_dentry);
+				trace_allowed(w, m->op, EG_C, mnt_at(m->old_dir),
+					      (__u64)m->old_dentry);
+				trace_allowed(w, m->op, EG_C, mnt_at(m->new_dir),
+					      (__u64)m->new_dentry);
 			}
 			return 0;
 		}
 	}
 refused:
-	return refuse_raw(w, m->op, want, reason, err, (__u64)m->old_dir->mnt,
-			  (__u64)m->old_dentry, (__u64)m->new_dir->mnt, (__u64)m->new_dentry);
+	return refuse_raw(w, m->op, want, reason, err, mnt_at(m->old_dir),
+			  (__u64)m->old_dentry, mnt_at(m->new_dir), (__u64)m->new_dentry);
 }
 
 SEC("lsm/path_rename")

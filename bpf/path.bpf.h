@@ -112,7 +112,8 @@ static __always_inline bool foreign_namespace(const struct eg_walk *w, const str
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 
-	return w->ns != (__u64)task->nsproxy->mnt_ns && !(p->privileges & EG_PRIV_MOUNTS);
+	/* by hand: see mnt_at() */
+	return w->ns != (__u64)BPF_CORE_READ(task, nsproxy, mnt_ns) && !(p->privileges & EG_PRIV_MOUNTS);
 }
 
 static __always_inline void found_from_walk(struct found *f, struct eg_walk *w,
@@ -449,7 +450,7 @@ static __always_inline void judge_sb(const struct eg_task *t, struct eg_policy *
 	if (!w)
 		return;
 	w->sandbox = t->sandbox;
-	w->only_ns = task->nsproxy->mnt_ns->ns.inum;
+	w->only_ns = BPF_CORE_READ(task, nsproxy, mnt_ns, ns.inum);
 	w->object = (__u64)dentry;
 	all = eg_judge_mounts(w, p);
 	f->reason = w->why;

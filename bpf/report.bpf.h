@@ -383,9 +383,10 @@ static __noinline int report_paths(struct who *k, struct eg_report *r)
 		ev->path2_len = len;
 		off += len;
 	}
-	exe = task->mm->exe_file;
+	exe = BPF_CORE_READ(task, mm, exe_file);
 	if (exe) {
-		walk_path(w, p, 0, exe->f_path.mnt, exe->f_path.dentry);
+		walk_path(w, p, 0, BPF_CORE_READ(exe, f_path.mnt),
+			  BPF_CORE_READ(exe, f_path.dentry));
 		len = w->fail ? 0 : put_path(r, w, off, 2 * EG_PATH_MAX - 1, EXE_MAX);
 		if (len <= EXE_MAX) {
 			ev->exe_len = len;
