@@ -13,9 +13,10 @@ STREAM, DGRAM, SEQPACKET = socket.SOCK_STREAM, socket.SOCK_DGRAM, socket.SOCK_SE
 SERVERS = [(f"{RUN}/docker.sock", STREAM), (f"{RUN}/seqpacket.sock", SEQPACKET),
            (f"{RUN}/datagram.sock", DGRAM), ("@attacks-relay", STREAM),
            ("@attacks-relay-seqpacket", SEQPACKET), ("@attacks-relay-datagram", DGRAM),
-           ("/run/systemd/resolve/io.systemd.Resolve", STREAM), ("/run/nscd/socket", STREAM),
+           ("/run/systemd/resolve/io.systemd.Resolve", STREAM),
            ("/run/avahi-daemon/socket", STREAM), ("/run/systemd/private", STREAM),
            ("/run/dbus/system_bus_socket", STREAM), ("@/containerd-shim/attacks.sock", STREAM)]
+NSCD = "/run/nscd/socket"
 CALLED = {"A33:accept": 7100, "A33:accept-uring": 7101, "A35:syn-ack": 7102}
 TOLD = 7103
 PIN = "/sys/fs/bpf/attacks-pin"
@@ -52,6 +53,11 @@ class Outside:
         self.make_terminal()
         self.make_ipc()
         self.make_helper()
+
+    def serve_names(self):
+        """When all has started: the C library of each program that looks up a user waits five seconds
+        for an answer."""
+        self.rig.listen_unix(NSCD, STREAM)
 
     def make_terminal(self):
         """The master side is read like a server of somebody else's."""

@@ -85,6 +85,7 @@ class Suite:
             self.boxes[who, None] = self.box(who, None)
             for policy in policies:
                 self.boxes[who, policy] = self.box(who, policy)
+        self.outside.serve_names()
 
     def box(self, who, policy):
         if policy is None:
