@@ -110,7 +110,7 @@ class Box:
         os.chmod("/tmp/home", 0o777)
         self.errors = open(f"/tmp/attacks.{self.name}.err", "wb")
         p = subprocess.Popen(
-            ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups", "--", *command],
+            command, user=uid, group=uid, extra_groups=[],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors, pass_fds=(8, 9),
             preexec_fn=prepare,
             env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/tmp/home", "LANG": "C.UTF-8"})
@@ -118,6 +118,10 @@ class Box:
         sock.close()
         os.set_blocking(p.stdout.fileno(), False)
         return p
+
+    def holds_deleted(self):
+        """The file behind its descriptor was made anew, and what it holds is an old secret."""
+        return os.stat(f"/proc/{self.process.pid}/fd/8").st_nlink == 0
 
     def read(self):
         data = self.process.stdout.read()
@@ -167,6 +171,10 @@ class Log:
                                         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         os.set_blocking(self.process.stdout.fileno(), False)
         rig.loop.register(self.process.stdout, 1, self.read)
+
+    def holds_deleted(self):
+        """The file behind its descriptor was made anew, and what it holds is an old secret."""
+        return os.stat(f"/proc/{self.process.pid}/fd/8").st_nlink == 0
 
     def read(self):
         data = self.process.stdout.read()

@@ -329,7 +329,7 @@ const struct attack attacks_kernel[] = {
 	CAP("C11:delete-module", delete_module, NULL),
 	CAP("C11:kexec", kexec, NULL),
 	CAP("C11:kexec-file", kexec_file, NULL),
-	CAP("C11:perf", perf, NULL),
+	ROW("C11:perf", perf, NULL, "EPERM EACCES", "capable/guard kernel/guard"),
 	CAP("C11:iopl", ports, NULL),
 	CAP("C11:ioperm", one_port, NULL),
 	CAP("C11:syslog", log_read, NULL),

@@ -309,7 +309,7 @@ const struct attack attacks_leave[] = {
 	CGROUP("C02:root", other_cgroup, CGROUPS "/cgroup.procs", "open/guard"),
 	CGROUP("C02:threads", other_cgroup, CGROUPS "/cgroup.threads", "open/guard"),
 	CGROUP("C02:sibling", other_cgroup, CGROUPS "/attacks/cgroup.procs", "open/guard"),
-	CGROUP("C02:clone-into", cloned_into, NULL, "open/rule"),
+	CGROUP("C02:clone-into", cloned_into, NULL, "task/guard"),
 	CGROUP("C03:cgroup2", fresh_mount, "cgroup2", "capable/guard mount/guard"),
 	CGROUP("C03:namespace", cgroup_namespace, NULL, "capable/guard mount/guard"),
 	ROW("C05:received", received_cgroup, NULL, BY_BOTH, "both", "EACCES", "receive/guard"),

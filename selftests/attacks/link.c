@@ -13,6 +13,7 @@
 
 #define ALIAS WORK "/alias"
 #define RACE 2000
+#define RACE_MAX (50 * RACE) /* opens until both sides of a race have been met */
 
 /* ---- hard links ---------------------------------------------------------------------- */
 
@@ -134,20 +135,26 @@ static void *swap_directories(void *unused)
 static int race(void *(*other)(void *), const char *path)
 {
 	pthread_t thread;
-	int i, fd, refused = 0;
+	int i, fd, met[2] = {}, refused = 0; /* what may be read, and what may not */
 	char data[8];
 
 	if (pthread_create(&thread, NULL, other, NULL))
 		return cannot("no thread");
-	for (i = 0; i < RACE; i++) {
+	for (i = 0; i < RACE || (i < RACE_MAX && !(met[0] && met[1])); i++) {
 		fd = open(path, O_RDONLY | O_CLOEXEC);
 		if (fd < 0) {
+			met[1] += errno == EACCES;
 			refused += errno == EACCES;
 			continue;
 		}
 		/* what may be read is longer than nothing, and no secret */
-		if (pread(fd, data, 7, 0) == 7 && memcmp(data, "content", 7))
-			(void)loot_fd(fd);
+		if (pread(fd, data, 7, 0) == 7) {
+			bool closed = memcmp(data, "content", 7);
+
+			met[closed]++;
+			if (closed)
+				(void)loot_fd(fd);
+		}
 		(void)close(fd);
 	}
 	racing = false;

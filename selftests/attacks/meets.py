@@ -6,7 +6,7 @@ import os
 import socket
 import subprocess
 
-from rig import PORT, inside, libc, shell
+from rig import HANG_UP, PORT, inside, libc, shell
 from world import CLOSED, D, RUN, WORK
 
 STREAM, DGRAM, SEQPACKET = socket.SOCK_STREAM, socket.SOCK_DGRAM, socket.SOCK_SEQPACKET
@@ -56,8 +56,8 @@ class Outside:
 
     def serve_names(self):
         """When all has started: the C library of each program that looks up a user waits five seconds
-        for an answer."""
-        self.rig.listen_unix(NSCD, STREAM)
+        for an answer, or for the end of the connection."""
+        self.rig.listen_unix(NSCD, STREAM, HANG_UP)
 
     def make_terminal(self):
         """The master side is read like a server of somebody else's."""

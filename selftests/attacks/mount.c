@@ -98,7 +98,7 @@ static int detached(const void *unused)
 
 static int attributes(const void *unused)
 {
-	struct mount_attr attr = { .attr_set = MOUNT_ATTR_NOATIME };
+	struct mount_attr attr = { .attr_set = MOUNT_ATTR_NODIRATIME };
 
 	(void)unused;
 	return result(syscall(SYS_mount_setattr, AT_FDCWD, D, 0, &attr, sizeof(attr)));
@@ -316,7 +316,7 @@ const struct attack attacks_mount[] = {
 	OWN("C13:packet", raw_there, "claim", "capable/guard socket/family", "userns"),
 	OWN("C13:bind", bind_apart, "loot", "mount/guard capable/guard", "userns"),
 	OWN("C13:open-tree", clone_tree, "loot", "open/unplaced open/rule capable/guard", "userns"),
-	OWN("C13:chroot", change_root, "loot", "open/rule chroot/rule", "userns"),
+	OWN("C13:chroot", change_root, "loot", "open/rule chroot/rule capable/guard", "userns"),
 	OWN("C13:bind-allowed", bind_apart, "loot", "open/rule open/anchor open/unplaced",
 	    "mounts"),
 	OWN("C13:move-allowed", clone_and_move, "loot",

@@ -28,6 +28,7 @@ EVIL6 = ["fd00:ec2::254", "64:ff9b::acb:202", "64:ff9b:1::acb:202", "2002:acb:20
          "2001:0:acb:202::1", "::10.203.2.2"]
 PATIENCE = 300          # seconds; ends what hangs, decides nothing
 MARKER = b"attacks-marker"
+HANG_UP = object()      # the answer of a server that gives none
 ETH_P_ALL, PACKET_OUTGOING, SOL_PACKET = 3, 4, 263
 CLONE_NEWNET = 0x40000000
 
@@ -200,17 +201,17 @@ class Rig:
             return
         except OSError:
             data = b""
-        if not data:
-            self.loop.unregister(c)
-            c.close()
+        if data:
+            host.received.append(data)
+        if not data or answer is HANG_UP:
+            self.forget(c)
             return
-        host.received.append(data)
         if answer and len(data) > 2:
             reply = answer(data[2:], host.name)
             if reply:
                 c.send(struct.pack("!H", len(reply)) + reply)
 
-    def listen_unix(self, name, kind):
+    def listen_unix(self, name, kind, answer=None):
         """name: a path, or @ and an abstract one. Anybody may connect."""
         s = socket.socket(socket.AF_UNIX, kind)
         if name[0] == "@":
@@ -221,7 +222,7 @@ class Rig:
                 os.unlink(name)
             s.bind(name)
             os.chmod(name, 0o777)
-        self.serve(s, self.host, kind)
+        self.serve(s, self.host, kind, answer)
         return s
 
     def forget(self, s):

@@ -120,9 +120,12 @@ class Suite:
     # ---- one attempt
 
     def attempt(self, row, who, policy):
+        self.world.reset(row.judge)
+        if policy is None and self.boxes[who, None].holds_deleted():
+            self.boxes[who, None].end()
+            self.boxes[who, None] = self.box(who, None)
         box = self.boxes[who, policy]
         t = Try(self.rig, self.world, row, who, box, secrets.token_bytes(16))
-        self.world.reset(row.judge)
         if row.judge in NETWORK and self.unflushed:
             self.rig.flush()
         self.unflushed = row.judge not in NETWORK
@@ -255,11 +258,14 @@ def account(tap, outcomes):
             print(f"# {entry} {priority} {what}: {where}")
     for priority in ("P0", "P1"):
         those = [e for e, p, _, _ in entries if p == priority]
+        total = [0, 0]
         for who in ("user", "root"):
             n, of = (sum(c[e, who] for e in those) for c in (refused, tried))
-            share = 100 * n / of if of else 0
-            tap.result(n == of if priority == "P0" else share >= 95,
-                       f"{priority} by {who}: {n} of {of} attempts refused ({share:.1f} %)")
+            print(f"# {priority} by {who}: {n} of {of} attempts refused")
+            total = [total[0] + n, total[1] + of]
+        share = 100 * total[0] / max(total[1], 1)
+        tap.result(total[0] == total[1] if priority == "P0" else share >= 95,
+                   f"{priority}: {total[0]} of {total[1]} attempts refused ({share:.1f} %)")
     print(f"# {sum(e[3].startswith('rows') for e in entries)} of {len(entries)} entries have rows")
 
 
@@ -293,9 +299,11 @@ def main():
                     print("# " + line(o), flush=True)
             if some:
                 report(tap, entry, who, some, kernel)
-    strangers = set(suite.log.events) - {b.sandbox for b in suite.boxes.values()}
-    tap.result(not strangers, "no event of a task outside",
-               *[json.dumps(suite.log.events[s][0]) for s in strangers])
+    # that a sandbox which a control made has ended is no violation
+    ours = {b.sandbox for b in suite.boxes.values()}
+    strangers = [e for s, events in suite.log.events.items() if s not in ours
+                 for e in events if e["op"] != "end" or e["denied"]]
+    tap.result(not strangers, "no event of a task outside", *map(json.dumps, strangers))
     if patterns == ["*"]:
         account(tap, outcomes)
     suite.end()

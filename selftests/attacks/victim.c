@@ -319,7 +319,8 @@ const struct attack attacks_victim[] = {
 
 	SERVICE("D03:service-mem", service_memory, "EACCES EPERM", NULL),
 	SERVICE("D03:service-ptrace", service_traced, "EPERM", "ptrace/foreign"),
-	ROW("D03:madvise", hurry, NULL, "claim", "EPERM", NULL),
+	{ .name = "D03:madvise", .run = hurry, .by = BY_ROOT, .judge = "claim",
+	  .err = "EPERM EACCES" },
 	ROW("D03:move-pages", move_pages_, NULL, "claim", "EPERM", NULL),
 	HARM("D03:nice", nicer, NULL, "task/foreign"),
 	HARM("D03:scheduler", idle, NULL, "task/foreign"),

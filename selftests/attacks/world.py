@@ -90,12 +90,12 @@ class Victim:
             for n, fd in far.items():
                 os.dup2(fd, n)
             os.closerange(10, 600)
-        command = ["setpriv", f"--reuid={UIDS[self.who]}", f"--regid={UIDS[self.who]}",
-                   "--clear-groups", "--", f"{D}/bin/attack", "--victim"]
-        if self.host:
+        command, uid = [f"{D}/bin/attack", "--victim"], UIDS[self.who]
+        if self.host:       # a victim of root's
             command = ["ip", "netns", "exec", self.host, *command]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, preexec_fn=prepare,
-                                        pass_fds=(8, 9), env={"ATTACK_TOKEN": self.token})
+                                        user=uid, group=uid, extra_groups=[], pass_fds=(8, 9),
+                                        env={"ATTACK_TOKEN": self.token})
         os.close(key)
         self.sock = sock
         out = self.process.stdout
