@@ -17,6 +17,7 @@ import datetime
 import fnmatch
 import os
 import platform
+import pwd
 import subprocess
 
 HERE = os.path.dirname(os.path.realpath(__file__))
@@ -24,7 +25,7 @@ sys.path.insert(0, HERE)
 
 from boxes import POLICIES, Box
 from suite import Suite, read_rows
-from world import CLOSED, D, MARK, NOEXEC, READONLY, UIDS, WORK, WS
+from world import CLOSED, D, MARK, NOEXEC, READONLY, UIDS, USER, WORK, WS
 
 LEFT_OUT = ["A14:*", "A32:*", "A33:*", "A35:*", "A36:*", "A37:*", "A64:*", "C06:*", "C07:*",
             "C18:*", "D01:service", "D03:service*", "D18:run", "D18:log", "D18:cgroup", "D18:pins"]
@@ -83,6 +84,26 @@ def systemd(who):
                 [f"--property={p}" for p in properties], "--")
 
 
+# `deny` goes before whatever allows. Nothing of networks, mounts, signals and capabilities: none is granted.
+APPARMOR = f"""abi <abi/3.0>,
+profile attacks flags=(attach_disconnected) {{
+  / r,
+  /** r,
+  /{{usr,bin,sbin,lib,lib64}}/** rmix,
+  {D}/bin/** rmix,
+  /dev/{{null,zero,full}} rw,
+  {NOEXEC}/** rwkl,
+{"".join(f"  {p}/{{,**}} rwklmix,{chr(10)}" for p in WRITABLE if p != NOEXEC)}\
+  deny {WS}/hooks/{{,**}} wl,
+{"".join(f"  deny {p}{{,/**}} rwklmx,{chr(10)}" for p in SECRETS)}\
+}}
+"""
+
+
+def apparmor(_who):
+    return ["aa-exec", "-p", "attacks", "--"]
+
+
 def egressctl(_who):
     return [f"{os.environ['EGRESSCTL_BUILD']}/egressctl", "run", "-p", f"{D}/bin/main.yaml", "--"]
 
@@ -105,6 +126,9 @@ TOOLS = [
     Tool("systemd-run", systemd, ["systemctl", "--version"],
          "Hardening of services by their administrator: the manager starts them, addresses are judged "
          "by packet and without ports, paths by mounts and permissions."),
+    Tool("AppArmor", apparmor, ["apparmor_parser", "--version"],
+         "Profiles of an administrator's for programs. Of networks the kernel's own part of it knows families "
+         "and kinds, no addresses, so here too there is none."),
 ]
 
 
@@ -160,6 +184,10 @@ def compare(suite, rows):
     return counts, dead
 
 
+def shown(command):
+    return [os.path.basename(command[0]), *command[1:]]
+
+
 def page(counts, dead, kernel):
     entries = sorted({e for e, _, _ in counts})
     lines = [
@@ -189,8 +217,11 @@ def page(counts, dead, kernel):
         lines += [f"**{tool.name}**: {first_line(tool.version)}. {tool.note}", ""]
         lines += [f"{who}: did not start: {why}" for (name, who), why in dead.items()
                   if name == tool.name]
+        if tool.command is apparmor:
+            lines += ["With this profile:", "", *("    " + l for l in APPARMOR.splitlines()), "",
+                      "and this command:", ""]
         lines += ["    " + " ".join(w if w.isprintable() and " " not in w else repr(w)
-                                    for w in tool.command("user")), ""]
+                                    for w in shown(tool.command("user"))), ""]
     return "\n".join(lines)
 
 
@@ -207,6 +238,9 @@ def main():
     with open(f"{D}/bin/main.yaml", "w") as f:
         f.write("version: 1\n" + POLICIES["main"])
     subprocess.run(["install", f"{build}/selftests/attacks/landlocked", f"{D}/bin"], check=True)
+    with open("/etc/firejail/firejail.users", "a") as f:
+        f.write(f"{pwd.getpwuid(USER).pw_name}\n")
+    subprocess.run(["apparmor_parser", "--replace", "--skip-cache"], input=APPARMOR.encode(), check=True)
     print(page(*compare(suite, rows), platform.release()))
 
 

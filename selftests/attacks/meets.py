@@ -49,7 +49,8 @@ class Outside:
         rig.watch(self.passer, self.accept)
         self.log = None
         for name, kind in SERVERS:
-            rig.listen_unix(name, kind)
+            if not os.path.exists(name):    # where systemd runs it has its own
+                rig.listen_unix(name, kind)
         self.make_terminal()
         self.make_ipc()
         self.make_helper()
