@@ -113,7 +113,8 @@ static __always_inline bool foreign_namespace(const struct eg_walk *w, const str
 	struct task_struct *task = bpf_get_current_task_btf();
 
 	/* by hand: see mnt_at() */
-	return w->ns != (__u64)BPF_CORE_READ(task, nsproxy, mnt_ns) && !(p->privileges & EG_PRIV_MOUNTS);
+	return w->ns != (__u64)BPF_CORE_READ(task, nsproxy, mnt_ns) &&
+	       !(p->privileges & EG_PRIV_MOUNTS);
 }
 
 static __always_inline void found_from_walk(struct found *f, struct eg_walk *w,

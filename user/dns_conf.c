@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* resolv.conf and hosts. */
+/* resolv.conf. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -99,19 +99,6 @@ static void add_server(struct dns_resolv *r, char *text, uint16_t port)
 	r->nservers++;
 }
 
-/* Lower case without a final dot, if it is a name at all. */
-static bool plain_name(char *text)
-{
-	size_t n = strlen(text);
-
-	if (n && text[n - 1] == '.')
-		text[--n] = '\0';
-	for (size_t i = 0; i < n; i++)
-		if (text[i] >= 'A' && text[i] <= 'Z')
-			text[i] += 'a' - 'A';
-	return dns_name_valid(text);
-}
-
 static void set_search(struct dns_resolv *r, char *line)
 {
 	char *word, *save;
@@ -119,7 +106,7 @@ static void set_search(struct dns_resolv *r, char *line)
 	r->nsearch = 0; /* the last one counts */
 	for (word = strtok_r(line, BLANK, &save); word && r->nsearch < DNS_MAX_SEARCH;
 	     word = strtok_r(NULL, BLANK, &save))
-		if (plain_name(word))
+		if (dns_name_plain(word))
 			strcpy(r->search[r->nsearch++], word);
 }
 
@@ -179,109 +166,4 @@ void dns_resolv_parse(const char *text, uint16_t port, struct dns_resolv *out)
 
 		add_server(out, local, port);
 	}
-}
-
-/* ---- hosts ------------------------------------------------------------------------- */
-
-int dns_name_cmp(const void *a, const void *b)
-{
-	return strcmp(a, b);
-}
-
-const struct dns_host *dns_hosts_find(struct dns_hosts *h, const char *name)
-{
-	return (const struct dns_host *)ldns_rbtree_search(&h->names, name);
-}
-
-static void free_host(ldns_rbnode_t *node, void *ctx)
-{
-	struct dns_host *host = (struct dns_host *)node;
-
-	(void)ctx;
-	free(host->addrs);
-	free(host);
-}
-
-void dns_hosts_clear(struct dns_hosts *h)
-{
-	if (h->names.cmp)
-		ldns_traverse_postorder(&h->names, free_host, NULL);
-	ldns_rbtree_init(&h->names, dns_name_cmp);
-}
-
-static int add_host(struct dns_hosts *h, char *name, const uint8_t addr[16])
-{
-	struct dns_host *host;
-	uint8_t(*more)[16];
-
-	if (!plain_name(name))
-		return 0;
-	host = (struct dns_host *)ldns_rbtree_search(&h->names, name);
-	if (!host) {
-		host = calloc(1, sizeof(*host) + strlen(name) + 1);
-		if (!host)
-			return -ENOMEM;
-		strcpy(host->name, name);
-		host->node.key = host->name;
-		(void)ldns_rbtree_insert(&h->names, &host->node);
-	}
-	for (uint32_t i = 0; i < host->naddrs; i++)
-		if (memcmp(host->addrs[i], addr, 16) == 0)
-			return 0;
-	if (host->naddrs == 64) /* no answer has more */
-		return 0;
-	more = reallocarray(host->addrs, host->naddrs + 1, sizeof(*more));
-	if (!more)
-		return -ENOMEM;
-	host->addrs = more;
-	memcpy(more[host->naddrs++], addr, 16);
-	return 0;
-}
-
-static int parse_host(struct dns_hosts *h, char *line)
-{
-	uint8_t addr[16], v4[4];
-	char *word, *save, *scope;
-	int err = 0;
-
-	line[strcspn(line, "#")] = '\0';
-	word = strtok_r(line, BLANK, &save);
-	if (!word)
-		return 0;
-	scope = strchr(word, '%');
-	if (scope)
-		*scope = '\0';
-	if (inet_pton(AF_INET, word, v4) == 1)
-		dns_address_map(v4, addr);
-	else if (inet_pton(AF_INET6, word, addr) != 1)
-		return 0;
-	while (!err && (word = strtok_r(NULL, BLANK, &save)))
-		err = add_host(h, word, addr);
-	return err;
-}
-
-int dns_hosts_parse(const char *text, struct dns_hosts *out)
-{
-	struct dns_hosts h = { 0 };
-	char line[4096];
-	int err = 0;
-
-	dns_hosts_clear(&h);
-	while (*text && !err) {
-		size_t n = strcspn(text, "\n");
-
-		if (n < sizeof(line)) {
-			memcpy(line, text, n);
-			line[n] = '\0';
-			err = parse_host(&h, line);
-		}
-		text += n + (text[n] == '\n');
-	}
-	if (err) {
-		dns_hosts_clear(&h);
-		return err;
-	}
-	dns_hosts_clear(out);
-	*out = h;
-	return 0;
 }

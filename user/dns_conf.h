@@ -53,7 +53,7 @@ struct dns_resolv {
 void dns_resolv_parse(const char *text, uint16_t port, struct dns_resolv *out);
 socklen_t dns_server_len(const union dns_server *s);
 
-/* ---- hosts ------------------------------------------------------------------------- */
+/* ---- hosts: dns_hosts.c ------------------------------------------------------------ */
 
 struct dns_host {
 	ldns_rbnode_t node;

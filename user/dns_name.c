@@ -247,3 +247,15 @@ bool dns_address_loopback(const uint8_t addr[16])
 
 	return memcmp(addr, one, 16) == 0 || (dns_address_is_v4(addr) && addr[12] == 127);
 }
+
+bool dns_name_plain(char *text)
+{
+	size_t n = strlen(text);
+
+	if (n && text[n - 1] == '.')
+		text[--n] = '\0';
+	for (size_t i = 0; i < n; i++)
+		if (text[i] >= 'A' && text[i] <= 'Z')
+			text[i] += 'a' - 'A';
+	return dns_name_valid(text);
+}

@@ -31,6 +31,9 @@ size_t dns_name_wire(const char *text, uint8_t wire[DNS_NAME_WIRE]);
 /* Is it a name as described above, of at most 253 bytes? "" is not. */
 bool dns_name_valid(const char *text);
 
+/* Make what somebody wrote lower case, without a final dot. Is it a name then? */
+bool dns_name_plain(char *text);
+
 /* Is `name` `parent`, or below it? */
 bool dns_name_within(const char *name, const char *parent);
 

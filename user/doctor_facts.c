@@ -203,7 +203,7 @@ static void look_at_libraries(struct doctor_facts *f)
 	f->libbpf_minor = libbpf_minor_version();
 	snprintf(f->libraries, sizeof(f->libraries),
 		 "libbpf %u.%u, libfyaml %s, jansson %s, ldns %s", f->libbpf_major, f->libbpf_minor,
-		 fy_library_version(), jansson_version_str(), ldns_version());
+		 fy_library_version(), jansson_version_str(), LDNS_VERSION);
 }
 
 /* ---- the service, or an agent for the moment ----------------------------------------- */

@@ -25,6 +25,7 @@
 #include "diag.h"
 #include "eventlog.h"
 #include "host.h"
+#include "run_agent.h"
 #include "state.h"
 #include "util.h"
 
@@ -37,6 +38,8 @@ struct options {
 	const char *group, *log_dir;
 	uint32_t max_per_uid; /* 0: not given */
 	bool keep, stay_loaded;
+	bool for_run; /* for one egressctl run, and not the service */
+	enum without_lsm without; /* then */
 	bool help;
 };
 
@@ -94,6 +97,12 @@ static int parse_option(struct options *o, int c, struct diag *d)
 	case 'e':
 		o->agent.egress_only = true;
 		return 0;
+	case 'r':
+		o->for_run = true;
+		if (without_lsm_parse(optarg, &o->without))
+			return diag_set(d, -EINVAL, "--for-run: '%s' is not " WITHOUT_LSM_WORDS,
+					optarg);
+		return 0;
 	default:
 		o->agent.verbose = true;
 		return 0;
@@ -110,6 +119,7 @@ static int parse_options(struct options *o, int argc, char **argv, struct diag *
 		{ "keep", no_argument, NULL, 'k' },
 		{ "stay-loaded", no_argument, NULL, 's' },
 		{ "egress-only", no_argument, NULL, 'e' },
+		{ "for-run", required_argument, NULL, 'r' },
 		{ "verbose", no_argument, NULL, 'v' },
 		{ "help", no_argument, NULL, 'h' },
 		{},
@@ -376,6 +386,12 @@ int main(int argc, char **argv)
 	if (v.o.help) {
 		fputs(usage, stdout);
 		return 0;
+	}
+	if (!err && v.o.for_run) {
+		err = run_agent(v.o.agent.egress_only, v.o.without, &d);
+		if (err)
+			diag_print(stderr, "egressd", &d);
+		return err ? 1 : 0;
 	}
 	v.config = err ? NULL : read_config(&v.o, &d);
 	if (!v.config) {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The agent inside `egressctl run`, when there is no egressd: a supervisor
- * process that holds programs, maps and the one sandbox, and serves its launcher
- * over a socket pair with the code of egressd. It leaves nothing behind.
+ * The agent of `egressctl run`, when there is no egressd: the program egressd, started for
+ * this one sandbox (run_agent.h), so that what only a server needs, and the libraries it
+ * takes, are not part of every command.
  */
 #ifndef LOCAL_AGENT_H
 #define LOCAL_AGENT_H
