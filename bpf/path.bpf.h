@@ -111,10 +111,10 @@ static __always_inline void found_nothing(struct found *f, __u8 reason)
 static __always_inline bool foreign_namespace(const struct eg_walk *w, const struct eg_policy *p)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
+	/* by hand: see mnt_at(). 0, as of a mount that is nowhere: it could not be read */
+	__u64 own = (__u64)BPF_CORE_READ(task, nsproxy, mnt_ns);
 
-	/* by hand: see mnt_at() */
-	return w->ns != (__u64)BPF_CORE_READ(task, nsproxy, mnt_ns) &&
-	       !(p->privileges & EG_PRIV_MOUNTS);
+	return (w->ns != own || !own) && !(p->privileges & EG_PRIV_MOUNTS);
 }
 
 static __always_inline void found_from_walk(struct found *f, struct eg_walk *w,
@@ -452,6 +452,8 @@ static __always_inline void judge_sb(const struct eg_task *t, struct eg_policy *
 		return;
 	w->sandbox = t->sandbox;
 	w->only_ns = BPF_CORE_READ(task, nsproxy, mnt_ns, ns.inum);
+	if (!w->only_ns)
+		return; /* not to be read: mounts that are nowhere have the same number */
 	w->object = (__u64)dentry;
 	all = eg_judge_mounts(w, p);
 	f->reason = w->why;
