@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* resolv.conf. */
 #include <arpa/inet.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <net/if.h>
 #include <stdlib.h>
@@ -11,7 +10,6 @@
 #include "dns_conf.h"
 #include "util.h"
 
-#define BLANK " \t\r\v\f"
 #define MAX_TIMEOUT 30u /* RES_MAXRETRANS */
 #define MAX_ATTEMPTS 5u /* RES_MAXRETRY */
 
@@ -104,8 +102,8 @@ static void set_search(struct dns_resolv *r, char *line)
 	char *word, *save;
 
 	r->nsearch = 0; /* the last one counts */
-	for (word = strtok_r(line, BLANK, &save); word && r->nsearch < DNS_MAX_SEARCH;
-	     word = strtok_r(NULL, BLANK, &save))
+	for (word = strtok_r(line, DNS_CONF_BLANK, &save); word && r->nsearch < DNS_MAX_SEARCH;
+	     word = strtok_r(NULL, DNS_CONF_BLANK, &save))
 		if (dns_name_plain(word))
 			strcpy(r->search[r->nsearch++], word);
 }
@@ -115,7 +113,8 @@ static void set_options(struct dns_resolv *r, char *line)
 	char *word, *save;
 	uint64_t v;
 
-	for (word = strtok_r(line, BLANK, &save); word; word = strtok_r(NULL, BLANK, &save)) {
+	for (word = strtok_r(line, DNS_CONF_BLANK, &save); word;
+	     word = strtok_r(NULL, DNS_CONF_BLANK, &save)) {
 		if (str_starts(word, "timeout:") && !parse_u64(word + 8, 1, UINT32_MAX, &v))
 			r->timeout_s = (uint32_t)MIN(v, (uint64_t)MAX_TIMEOUT);
 		else if (str_starts(word, "attempts:") && !parse_u64(word + 9, 1, UINT32_MAX, &v))
@@ -129,15 +128,15 @@ static void set_options(struct dns_resolv *r, char *line)
 
 static void parse_line(struct dns_resolv *r, char *line, uint16_t port)
 {
-	size_t n = strcspn(line, BLANK);
-	char *rest = line + n + strspn(line + n, BLANK);
+	size_t n = strcspn(line, DNS_CONF_BLANK);
+	char *rest = line + n + strspn(line + n, DNS_CONF_BLANK);
 
 	/* keywords begin the line, as for the C library */
 	if (!n || !*rest || line[0] == '#' || line[0] == ';')
 		return;
 	line[n] = '\0';
 	if (str_eq(line, "nameserver")) {
-		rest[strcspn(rest, BLANK)] = '\0';
+		rest[strcspn(rest, DNS_CONF_BLANK)] = '\0';
 		add_server(r, rest, port);
 	} else if (str_eq(line, "search") || str_eq(line, "domain")) {
 		set_search(r, rest);

@@ -16,6 +16,7 @@
 
 #define DNS_MAX_SERVERS 8u
 #define DNS_MAX_SEARCH 16u
+#define DNS_CONF_BLANK " \t\r\v\f" /* between words of either file */
 #define DNS_MAX_FILE (16u << 20) /* bytes read of a file */
 
 /* ---- a file that may change -------------------------------------------------------- */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* hosts; apart from dns_conf.c, which commands have too, that need no tree of names. */
+/* hosts; apart from dns_conf.c, which is in egressctl, too, where ldns is not. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -7,8 +7,6 @@
 
 #include "dns_conf.h"
 #include "util.h"
-
-#define BLANK " \t\r\v\f"
 
 int dns_name_cmp(const void *a, const void *b)
 {
@@ -72,7 +70,7 @@ static int parse_host(struct dns_hosts *h, char *line)
 	int err = 0;
 
 	line[strcspn(line, "#")] = '\0';
-	word = strtok_r(line, BLANK, &save);
+	word = strtok_r(line, DNS_CONF_BLANK, &save);
 	if (!word)
 		return 0;
 	scope = strchr(word, '%');
@@ -82,7 +80,7 @@ static int parse_host(struct dns_hosts *h, char *line)
 		dns_address_map(v4, addr);
 	else if (inet_pton(AF_INET6, word, addr) != 1)
 		return 0;
-	while (!err && (word = strtok_r(NULL, BLANK, &save)))
+	while (!err && (word = strtok_r(NULL, DNS_CONF_BLANK, &save)))
 		err = add_host(h, word, addr);
 	return err;
 }

@@ -110,6 +110,18 @@ bool dns_name_valid(const char *text)
 	return label > 0;
 }
 
+bool dns_name_plain(char *text)
+{
+	size_t n = strlen(text);
+
+	if (n && text[n - 1] == '.')
+		text[--n] = '\0';
+	for (size_t i = 0; i < n; i++)
+		if (text[i] >= 'A' && text[i] <= 'Z')
+			text[i] += 'a' - 'A';
+	return dns_name_valid(text);
+}
+
 bool dns_name_within(const char *name, const char *parent)
 {
 	size_t n = strlen(name), p = strlen(parent);
@@ -246,16 +258,4 @@ bool dns_address_loopback(const uint8_t addr[16])
 	static const uint8_t one[16] = { [15] = 1 };
 
 	return memcmp(addr, one, 16) == 0 || (dns_address_is_v4(addr) && addr[12] == 127);
-}
-
-bool dns_name_plain(char *text)
-{
-	size_t n = strlen(text);
-
-	if (n && text[n - 1] == '.')
-		text[--n] = '\0';
-	for (size_t i = 0; i < n; i++)
-		if (text[i] >= 'A' && text[i] <= 'Z')
-			text[i] += 'a' - 'A';
-	return dns_name_valid(text);
 }

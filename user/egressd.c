@@ -62,6 +62,8 @@ static const char usage[] =
 	"  --stay-loaded        leave the BPF programs loaded when stopped, for a quick start;\n"
 	"                       egressctl uninstall removes them\n"
 	"  --egress-only        enforce network rules alone, without BPF LSM\n"
+	"  --for-run MODE       serve one run of egressctl's, which starts this itself; MODE:\n"
+	"                       what to do without BPF LSM\n"
 	"  -v, --verbose        print libbpf's messages\n\n"
 	"SIGHUP reads the settings again. SIGUSR1 stops it as with --keep: for the next one.\n";
 

@@ -108,7 +108,7 @@ int local_agent_start(bool egress_only, const enum without_lsm *without, struct 
 		(void)diag_set(d, -EREMOTEIO, "%s",
 			       json_string_value(json_object_get(msg, "error")) ?: "no answer");
 	else
-		(void)diag_set(d, -EREMOTEIO, "the agent ended early");
+		(void)diag_set(d, -EREMOTEIO, "%s ended early: is it of this version?", program);
 	json_decref(msg);
 	close(pair[0]);
 	local_agent_wait(out);

@@ -77,8 +77,9 @@ int run_agent(bool egress_only, enum without_lsm without, struct diag *d)
 	char name[64];
 
 	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &kind, &len) || kind != SOCK_SEQPACKET)
-		return diag_set(d, -EINVAL, "--for-run is how egressctl run starts an agent of its own: "
-					    "descriptor %d is not its socket", fd);
+		return diag_set(d, -EINVAL,
+				"--for-run is how egressctl run starts an agent of its own: "
+				"descriptor %d is not its socket", fd);
 	(void)fcntl(fd, F_SETFD, FD_CLOEXEC);
 	(void)prctl(PR_SET_NAME, "egress-agent");
 	sweep_dead_runs();

@@ -83,8 +83,9 @@ POLICIES = {
 class Box:
     """sandbox: None, or a function that puts a command into one."""
 
-    def __init__(self, rig, who, sandbox, mark, name):
+    def __init__(self, rig, who, sandbox, mark, name, uid=None):
         self.rig, self.who, self.name = rig, who, name
+        self.uid = UIDS[who] if uid is None else uid    # who starts it
         self.lines, self.rest = [], b""
         command = [f"{D}/bin/attack", "--serve"] + ([MARK] if mark else [])
         self.process = self.start(sandbox(command) if sandbox else command)
@@ -95,7 +96,6 @@ class Box:
 
     def start(self, command):
         """8 and 9 are open: a secret, and a connection to evil."""
-        uid = UIDS[self.who]
         key = os.open(f"{CLOSED}/key", os.O_RDWR)
         sock = socket.create_connection(("10.203.2.2", PORT))
         fds = {8: key, 9: sock.fileno()}
@@ -110,7 +110,7 @@ class Box:
         os.chmod("/tmp/home", 0o777)
         self.errors = open(f"/tmp/attacks.{self.name}.err", "wb")
         p = subprocess.Popen(
-            command, user=uid, group=uid, extra_groups=[],
+            command, user=self.uid, group=self.uid, extra_groups=[],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors, pass_fds=(8, 9),
             preexec_fn=prepare,
             env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/tmp/home", "LANG": "C.UTF-8"})
@@ -118,10 +118,6 @@ class Box:
         sock.close()
         os.set_blocking(p.stdout.fileno(), False)
         return p
-
-    def holds_deleted(self):
-        """The file behind its descriptor was made anew, and what it holds is an old secret."""
-        return os.stat(f"/proc/{self.process.pid}/fd/8").st_nlink == 0
 
     def read(self):
         data = self.process.stdout.read()
@@ -171,10 +167,6 @@ class Log:
                                         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         os.set_blocking(self.process.stdout.fileno(), False)
         rig.loop.register(self.process.stdout, 1, self.read)
-
-    def holds_deleted(self):
-        """The file behind its descriptor was made anew, and what it holds is an old secret."""
-        return os.stat(f"/proc/{self.process.pid}/fd/8").st_nlink == 0
 
     def read(self):
         data = self.process.stdout.read()

@@ -145,7 +145,8 @@ def start(suite, tool, who):
             b = suite.box(who, "main")
             b.sandbox = None    # its events are not looked at here
             return b
-        b = Box(suite.rig, who, lambda c: [*tool.command(who), *c], False, f"{tool.name}-{who}")
+        b = Box(suite.rig, who, lambda c: [*tool.command(who), *c], False, f"{tool.name}-{who}",
+                0 if tool.command is systemd else None)
         b.sandbox = None
         return b
     except (AssertionError, RuntimeError, TimeoutError) as e:

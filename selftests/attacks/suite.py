@@ -31,7 +31,7 @@ from boxes import POLICIES, Box, Log
 from judges import JUDGES, NETWORK, Try
 from meets import Outside
 from rig import PATIENCE, Rig
-from world import D, World
+from world import D, World, holds_deleted
 
 Row = collections.namedtuple("Row", "name by judge err event policy id entry")
 Outcome = collections.namedtuple("Outcome", "row who control verdict errno event why")
@@ -121,7 +121,7 @@ class Suite:
 
     def attempt(self, row, who, policy):
         self.world.reset(row.judge)
-        if policy is None and self.boxes[who, None].holds_deleted():
+        if policy is None and holds_deleted(self.boxes[who, None].process):
             self.boxes[who, None].end()
             self.boxes[who, None] = self.box(who, None)
         box = self.boxes[who, policy]

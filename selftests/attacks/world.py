@@ -69,6 +69,11 @@ def make(path, content=None, mode=0o666):
     os.chown(path, USER, USER)
 
 
+def holds_deleted(process):
+    """The file behind its descriptor 8 was made anew, and what it holds is an old secret."""
+    return os.stat(f"/proc/{process.pid}/fd/8").st_nlink == 0
+
+
 class Victim:
     """A process outside that has a secret in its environment, its memory and its descriptors."""
 
@@ -149,12 +154,8 @@ class Victim:
         self.settle()
         return self.state() != self.before
 
-    def holds_deleted(self):
-        """The file behind its descriptor was made anew, and what it holds is an old secret."""
-        return os.stat(f"/proc/{self.process.pid}/fd/8").st_nlink == 0
-
     def reset(self):
-        if self.harmed() or self.holds_deleted():
+        if self.harmed() or holds_deleted(self.process):
             self.process.kill()
             self.process.wait()
             self.start()

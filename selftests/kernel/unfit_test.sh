@@ -86,6 +86,25 @@ unfit "a container without privileges" true "setpriv --bounding-set=$few --inh-c
 	'no CAP_SYS_ADMIN' "$attach"
 unfit "a container in a user namespace" true 'unshare -r' 'a user namespace' "$attach"
 
+mkdir $w/alone
+cp "$egressctl" $w/alone
+unfit_alone() { (cd $w/work && exec $w/alone/egressctl run -p $w/policy.yaml -- /bin/echo started); }
+unfit_alone >$w/out 2>$w/err
+status=$?
+check "egressctl without the program egressd" all_told 125 'egressd is not running' '\.\./sbin'
+install -m 755 /bin/false $w/alone/egressd
+unfit_alone >$w/out 2>$w/err
+status=$?
+check "... with one that does not serve" all_told 125 'alone/egressd ended early'
+ln -sf "$egressd" $w/alone/egressd
+unfit_alone >$w/out 2>$w/err
+status=$?
+check "... with it" prints started
+"$egressd" --for-run refuse >$w/out 2>$w/err 3</dev/null
+status=$?
+check "what egressctl run starts, started by hand" all_told 1 'is not its socket'
+check "... and nothing is left" nothing_left
+
 # No service manager runs here.
 "$egressctl" attach -p $w/policy.yaml --unit none.service >$w/out 2>$w/err
 status=$?
