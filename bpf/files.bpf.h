@@ -99,7 +99,7 @@ static __always_inline int refuse_raw(struct who *w, __u16 op, __u8 want, __u8 r
 /*
  * By hand where it is only told: for each pointer that is loaded from a hook's argument
  * 6.12's verifier looks four times through all types of the kernel, on each way to the
- * load (btf_nested_type_is_trusted()). That was half of a start's time.
+ * load (btf_nested_type_is_trusted()). That was nearly half of a start's time.
  */
 static __always_inline __u64 mnt_at(const struct path *at)
 {
