@@ -83,6 +83,19 @@ bool rig_child_died(void)
 	return rig.died && *rig.died;
 }
 
+bool rig_children(void)
+{
+	while (rig.nforked) {
+		siginfo_t si = {};
+
+		if (!waitid(P_PID, (id_t)rig.forked[rig.nforked - 1], &si,
+			    WEXITED | WNOWAIT | WNOHANG) && !si.si_pid)
+			return true;
+		rig.nforked--;
+	}
+	return false;
+}
+
 uid_t rig_user(void)
 {
 	return getuid() ? getuid() : 1000;
@@ -250,17 +263,8 @@ void rig_end_all(void)
 	 * Those that read a log are killed as soon as the server sees that their client is gone.
 	 * One that has not run yet still has the client's end as well, having been forked from it.
 	 */
-	while (rig.nforked) {
-		siginfo_t si = {};
-
-		if (waitid(P_PID, (id_t)rig.forked[rig.nforked - 1], &si,
-			   WEXITED | WNOWAIT | WNOHANG) || si.si_pid) {
-			rig.nforked--;
-			continue;
-		}
-		/* us; what it waits for comes through the loop */
-		(void)sd_event_run(rig.loop, 1000);
-	}
+	while (rig_children())
+		(void)sd_event_run(rig.loop, 1000); /* us; what it waits for comes through the loop */
 	rig_run();
 }
 

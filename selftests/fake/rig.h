@@ -37,6 +37,8 @@ json_t *rig_ask(int fd, const char *text, const int *fds, size_t nfds);
 /* The next message that waits, or NULL. */
 json_t *rig_next(int fd);
 
+/* Does a process that the server forked still run? Its descriptors are open until then. */
+bool rig_children(void);
 /* Has a process that the server forked ended by a sanitizer? */
 bool rig_child_died(void);
 /* Is all of the version that each live sandbox points at there? NULL, or what is not. */

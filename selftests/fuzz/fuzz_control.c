@@ -288,9 +288,14 @@ static int client_of(unsigned int peer, bool fresh)
 	return clients[peer];
 }
 
-/* A log that is followed takes no requests. */
+/*
+ * A log that is followed takes no requests; and whoever reads one holds the connection until it has
+ * died, which is after the server has forgotten it.
+ */
 static bool is_busy(void)
 {
+	if (rig_children())
+		return true;
 	for (struct conn *c = rig_server()->conns; c; c = c->next)
 		if (c->logger)
 			return true;
