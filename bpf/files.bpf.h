@@ -142,8 +142,8 @@ static __always_inline int refuse(struct who *w, __u16 op, __u8 want, __u8 reaso
 }
 
 /* The object at `at` itself. */
-static __always_inline int refuse_at(struct who *w, __u16 op, __u8 want, __u8 reason,
-				     const struct path *at)
+static __noinline int refuse_at(struct who *w, __u16 op, __u8 want, __u8 reason,
+				const struct path *at)
 {
 	return refuse_raw(w, op, want, reason, -EACCES, mnt_at(at), dentry_at(at), 0, 0);
 }
@@ -225,11 +225,13 @@ static __always_inline int judge_object(struct who *w, struct found *f, const st
 	return 0;
 }
 
+#define JUDGED_TRACED (1 << 16) /* allowed, and the sandbox is traced */
+
 /*
- * 0 or what to refuse with; more than 0: allowed, and the sandbox is traced. Then the
- * caller reports it, whose frame is not under this one.
+ * 0: allowed; JUDGED_TRACED; else what is missing, and above its eight bits why. The caller reports
+ * it, whose frame is not under this one.
  */
-static __noinline int judge_access(struct who *w, __u16 op, __u8 want, const struct path *path)
+static __noinline int judge_access(struct who *w, __u8 want, const struct path *path)
 {
 	struct found f;
 
@@ -237,18 +239,20 @@ static __noinline int judge_access(struct who *w, __u16 op, __u8 want, const str
 		return 0;
 	judge_object(w, &f, path);
 	if ((f.perm & want) == want)
-		return w->p->flags & EG_P_TRACE;
-	return refuse_at(w, op, want & ~f.perm, reason_of(&f, want), path);
+		return w->p->flags & EG_P_TRACE ? JUDGED_TRACED : 0;
+	return reason_of(&f, want) << 8 | (want & ~f.perm);
 }
 
 static __always_inline int check_object(struct who *w, __u16 op, __u8 want,
 					const struct path *path)
 {
-	int err = judge_access(w, op, want, path);
+	int said = judge_access(w, want, path);
 
-	if (err > 0)
-		err = trace_allowed(w, op, want, mnt_at(path), dentry_at(path));
-	return err;
+	if (!said)
+		return 0;
+	if (said == JUDGED_TRACED)
+		return trace_allowed(w, op, want, mnt_at(path), dentry_at(path));
+	return refuse_at(w, op, said & EG_PERM_ALL, said >> 8, path);
 }
 
 /* The same for what changes the object without opening it for that. */

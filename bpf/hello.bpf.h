@@ -32,24 +32,25 @@ struct name_ctx {
 	struct eg_hello *h;
 	struct eg_policy *p;
 	struct eg_dfa *d;
-	const __u8 *name;
+	__u32 host; /* the name in h->host, else h->name */
 	__u32 len;
 };
 
 /* One byte of the name, or its end. */
-static __always_inline long name_byte(struct name_ctx *c, struct eg_hello *h)
+static __always_inline long name_byte(struct eg_hello *h, const struct eg_policy *p,
+				      const struct eg_dfa *d, const __u8 *name, __u32 len)
 {
 	__u32 at = h->feed, n = h->nlabels;
-	__u8 b = at < c->len ? c->name[at & (HELLO_NAME_MAX - 1)] : '.';
+	__u8 b = at < len ? name[at & (HELLO_NAME_MAX - 1)] : '.';
 
 	h->feed = at + 1;
 	if (b != '.') {
-		b = hello_lower(b);
-		if (!hello_is_name(b)) {
+		b = hello_name_byte(b);
+		if (!b) {
 			h->bad = 1;
 			return 1;
 		}
-		h->state = eg_dfa_byte(c->d, h->state, b);
+		h->state = eg_dfa_byte(d, h->state, b);
 		h->digits = 1; /* the label has a byte */
 		return 0;
 	}
@@ -59,20 +60,32 @@ static __always_inline long name_byte(struct name_ctx *c, struct eg_hello *h)
 	}
 	h->labels[n & (HELLO_LABELS - 1)] = h->state;
 	h->nlabels = n + 1;
-	h->state = c->p->names;
+	h->state = p->names;
 	h->digits = 0;
-	return at >= c->len;
+	return at >= len;
 }
 
-/* Several at a time: a turn of bpf_loop() costs as much as a byte. */
+/*
+ * Several at a time: a turn of bpf_loop() costs as much as a byte. A global function, verified once
+ * and not for each way to it.
+ */
+__weak __noinline int eg_name_bytes(struct eg_hello *h, struct eg_policy *p, struct eg_dfa *d,
+				    __u32 host, __u32 len)
+{
+	if (!h || !p || !d)
+		return 1;
+	for (__u32 k = 0; k < NAME_BYTES; k++) {
+		if (name_byte(h, p, d, host ? h->host : h->name, len))
+			return 1;
+		/* or the compiler keeps what the verifier then tells apart, turn by turn */
+		barrier();
+	}
+	return 0;
+}
+
 static long name_bytes(__u32 i, struct name_ctx *c)
 {
-	struct eg_hello *h = c->h;
-
-	for (__u32 k = 0; k < NAME_BYTES; k++)
-		if (name_byte(c, h))
-			return 1;
-	return 0;
+	return eg_name_bytes(c->h, c->p, c->d, c->host, c->len) != 0;
 }
 
 /* One label from the name's end, for one group of classes after the other. */
@@ -99,15 +112,16 @@ static long name_label(__u32 i, struct name_ctx *c)
 /* The classes of the name in h->name or h->host, without a final dot; 0: not allowed. */
 __weak __noinline int eg_name_classes(struct eg_hello *h, struct eg_policy *p, __u32 host)
 {
-	struct name_ctx c = { .h = h, .p = p, .d = the_dfa() };
+	struct name_ctx c = { .h = h, .p = p, .d = the_dfa(), .host = host };
+	const __u8 *name;
 
 	if (!h || !p || !c.d)
 		return 0;
-	c.name = host ? h->host : h->name;
+	name = host ? h->host : h->name;
 	c.len = host ? h->host_len : h->name_len;
 	if (c.len > EG_MAX_SERVER_NAME || !c.len || !p->nclasses)
 		return 0;
-	if (c.name[(c.len - 1) & (HELLO_NAME_MAX - 1)] == '.')
+	if (name[(c.len - 1) & (HELLO_NAME_MAX - 1)] == '.')
 		c.len--;
 	h->feed = 0;
 	h->nlabels = 0;

@@ -127,7 +127,10 @@ static __always_inline int current_id(struct eg_id *id)
 		id->flags = t->flags;
 		return t->sandbox != 0;
 	}
-	if (task_id_raw(task, id) == 0)
+	id->sandbox = 0; /* a global function's argument must have been written to */
+	id->slot = 0;
+	id->flags = 0;
+	if (eg_task_id(bpf_get_current_task(), id) == 0)
 		return 0;
 	count_stat(EG_ST_BUSY_STORAGE);
 	return id->sandbox ? 1 : -EAGAIN;

@@ -23,7 +23,6 @@
  * which has lost the range on the way through the stack, needs it.
  */
 #define keep_bound(len) asm volatile("%0 &= 127" : "+r"(len))
-#define forget_bound(len) asm volatile("" : "+r"(len))
 
 /* What the other socket is called, and whether it may be reached. */
 struct unix_name {
@@ -62,10 +61,8 @@ static __always_inline void judge_abstract(struct who *k, struct unix_address *a
 		return;
 	n->len = len + 1;
 	n->reason = EG_WHY_RULE;
-	len++;
-	forget_bound(len);
-	n->pass = !!(eg_dfa_perm(eg_dfa_name(d, k->p->start_abstract, k->p->names, (__u8 *)name,
-					     len)) & EG_W);
+	n->pass = !!(eg_dfa_perm(eg_dfa_child(d, k->p->start_abstract,
+					      eg_feed_name(k->t, len + 1, k->p->names))) & EG_W);
 }
 
 /* other: raw, of another sandbox or of nobody */
@@ -125,7 +122,7 @@ static __always_inline void emit_unix(struct who *k, const struct unix_name *n)
 		return;
 	}
 	ev = (struct eg_event *)r->bytes;
-	begin_record(k, r);
+	eg_begin_record(r, k->sb, k->p);
 	keep_bound(len);
 	ev->path_len = len;
 	if (bpf_probe_read_kernel(r->bytes + sizeof(*ev), len, k->t->name) ||
