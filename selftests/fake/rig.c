@@ -263,8 +263,8 @@ void rig_end_all(void)
 	 * Those that read a log are killed as soon as the server sees that their client is gone.
 	 * One that has not run yet still has the client's end as well, having been forked from it.
 	 */
-	while (rig_children())
-		(void)sd_event_run(rig.loop, 1000); /* us; what it waits for comes through the loop */
+	while (rig_children()) /* what it waits for comes through the loop */
+		(void)sd_event_run(rig.loop, 1000); /* us */
 	rig_run();
 }
 

@@ -19,6 +19,7 @@
 #include <sys/shm.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -35,8 +36,11 @@
 /* those that an access comes by are some tens; far fewer, and the programs are others */
 #define SITES_EXPECTED 8u
 
-/* Packets that are dropped would be sent again for minutes; no verdict depends on this. */
-#define PATIENCE_S 1
+/*
+ * Packets that are dropped would be sent again for minutes, the first time after 200 ms; no verdict
+ * depends on this.
+ */
+#define PATIENCE_US 300000
 #define CANNOT_GO_ON 99 /* harness_die() in the child: what it took for granted was refused */
 
 static volatile struct eg_faults *faults;
@@ -167,15 +171,16 @@ struct failing {
 /* In the child, or forks, marks and moves of the harness would fail. */
 static int act_failing(const void *arg)
 {
+	const struct itimerval none = {}, patience = { .it_value = { .tv_usec = PATIENCE_US } };
 	const struct failing *f = arg;
 	int r;
 
 	if (!f->site)
 		memset((void *)faults->seen, 0, SITES);
 	faults->at = f->site;
-	(void)alarm(f->site ? PATIENCE_S : 0);
+	(void)setitimer(ITIMER_REAL, f->site ? &patience : &none, NULL);
 	r = f->act(f->arg);
-	(void)alarm(0);
+	(void)setitimer(ITIMER_REAL, &none, NULL);
 	faults->at = 0;
 	return r;
 }

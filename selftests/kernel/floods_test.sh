@@ -148,14 +148,15 @@ names() {
 
 # A launcher that prints each refusal where nobody reads, and a log that a user follows there.
 unread() {
-	rm -f $w/unread $w/work/done
-	mkfifo $w/unread $w/work/done
-	chmod 666 $w/unread $w/work/done
+	rm -f $w/unread $w/work/done $w/work/end
+	mkfifo $w/unread $w/work/done $w/work/end
+	chmod 666 $w/unread $w/work/done $w/work/end
 	exec 9<>$w/unread
 	as_tester "$egressctl" log -f --json >$w/unread 2>&1 </dev/null &
 	local reader=$! status
+	# it ends by being killed: what it says when it is done is not for itself
 	who="setpriv --reuid=$uid --regid=$uid --init-groups --reset-env --" errors=$w/unread sandbox -v -- /bin/sh -c \
-		"$flood open $((violations / 4)) $w/secret >flooded; echo \$? >done; read -r x <done"
+		"$flood open $((violations / 4)) $w/secret >flooded; echo \$? >done; read -r x <end"
 	read -r -t 300 status <>$w/work/done &
 	check "nobody reads: another sandbox's events come meanwhile" neighbour_while $!
 	check "nobody reads: all of it refused" grep -q " 0 wrong" $w/work/flooded

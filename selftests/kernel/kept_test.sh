@@ -12,12 +12,12 @@ other=$EGRESSCTL_BUILD/selftests/egressd_other
 
 links() { (cd $pins/abi* && ls -d links-*) 2>/dev/null; }
 
-# programs: the ids of all that are attached
+# programs: the ids of all that are attached, by one bpftool for all
 programs() {
 	for pin in "$(echo $pins/abi*/links-*)"/[a-z]*; do
 		case ${pin##*/} in map_* | prog_*) continue ;; esac
-		bpftool -j link show pinned "$pin"
-	done | grep -o '"prog_id":[0-9]*' | sort
+		echo "link show pinned $pin"
+	done | bpftool -j batch file - | grep -o '"prog_id":[0-9]*' | sort
 }
 
 again() { # SIGNAL: as it was

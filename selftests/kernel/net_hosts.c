@@ -17,6 +17,7 @@
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <net/if.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -90,16 +91,19 @@ static void listen_on(struct server *s, int port, int type)
 	watch(s, fd, type == SOCK_STREAM ? LISTENER : DATAGRAM);
 }
 
-/* Bytes that a TCP segment carries; n: of the frame, from the IP header on. */
-static size_t tcp_data(const uint8_t *frame, size_t n, bool v6)
+/* n: of the frame, from the IP header on. */
+static void sniff_tcp(struct net_seen *seen, const uint8_t *frame, size_t n, bool v6)
 {
 	size_t head = v6 ? 40 : (frame[0] & 15) * 4, len;
+	uint8_t flags;
 
 	if (n < head + 20 || frame[v6 ? 6 : 9] != IPPROTO_TCP)
-		return 0;
+		return;
 	len = v6 ? 40u + (frame[4] << 8 | frame[5]) : (size_t)(frame[2] << 8 | frame[3]);
+	flags = frame[head + 13];
 	head += (frame[head + 12] >> 4) * 4u;
-	return len > head ? len - head : 0;
+	seen->tcp_bytes += len > head ? len - head : 0;
+	seen->tcp_opens += (flags & (TH_SYN | TH_ACK)) == TH_SYN;
 }
 
 static void sniff(struct server *s, int fd)
@@ -129,7 +133,7 @@ static void sniff(struct server *s, int fd)
 		return;
 	seen->frames++;
 	if (n > 20)
-		seen->tcp_bytes += tcp_data(frame, n, from.sll_protocol == htons(ETH_P_IPV6));
+		sniff_tcp(seen, frame, n, from.sll_protocol == htons(ETH_P_IPV6));
 }
 
 /* Back from the address it came to, or a connected socket would not take it. */

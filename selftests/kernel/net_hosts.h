@@ -46,6 +46,7 @@ struct net_seen {
 	uint64_t nonces; /* frames with the nonce, any protocol */
 	uint64_t frames; /* IPv4 and IPv6 to this host; not multicast, not ARP */
 	uint64_t tcp_bytes; /* of data in TCP segments to this host, sent again or not */
+	uint64_t tcp_opens; /* segments that ask for a connection */
 	uint64_t tcp_accepted;
 	uint64_t udp_datagrams;
 };

@@ -10,7 +10,8 @@
 . "$(dirname "$(readlink -f "$0")")/attach_lib.sh"
 
 seconds=${EGRESSCTL_STRESS_SECONDS:-20}
-threads=${EGRESSCTL_STRESS_THREADS:-24}
+threads=${EGRESSCTL_STRESS_THREADS:-10} # of root's in one sandbox
+users=$((threads > 16 ? 16 : threads)) # of a user's in another, and half as many in none
 stress=$w/bin/stress
 s=$w/stress
 declare -A pid_of
@@ -134,16 +135,16 @@ echo x >/dev/tcp/$there/7001 && echo x >/dev/udp/$there/7001
 result $? "control: the server answers where the sandbox may not go"
 start_service || { echo "Bail out! egressd does not start"; exit 1; }
 begin_part move $stress move $s
-begin_part free $stress free 8 $s $there
+begin_part free $stress free $((users / 2)) $s $there
 begin_part hot "$egressctl" run -p $w/stress.yaml --name hot -- $stress try $threads $s $there
 begin_part warm setpriv --reuid=$uid --regid=$uid --init-groups --reset-env -- \
-	"$egressctl" run -p $w/stress.yaml -- $stress try 16 $s $there
+	"$egressctl" run -p $w/stress.yaml -- $stress try $users $s $there
 while_they_try
 end_tries hot "$threads threads of root: no verdict is wrong"
 grep -q ' [1-9][0-9]* threads in real time' $w/hot.said
 result $? "some of them were woken in real time"
-end_tries warm "16 threads of a user: no verdict is wrong"
-end_tries free "8 threads outside: nothing is refused"
+end_tries warm "$users threads of a user: no verdict is wrong"
+end_tries free "$((users / 2)) threads outside: nothing is refused"
 end_part move
 check "directories were moved all the time" grep -q '^moves [1-9]' $w/move.said
 served
