@@ -129,6 +129,8 @@ int server_reload(struct server *s, const struct config *config, struct diag *d)
 void server_reload_failed(struct server *s);
 /* Kill every sandbox and wait until they are gone. */
 void server_kill_all(struct server *s);
+/* Before a stop that leaves things for the next egressd: only what is in use. */
+void server_trim(struct server *s);
 void server_free(struct server *s);
 /* -EPERM with a message while a hook is silent, or nobody knows: no new sandboxes. */
 int server_canary_refuses(const struct server *s, struct diag *d);

@@ -318,6 +318,7 @@ static int serve(struct service *v, struct agent *a, struct diag *d)
 		(void)sd_notify(0, "STOPPING=1");
 		if (!keeps(v))
 			server_kill_all(v->s);
+		server_trim(v->s);
 	}
 	server_free(v->s);
 	sd_event_unref(loop);

@@ -185,17 +185,36 @@ void publish_free_entry(struct publisher *p, struct entry *e)
 	free(e);
 }
 
-static void retire(struct publisher *p, struct entry *e)
+/*
+ * Nobody starts from this version any more, and whoever still is on the way from it to
+ * the next is waited for before that one's slot is used again.
+ */
+static void drop_next(struct publisher *p, struct entry *e)
+{
+	if (!e->v.next)
+		return;
+	publisher_unref(p, e->v.next);
+	e->v.next = NULL;
+	e->stale = true; /* it is not to be found again without its next one */
+}
+
+/* After publisher_wait(): a task that has just read which version to use must still find it. */
+static void retire_waited(struct publisher *p, struct entry *e)
 {
 	struct eg_policy none = {};
 
-	/* a task that has just read which version to use must still find it */
-	publisher_wait(p);
+	drop_next(p, e); /* one that was taken over and never used has it still */
 	(void)bpf_map_update_elem(agent_map_fd(p->a, AGENT_MAP_POLICIES), &e->v.slot, &none,
 				  BPF_ANY);
 	publish_forget(p, e);
 	remove_rows(p, e);
 	publish_free_entry(p, e);
+}
+
+static void retire(struct publisher *p, struct entry *e)
+{
+	publisher_wait(p);
+	retire_waited(p, e);
 }
 
 /* Retire the version that nobody has used for the longest time. */
@@ -365,19 +384,6 @@ const char *publisher_key(const struct publisher *p, const struct version *v, si
 	return e->key;
 }
 
-/*
- * Nobody starts from this version any more, and whoever still is on the way from it to
- * the next is waited for before that one's slot is used again.
- */
-static void drop_next(struct publisher *p, struct entry *e)
-{
-	if (!e->v.next)
-		return;
-	publisher_unref(p, e->v.next);
-	e->v.next = NULL;
-	e->stale = true; /* it is not to be found again without its next one */
-}
-
 static void set_tail(struct publisher *p, struct entry *e, const struct version_tail *tail)
 {
 	e->v.family = tail && tail->family ? tail->family : e->v.serial;
@@ -418,7 +424,6 @@ int publisher_put(struct publisher *p, struct compiled *c, const char *key, size
 	if (!err)
 		err = publish_save(p, e, d);
 	if (err) {
-		drop_next(p, e);
 		retire(p, e);
 		return err;
 	}
@@ -441,6 +446,24 @@ void publisher_unref(struct publisher *p, const struct version *v)
 		drop_next(p, e);
 	}
 	e->last_used = e->stale ? 0 : ++p->clock;
+}
+
+void publisher_trim(struct publisher *p)
+{
+	bool found = true;
+
+	publisher_wait(p);
+	while (found) { /* one that goes may be the last to lead to another */
+		found = false;
+		for (uint32_t i = 0; i < EG_MAX_POLICIES; i++) {
+			struct entry *e = p->by_slot[i];
+
+			if (!e || e->v.refs)
+				continue;
+			retire_waited(p, e);
+			found = true;
+		}
+	}
 }
 
 int publisher_new(struct agent *a, struct publisher **out, struct diag *d)

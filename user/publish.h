@@ -86,6 +86,8 @@ void publisher_ref(struct publisher *p, const struct version *v);
  * needed.
  */
 void publisher_unref(struct publisher *p, const struct version *v);
+/* Drop all of that cache: whoever takes the versions over would compile each of them again. */
+void publisher_trim(struct publisher *p);
 
 /* For events: the version of that serial, or NULL. */
 const struct compiled *publisher_find(const struct publisher *p, uint32_t serial);

@@ -533,6 +533,11 @@ void server_kill_all(struct server *s)
 	}
 }
 
+void server_trim(struct server *s)
+{
+	publisher_trim(s->publisher);
+}
+
 void server_free(struct server *s)
 {
 	if (!s)

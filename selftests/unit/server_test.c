@@ -25,6 +25,7 @@
 #include "eventlog.h"
 #include "selftests/fake/fake.h"
 #include "selftests/fake/rig.h"
+#include "publish.h"
 #include "server_int.h"
 #include "util.h"
 
@@ -425,6 +426,9 @@ static void foreign_server(void **state)
 }
 
 /* What is no rule among rules, times without end, another's policy: said, and survived. */
+static const char run[] = "{\"op\": \"run\", \"policies\": [\"p\"], \"texts\": [{\"name\": \"p\", "
+			  "\"from\": null, \"path\": \"/p\", \"text\": \"version: 1\\n\"}]}";
+
 static void odd_requests(void **state)
 {
 	static const char *const odd[] = {
@@ -439,9 +443,6 @@ static void odd_requests(void **state)
 		"{\"op\": \"run\", \"policies\": [{}], \"texts\": []}",
 		"{\"op\": \"end\"}", "{\"op\": 1}", "{}",
 	};
-	static const char run[] = "{\"op\": \"run\", \"policies\": [\"p\"], \"texts\": [{\"name\": "
-				  "\"p\", \"from\": null, \"path\": \"/p\", \"text\": "
-				  "\"version: 1\\n\"}]}";
 	int fd = knock(rig_user()), other = knock(rig_user()), child = rig_child();
 	json_t *answer = rig_ask(fd, run, &child, 1);
 
@@ -459,6 +460,51 @@ static void odd_requests(void **state)
 	close(other);
 }
 
+/*
+ * What was used by grants that are over is not left for the next egressd; what a sandbox uses is,
+ * with what holds when a grant of it lapses.
+ */
+static void trimmed(void **state)
+{
+	static const char *const asked[] = {
+		"{\"op\": \"allow\", \"sandbox\": \"last\", \"rules\": [\"connect 192.0.2.1:1\"], "
+		"\"ms\": 60000}",
+		"{\"op\": \"allow\", \"sandbox\": \"last\", \"rules\": [\"connect 192.0.2.1:2\"], "
+		"\"ms\": 120000}",
+		"{\"op\": \"revoke\", \"grant\": 1}",
+	};
+	int fd = knock(rig_user()), other = knock(rig_user()), child = rig_child();
+	struct server *s = rig_server();
+	struct publisher_fill f;
+	uint32_t others; /* files, of sandboxes and grants */
+
+	(void)state;
+	json_decref(rig_ask(fd, run, &child, 1));
+	for (size_t i = 0; i < ARRAY_SIZE(asked); i++) {
+		json_t *answer = rig_ask(other, asked[i], NULL, 0);
+
+		assert_null(json_object_get(answer, "error"));
+		json_decref(answer);
+	}
+	f = publisher_fill(s->publisher);
+	assert_true(f.versions > f.used);
+	others = fake_state_files() - (uint32_t)f.versions;
+	server_trim(s);
+	f = publisher_fill(s->publisher);
+	assert_int_equal(f.used, 2); /* with the grant, and when it has lapsed */
+	assert_int_equal(f.versions, f.used);
+	assert_int_equal(fake_state_files(), others + f.versions);
+	assert_null(rig_half());
+	assert_true(is_served(fd));
+	close(fd);
+	close(other);
+	rig_end_all();
+	server_trim(s);
+	f = publisher_fill(s->publisher);
+	assert_int_equal(f.versions + f.slots + f.ports + f.prefixes + f.anchors, 0);
+	assert_int_equal(fake_state_files(), 0);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
@@ -466,7 +512,7 @@ int main(void)
 		T(crowd), T(crowds), T(silent), T(deaf), T(deaf_after_log), T(follower),
 		T(deaf_to_files),
 		T(marked), T(unreadable_mark), T(malformed), T(no_descriptors),
-		T(foreign_server), T(odd_requests),
+		T(foreign_server), T(odd_requests), T(trimmed),
 	};
 
 	return cmocka_run_group_tests_name("server", tests, NULL, NULL);
