@@ -167,6 +167,16 @@ silent_start() {
 	return 1
 }
 
+# Nothing new begins until the canary has seen in a round of its own that what was silent is not.
+proved() {
+	local i
+	for ((i = 0; i < 200; i++)); do
+		run -- /bin/true
+		is 0 && return
+	done
+	return 1
+}
+
 sysctl -qw kernel.ftrace_enabled=0
 silent_start
 result $? "silent ones are not trusted"
@@ -175,6 +185,8 @@ load=
 anew "silent ones"
 asked
 result $? "the sandbox is held again"
+proved
+result $? "and others can begin"
 exec {in}>&-
 kill $launcher
 wait_launcher
