@@ -223,29 +223,77 @@ static int add_node(struct build *b, struct ynode *n)
 	return 0;
 }
 
+/*
+ * What a scalar in single quotes says (YAML 1.2, 7.3.2): '' is a quote, and the white space about a
+ * line's end is one space, or as many ends of lines as there are beyond the first. By hand, since
+ * libfyaml 0.7.12 forgets the memory it makes such a text in, and egressd reads what users wrote.
+ * `out` has room for the span. Returns the length.
+ */
+static size_t single_quoted(const char *s, size_t len, char *out)
+{
+	size_t n = 0, at = 0, run, breaks;
+
+	while (at < len) {
+		breaks = 0;
+		for (run = at; run < len && strchr(" \t\r\n", s[run]); run++)
+			breaks += s[run] == '\n' || (s[run] == '\r' && (run + 1 == len ||
+								       s[run + 1] != '\n'));
+		if (!breaks) {
+			run = run > at ? run : at + 1;
+			memcpy(out + n, s + at, run - at);
+			n += run - at;
+			if (s[at] == '\'')
+				run++;
+		} else if (breaks == 1) {
+			out[n++] = ' ';
+		} else {
+			memset(out + n, '\n', breaks - 1);
+			n += breaks - 1;
+		}
+		at = run;
+	}
+	return n;
+}
+
+/* The text of a scalar, for as long as the document lives; NULL without memory. */
+static const char *scalar_text(struct build *b, struct fy_event *ev, size_t *len)
+{
+	struct fy_token *t = ev->scalar.value;
+	const struct fy_mark *from = fy_event_start_mark(ev), *to = fy_event_end_mark(ev);
+	bool single = t && fy_token_scalar_style(t) == FYSS_SINGLE_QUOTED && from && to &&
+		      from->input_pos <= to->input_pos && to->input_pos <= b->len;
+	const char *text = "";
+	char *copy;
+
+	*len = single ? to->input_pos - from->input_pos : 0;
+	if (t && !single)
+		text = fy_token_get_text(t, len);
+	copy = text ? chunk_alloc(b, *len + 1) : NULL;
+	if (!copy)
+		return NULL;
+	if (single)
+		*len = single_quoted(b->text + from->input_pos, *len, copy);
+	else
+		memcpy(copy, text, *len);
+	copy[*len] = '\0';
+	return copy;
+}
+
 static int add_scalar(struct build *b, struct fy_event *ev, struct ynode *n)
 {
 	struct fy_token *t = ev->scalar.value;
-	const char *text;
-	size_t len = 0;
-	char *copy;
+	size_t len;
 
-	text = t ? fy_token_get_text(t, &len) : "";
-	if (!text)
+	n->text = scalar_text(b, ev, &len);
+	if (!n->text)
 		return nomem(b->d);
-	copy = chunk_alloc(b, len + 1);
-	if (!copy)
-		return nomem(b->d);
-	memcpy(copy, text, len);
-	copy[len] = '\0';
-	n->text = copy;
 	n->plain = !t || fy_token_scalar_style(t) == FYSS_PLAIN;
 	for (size_t i = 0; i < len; i++)
-		if ((unsigned char)copy[i] < 0x20 || copy[i] == 0x7f)
+		if ((unsigned char)n->text[i] < 0x20 || n->text[i] == 0x7f)
 			return fail(b, n->line, n->col,
 				    "a control character (0x%02x) in a value: expected printable "
 				    "text",
-				    (unsigned char)copy[i]);
+				    (unsigned char)n->text[i]);
 	return add_node(b, n);
 }
 

@@ -13,13 +13,6 @@
 #include "diag.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-const char *__lsan_default_suppressions(void);
-
-/* It forgets an anchor's or a token's buffer after some errors of syntax. */
-const char *__lsan_default_suppressions(void)
-{
-	return "leak:libfyaml";
-}
 
 static void require(bool ok, const char *what)
 {
