@@ -84,7 +84,8 @@ CFLAGS ?= -O2 -g
 # -idirafter: user/limits.h must not be found by gcc's own <limits.h>, which looks for "syslimits.h"
 # and from there for the next limits.h of the quote path. -Uunix: gnu11 defines it.
 common := -std=gnu11 -Uunix -Wall -Wextra -Werror -Wstrict-prototypes -Wvla -D_GNU_SOURCE \
-	-DEG_VERSION='"$(VERSION)"' -DEG_DATADIR='"$(PREFIX)/share/egressctl"' \
+	-DEG_VERSION='"$(VERSION)"' -DEG_PREFIX='"$(PREFIX)"' \
+	-DEG_DATADIR='"$(PREFIX)/share/egressctl"' \
 	-iquote selftests/unit -iquote selftests/kernel -iquote . -idirafter user -idirafter bpf \
 	-I$(O) -I$(O)/selftests/kernel $(PKG_CFLAGS)
 hardening := -fPIE -fstack-protector-strong -fstack-clash-protection \

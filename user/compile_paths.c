@@ -13,6 +13,7 @@
 #include "automaton.h"
 #include "compile_int.h"
 #include "denials.h"
+#include "own_places.h"
 #include "policy_int.h"
 #include "policy_resolve.h"
 #include "policy_safe.h"
@@ -41,6 +42,7 @@ struct paths {
 	struct unbound unbound[8];
 	size_t nunbound;
 	struct resolver resolver;
+	struct automaton *written; /* the rules without what resolved spellings give */
 	struct spelling *v;
 	size_t n, cap;
 	size_t anchors_cap;
@@ -328,25 +330,11 @@ static int bind_builtin(struct paths *b)
 	return err;
 }
 
-static int bind_all(struct paths *b)
-{
-	const struct policy *p = b->k->p;
-	int err = restricts_paths(p) ? bind_builtin(b) : 0;
-
-	for (size_t i = 0; i < p->files.n && !err; i++)
-		err = bind_one(b, &p->files.v[i], AUTOMATON_PATHS);
-	for (size_t i = 0; i < p->unixes.n && !err; i++)
-		err = bind_one(b, &p->unixes.v[i], AUTOMATON_UNIX);
-	return err ? err : unbound_notices(b);
-}
-
-/* ---- the automaton -------------------------------------------------------------------------- */
-
 /*
  * The rules without what resolved spellings give, to judge links by. Patterns that are none
  * are found here, where their place is known.
  */
-static int parse_written(struct paths *b, struct automaton **out)
+static int parse_written(struct paths *b)
 {
 	_cleanup_free_ struct automaton_rule *rules = calloc(b->n + 1, sizeof(*rules));
 	_cleanup_free_ const struct spelling **from = calloc(b->n + 1, sizeof(*from));
@@ -367,7 +355,7 @@ static int parse_written(struct paths *b, struct automaton **out)
 		rules[n++] = (struct automaton_rule){ .pattern = s->pattern, .id = s->rule,
 						      .perm = s->perm, .space = s->space };
 	}
-	err = automaton_parse(rules, n, defaults, out, &e);
+	err = automaton_parse(rules, n, defaults, &b->written, &e);
 	if (!err)
 		return 0;
 	if (err == -ENOMEM || e.rule >= n)
@@ -377,6 +365,76 @@ static int parse_written(struct paths *b, struct automaton **out)
 		       "\"%s\": %s%s%s", src->text, e.msg, e.expected[0] ? ": expected " : "",
 		       e.expected);
 }
+
+static bool is_written(const struct paths *b, const char *path)
+{
+	for (size_t i = 0; i < b->n; i++)
+		if (b->v[i].space == AUTOMATON_PATHS && b->v[i].literal &&
+		    str_eq(b->v[i].literal, path))
+			return true;
+	return false;
+}
+
+/* What the rules give there but for writing, unless one of them names it. */
+static int bind_own_place(struct paths *b, const char *path)
+{
+	static const struct policy_path own = { .text = (char *)"builtin",
+						.at = { .file = "builtin" } };
+	struct spelling like = { .src = &own, .space = AUTOMATON_PATHS };
+	char text[PATH_MAX + 16], perm[5];
+	uint32_t id;
+	char *pattern;
+	int err;
+
+	(void)automaton_rule_for(b->written, AUTOMATON_PATHS, path, strlen(path), &id, &like.perm);
+	if (!(like.perm & (EG_W | EG_C)) || is_written(b, path))
+		return 0;
+	like.perm &= (uint8_t)~(EG_W | EG_C);
+	(void)snprintf(text, sizeof(text), "%s: %s", path, policy_perm_text(like.perm, perm));
+	err = comp_rule(b->k, NULL, RULE_BUILTIN, text, &like.rule);
+	if (err)
+		return err;
+	pattern = quoted(path, "");
+	return pattern ? add_spelling(b, &like, pattern, false) : comp_nomem(b->k);
+}
+
+/* own_places.h: as they are called, and as that resolves. */
+static int bind_own_places(struct paths *b)
+{
+	char real[PATH_MAX];
+	int err = 0;
+
+	for (const char *const *place = own_places; *place && !err; place++) {
+		err = bind_own_place(b, *place);
+		if (err)
+			break;
+		err = resolver_path(&b->resolver, *place, real);
+		if (err == -ENOMEM)
+			return comp_nomem(b->k);
+		/* a loop or an overlong path resolves to nothing */
+		err = err || str_eq(real, *place) ? 0 : bind_own_place(b, real);
+	}
+	return err;
+}
+
+static int bind_all(struct paths *b)
+{
+	const struct policy *p = b->k->p;
+	int err = restricts_paths(p) ? bind_builtin(b) : 0;
+
+	for (size_t i = 0; i < p->files.n && !err; i++)
+		err = bind_one(b, &p->files.v[i], AUTOMATON_PATHS);
+	for (size_t i = 0; i < p->unixes.n && !err; i++)
+		err = bind_one(b, &p->unixes.v[i], AUTOMATON_UNIX);
+	if (!err)
+		err = parse_written(b);
+	/* Landlock cannot take away inside of what it gives */
+	if (!err && restricts_paths(p) && !p->landlock)
+		err = bind_own_places(b);
+	return err ? err : unbound_notices(b);
+}
+
+/* ---- links -------------------------------------------------------------------------------- */
 
 static bool written_covers(const struct paths *b, uint32_t rule, const char *path)
 {
@@ -443,20 +501,16 @@ static int judge_link(struct paths *b, const struct automaton *a, const struct s
 /* Spellings that links must not give are taken out. */
 static int judge_links(struct paths *b)
 {
-	struct automaton *a;
-	int err = parse_written(b, &a);
+	int err = 0;
 
-	if (err)
-		return err;
 	for (size_t i = 0; i < b->n && err >= 0; i++) {
 		/* a resolved spelling comes right after the written one */
 		if (!b->v[i].resolved || !b->v[i].perm)
 			continue;
-		err = judge_link(b, a, &b->v[i]);
+		err = judge_link(b, b->written, &b->v[i]);
 		if (err > 0)
 			spelling_clear(&b->v[i]);
 	}
-	automaton_free(a);
 	return MIN(err, 0);
 }
 
@@ -565,5 +619,6 @@ void compile_paths_end(struct comp *k)
 		spelling_clear(&b->v[i]);
 	free(b->v);
 	resolver_clear(&b->resolver);
+	automaton_free(b->written);
 	free(b);
 }

@@ -83,6 +83,9 @@ static int remove_directory(const void *path)
 			     .err = e, .event = v }
 #define NS(n, name_) ROW(n, enter, name_, "EACCES EPERM", NULL)
 #define FILE_(n, f, p, v) ROW(n, f, p, "EACCES EPERM EXDEV", v)
+/* Where a policy lets everything be written but a secret. */
+#define WIDE(n, f, p, v) { .name = n, .run = f, .arg = p, .by = BY_ROOT, .judge = "claim", \
+			   .err = "EACCES EPERM EXDEV", .event = v, .policy = "wide" }
 
 const struct attack attacks_agent[] = {
 	NS("C12:mounts", "mnt"),
@@ -104,5 +107,12 @@ const struct attack attacks_agent[] = {
 	FILE_("D18:log", write_to, "/var/log/egressctl/events.jsonl", "open/rule"),
 	FILE_("D18:cgroup", remove_directory, "/sys/fs/cgroup/egressctl", "rmdir/guard"),
 	FILE_("D18:pins", remove_directory, "/sys/fs/bpf/egressctl", "rmdir/guard"),
+	WIDE("D18:wide-preload", make_file, "/etc/ld.so.preload", "create/rule"),
+	WIDE("D18:wide-settings", make_file, "/etc/egressctl/policies/attack.yaml", "create/rule"),
+	WIDE("D18:wide-unit", make_file, "/etc/systemd/system/egressd.service", "create/rule"),
+	WIDE("D18:wide-run", make_file, "/run/egressctl/attack", "create/rule"),
+	WIDE("D18:wide-log", write_to, "/var/log/egressctl/events.jsonl", "open/rule"),
+	WIDE("D18:wide-rename", rename_there, "/etc/egressctl/policies", "rename/rule rename/gain"),
+	WIDE("D18:wide-above", rename_there, "/etc/egressctl", "rename/rule rename/gain"),
 	{},
 };

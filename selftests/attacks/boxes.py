@@ -74,6 +74,12 @@ POLICIES = {
     # kinds of sockets that pass where TCP and UDP do not
     "kinds": FILES + egress(f'{OK}, "10.203.1.2:*/icmp"', "sockets: [raw, ping, mptcp, sctp]"),
     "strict": FILES + egress(OK) + "exec: strict\n",
+    "wide": f"""
+files:
+  default: rwxc
+  {CLOSED}: none
+  {MARK}: none
+""" + egress(OK),
     # capabilities in a user namespace of its own
     "userns": FILES + egress(OK) + "privileges: [userns]\n",
     "mounts": FILES + egress(OK) + "privileges: [userns, mounts]\n",

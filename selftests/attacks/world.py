@@ -172,7 +172,7 @@ class World:
     def make_place(self):
         """A filesystem with everything that attacks know of."""
         shell(f"""
-            mkdir -p {D}
+            mkdir -p {D} /etc/egressctl/policies /etc/systemd/system
             modprobe -aq loop ext4 overlay {MODULES} || true
             sysctl -qw kernel.yama.ptrace_scope=0 fs.protected_hardlinks=0 fs.protected_regular=0
             test ! -e /proc/sys/dev/tty/legacy_tiocsti || sysctl -qw dev.tty.legacy_tiocsti=1
