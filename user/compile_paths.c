@@ -42,7 +42,6 @@ struct paths {
 	struct unbound unbound[8];
 	size_t nunbound;
 	struct resolver resolver;
-	struct automaton *written; /* the rules without what resolved spellings give */
 	struct spelling *v;
 	size_t n, cap;
 	size_t anchors_cap;
@@ -331,10 +330,10 @@ static int bind_builtin(struct paths *b)
 }
 
 /*
- * The rules without what resolved spellings give, to judge links by. Patterns that are none
- * are found here, where their place is known.
+ * The rules as they are now, or without what resolved spellings give, to judge links by.
+ * Patterns that are none are found here, where their place is known.
  */
-static int parse_written(struct paths *b)
+static int parse_rules(struct paths *b, bool resolved, struct automaton **out)
 {
 	_cleanup_free_ struct automaton_rule *rules = calloc(b->n + 1, sizeof(*rules));
 	_cleanup_free_ const struct spelling **from = calloc(b->n + 1, sizeof(*from));
@@ -349,13 +348,13 @@ static int parse_written(struct paths *b)
 	for (size_t i = 0; i < b->n; i++) {
 		const struct spelling *s = &b->v[i];
 
-		if (s->resolved && s->perm)
+		if (!s->pattern || (s->resolved && s->perm && !resolved))
 			continue;
 		from[n] = s;
 		rules[n++] = (struct automaton_rule){ .pattern = s->pattern, .id = s->rule,
 						      .perm = s->perm, .space = s->space };
 	}
-	err = automaton_parse(rules, n, defaults, &b->written, &e);
+	err = automaton_parse(rules, n, defaults, out, &e);
 	if (!err)
 		return 0;
 	if (err == -ENOMEM || e.rule >= n)
@@ -364,57 +363,6 @@ static int parse_written(struct paths *b)
 	return diag_at(b->k->d, err, src->at.file, src->at.line, src->at.col,
 		       "\"%s\": %s%s%s", src->text, e.msg, e.expected[0] ? ": expected " : "",
 		       e.expected);
-}
-
-static bool is_written(const struct paths *b, const char *path)
-{
-	for (size_t i = 0; i < b->n; i++)
-		if (b->v[i].space == AUTOMATON_PATHS && b->v[i].literal &&
-		    str_eq(b->v[i].literal, path))
-			return true;
-	return false;
-}
-
-/* What the rules give there but for writing, unless one of them names it. */
-static int bind_own_place(struct paths *b, const char *path)
-{
-	static const struct policy_path own = { .text = (char *)"builtin",
-						.at = { .file = "builtin" } };
-	struct spelling like = { .src = &own, .space = AUTOMATON_PATHS };
-	char text[PATH_MAX + 16], perm[5];
-	uint32_t id;
-	char *pattern;
-	int err;
-
-	(void)automaton_rule_for(b->written, AUTOMATON_PATHS, path, strlen(path), &id, &like.perm);
-	if (!(like.perm & (EG_W | EG_C)) || is_written(b, path))
-		return 0;
-	like.perm &= (uint8_t)~(EG_W | EG_C);
-	(void)snprintf(text, sizeof(text), "%s: %s", path, policy_perm_text(like.perm, perm));
-	err = comp_rule(b->k, NULL, RULE_BUILTIN, text, &like.rule);
-	if (err)
-		return err;
-	pattern = quoted(path, "");
-	return pattern ? add_spelling(b, &like, pattern, false) : comp_nomem(b->k);
-}
-
-/* own_places.h: as they are called, and as that resolves. */
-static int bind_own_places(struct paths *b)
-{
-	char real[PATH_MAX];
-	int err = 0;
-
-	for (const char *const *place = own_places; *place && !err; place++) {
-		err = bind_own_place(b, *place);
-		if (err)
-			break;
-		err = resolver_path(&b->resolver, *place, real);
-		if (err == -ENOMEM)
-			return comp_nomem(b->k);
-		/* a loop or an overlong path resolves to nothing */
-		err = err || str_eq(real, *place) ? 0 : bind_own_place(b, real);
-	}
-	return err;
 }
 
 static int bind_all(struct paths *b)
@@ -426,11 +374,6 @@ static int bind_all(struct paths *b)
 		err = bind_one(b, &p->files.v[i], AUTOMATON_PATHS);
 	for (size_t i = 0; i < p->unixes.n && !err; i++)
 		err = bind_one(b, &p->unixes.v[i], AUTOMATON_UNIX);
-	if (!err)
-		err = parse_written(b);
-	/* Landlock cannot take away inside of what it gives */
-	if (!err && restricts_paths(p) && !p->landlock)
-		err = bind_own_places(b);
 	return err ? err : unbound_notices(b);
 }
 
@@ -501,17 +444,78 @@ static int judge_link(struct paths *b, const struct automaton *a, const struct s
 /* Spellings that links must not give are taken out. */
 static int judge_links(struct paths *b)
 {
-	int err = 0;
+	struct automaton *a;
+	int err = parse_rules(b, false, &a);
 
+	if (err)
+		return err;
 	for (size_t i = 0; i < b->n && err >= 0; i++) {
 		/* a resolved spelling comes right after the written one */
 		if (!b->v[i].resolved || !b->v[i].perm)
 			continue;
-		err = judge_link(b, b->written, &b->v[i]);
+		err = judge_link(b, a, &b->v[i]);
 		if (err > 0)
 			spelling_clear(&b->v[i]);
 	}
+	automaton_free(a);
 	return MIN(err, 0);
+}
+
+/* ---- what is egressctl's -------------------------------------------------------------------- */
+
+static bool is_written(const struct paths *b, const char *path)
+{
+	for (size_t i = 0; i < b->n; i++)
+		if (b->v[i].space == AUTOMATON_PATHS && b->v[i].literal &&
+		    str_eq(b->v[i].literal, path))
+			return true;
+	return false;
+}
+
+/* What the rules give there but for writing, unless one of them names it. */
+static int bind_own_place(struct paths *b, const struct automaton *a, const char *path)
+{
+	static const struct policy_path own = { .text = (char *)"builtin",
+						.at = { .file = "builtin" } };
+	struct spelling like = { .src = &own, .space = AUTOMATON_PATHS };
+	char text[PATH_MAX + 16], perm[5];
+	uint32_t id;
+	char *pattern;
+	int err;
+
+	(void)automaton_rule_for(a, AUTOMATON_PATHS, path, strlen(path), &id, &like.perm);
+	if (!(like.perm & (EG_W | EG_C)) || is_written(b, path))
+		return 0;
+	like.perm &= (uint8_t)~(EG_W | EG_C);
+	(void)snprintf(text, sizeof(text), "%s: %s", path, policy_perm_text(like.perm, perm));
+	err = comp_rule(b->k, NULL, RULE_BUILTIN, text, &like.rule);
+	if (err)
+		return err;
+	pattern = quoted(path, "");
+	return pattern ? add_spelling(b, &like, pattern, false) : comp_nomem(b->k);
+}
+
+/* own_places.h: as they are called, and as that resolves. */
+static int bind_own_places(struct paths *b)
+{
+	struct automaton *a;
+	char real[PATH_MAX];
+	int err = parse_rules(b, true, &a);
+
+	if (err)
+		return err;
+	for (const char *const *place = own_places; *place && !err; place++) {
+		err = bind_own_place(b, a, *place);
+		if (err)
+			break;
+		err = resolver_path(&b->resolver, *place, real);
+		if (err == -ENOMEM)
+			err = comp_nomem(b->k);
+		else /* a loop or an overlong path resolves to nothing */
+			err = err || str_eq(real, *place) ? 0 : bind_own_place(b, a, real);
+	}
+	automaton_free(a);
+	return err;
 }
 
 /* ---- anchors ---------------------------------------------------------------------------- */
@@ -587,6 +591,11 @@ int compile_bind_paths(struct comp *k)
 	k->paths->k = k;
 	k->paths->resolver.vars = k->v;
 	err = bind_all(k->paths);
+	if (!err)
+		err = judge_links(k->paths);
+	/* Landlock cannot take away inside of what it gives */
+	if (!err && restricts_paths(k->p) && !k->p->landlock)
+		err = bind_own_places(k->paths);
 	k->c->npath_rules = k->c->nrules;
 	return err;
 }
@@ -600,8 +609,6 @@ int compile_paths(struct comp *k)
 		err = comp_notice(k, &at, "no files section: alone, it lets no path be used and no "
 				  "command start; use it beside another policy, or leave paths "
 				  "alone with files: {default: rwxc}");
-	if (!err)
-		err = judge_links(k->paths);
 	if (!err)
 		err = keep_paths(k->paths);
 	if (!err)
@@ -619,6 +626,5 @@ void compile_paths_end(struct comp *k)
 		spelling_clear(&b->v[i]);
 	free(b->v);
 	resolver_clear(&b->resolver);
-	automaton_free(b->written);
 	free(b);
 }

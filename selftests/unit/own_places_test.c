@@ -53,7 +53,8 @@ static void as_far_as_they_may_be_written(void **state)
 	(void)state;
 	assert_string_equal(help_rule(c, "/etc/egressctl"), "builtin: /etc/egressctl: r");
 	assert_string_equal(help_rule(c, "/run/egressctl/x"), "p.yaml:2: /run: none");
-	assert_string_equal(help_rule(c, "/var/log/egressctl"), "builtin: /var/log/egressctl: none");
+	assert_string_equal(help_rule(c, "/var/log/egressctl"),
+			    "builtin: /var/log/egressctl: none");
 	assert_string_equal(help_rule(c, "/usr/share/egressctl"), "p.yaml:2: /usr: rx");
 	compiled_free(c);
 }
@@ -88,6 +89,18 @@ static void links(void **state)
 	compiled_free(c);
 }
 
+/* A link of the policy's leads there: what it gives is given there, and no writing. */
+static void links_of_a_rule(void **state)
+{
+	static const struct help_link conf[] = { { "/conf", "/etc" }, {} };
+	struct compiled *c = compiled(V1 "files: {/conf: rw}\n", conf);
+
+	(void)state;
+	assert_string_equal(help_perm(c, "/etc/hosts"), "rw");
+	assert_string_equal(help_rule(c, "/etc/egressctl/x"), "builtin: /etc/egressctl: r");
+	compiled_free(c);
+}
+
 static void paths_left_alone(void **state)
 {
 	struct compiled *c = compiled(V1 "files: {default: rwxc}\n", NULL);
@@ -105,6 +118,7 @@ int main(void)
 		cmocka_unit_test(as_far_as_they_may_be_written),
 		cmocka_unit_test(what_a_policy_names),
 		cmocka_unit_test(links),
+		cmocka_unit_test(links_of_a_rule),
 		cmocka_unit_test(paths_left_alone),
 	};
 
