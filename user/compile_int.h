@@ -21,6 +21,17 @@ int comp_rule(struct comp *k, const struct place *at, enum rule_kind kind, const
 	      uint32_t *rule);
 int comp_notice(struct comp *k, const struct place *at, const char *fmt, ...) __printf_like(3, 4);
 
+/* compile_pattern.c: all malloc()ed, NULL without memory. */
+/* The names before the first one with a wildcard, unquoted; *rest is what follows. */
+char *comp_literal_part(const char *pattern, const char **rest);
+/* A pattern that matches `path` alone, with `rest`, a pattern, behind it. */
+char *comp_quoted(const char *path, const char *rest);
+/*
+ * /proc/NUMBER, self and thread-self are the sandbox's own tasks: one name for all. Takes
+ * `pattern`, which may be NULL, and returns it when it is about something else.
+ */
+char *comp_own_proc(char *pattern);
+
 /* Add to c->names, in any order. */
 int compile_name_add(struct comp *k, const struct policy_dest *dest, bool deny, uint32_t rule);
 

@@ -57,82 +57,7 @@ static void spelling_clear(struct spelling *s)
 	memset(s, 0, sizeof(*s));
 }
 
-/* ---- patterns --------------------------------------------------------------------------- */
-
-static bool has_wildcard(const char *s, size_t len)
-{
-	for (size_t i = 0; i < len; i++) {
-		if (s[i] == '\\')
-			i++;
-		else if (strchr("*?[", s[i]))
-			return true;
-	}
-	return false;
-}
-
-/* The names before the first one with a wildcard, unquoted; *rest is what follows. */
-static char *literal_part(const char *pattern, const char **rest)
-{
-	char *out = malloc(strlen(pattern) + 2), *o = out;
-	size_t len;
-
-	while (out && *pattern) {
-		len = strcspn(pattern + 1, "/") + 1;
-		if (has_wildcard(pattern, len))
-			break;
-		for (size_t i = 0; i < len && !(len == 1); i++) {
-			if (pattern[i] == '\\')
-				i++;
-			*o++ = pattern[i];
-		}
-		pattern += len;
-	}
-	if (out) {
-		if (o == out && !*pattern)
-			*o++ = '/';
-		*o = '\0';
-	}
-	*rest = pattern;
-	return out;
-}
-
-static char *quoted(const char *path, const char *rest)
-{
-	char *out = malloc(2 * strlen(path) + strlen(rest) + 1), *o = out;
-
-	if (!out)
-		return NULL;
-	/* "/" in front of a rest would double its slash */
-	for (; *path && !(str_eq(path, "/") && *rest); path++) {
-		if (strchr("*?[]\\", *path))
-			*o++ = '\\';
-		*o++ = *path;
-	}
-	(void)strcpy(o, rest);
-	return out;
-}
-
-/* /proc/NUMBER, self and thread-self are the sandbox's own tasks: one name for all. */
-static char *own_proc(char *pattern)
-{
-	const char *name, *end;
-	size_t len;
-	char *out;
-
-	if (!pattern || !str_starts(pattern, "/proc/"))
-		return pattern;
-	name = pattern + strlen("/proc/");
-	len = strcspn(name, "/");
-	end = name + len;
-	if (!len || (strspn(name, "0123456789") != len && strncmp(name, "thread-self", len)))
-		return pattern;
-	if (strspn(name, "0123456789") != len && len != strlen("thread-self"))
-		return pattern;
-	if (asprintf(&out, "/proc/self%s", end) < 0)
-		out = NULL;
-	free(pattern);
-	return out;
-}
+/* ---- spellings -------------------------------------------------------------------------- */
 
 static int add_spelling(struct paths *b, const struct spelling *like, char *pattern, bool resolved)
 {
@@ -140,11 +65,11 @@ static int add_spelling(struct paths *b, const struct spelling *like, char *patt
 			      .space = like->space, .resolved = resolved };
 	const char *rest;
 
-	s.pattern = *pattern == '@' ? pattern : own_proc(pattern);
+	s.pattern = *pattern == '@' ? pattern : comp_own_proc(pattern);
 	if (!s.pattern)
 		return comp_nomem(b->k);
 	if (*s.pattern != '@') {
-		s.literal = literal_part(s.pattern, &rest);
+		s.literal = comp_literal_part(s.pattern, &rest);
 		if (!s.literal || array_reserve(&b->v, &b->cap, b->n)) {
 			spelling_clear(&s);
 			return comp_nomem(b->k);
@@ -178,7 +103,7 @@ static int add_resolved(struct paths *b, size_t written)
 
 	if (*like.pattern == '@')
 		return 0;
-	literal = literal_part(like.pattern, &rest);
+	literal = comp_literal_part(like.pattern, &rest);
 	if (!literal)
 		return comp_nomem(b->k);
 	err = *literal ? resolver_path(&b->resolver, literal, real) : -ENOENT;
@@ -192,7 +117,7 @@ static int add_resolved(struct paths *b, size_t written)
 		return 0;
 	}
 	free(literal);
-	pattern = quoted(real, rest);
+	pattern = comp_quoted(real, rest);
 	if (!pattern)
 		return comp_nomem(b->k);
 	return add_spelling(b, &like, pattern, true);
@@ -426,8 +351,8 @@ static int judge_link(struct paths *b, const struct automaton *a, const struct s
 	}
 	if (s->space != AUTOMATON_PATHS)
 		return 0;
-	to = literal_part(s->pattern, &rest);
-	as_written = literal_part(s[-1].pattern, &rest);
+	to = comp_literal_part(s->pattern, &rest);
+	as_written = comp_literal_part(s[-1].pattern, &rest);
 	if (!to || !as_written)
 		return comp_nomem(b->k);
 	if (!*to || !automaton_rule_for(a, AUTOMATON_PATHS, to, strlen(to), &closing, &perm) ||
@@ -491,7 +416,7 @@ static int bind_own_place(struct paths *b, const struct automaton *a, const char
 	err = comp_rule(b->k, NULL, RULE_BUILTIN, text, &like.rule);
 	if (err)
 		return err;
-	pattern = quoted(path, "");
+	pattern = comp_quoted(path, "");
 	return pattern ? add_spelling(b, &like, pattern, false) : comp_nomem(b->k);
 }
 

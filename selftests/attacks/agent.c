@@ -86,6 +86,8 @@ static int remove_directory(const void *path)
 /* Where a policy lets everything be written but a secret. */
 #define WIDE(n, f, p, v) { .name = n, .run = f, .arg = p, .by = BY_ROOT, .judge = "claim", \
 			   .err = "EACCES EPERM EXDEV", .event = v, .policy = "wide" }
+#define ALLOWED(n, f, p, policy_) { .name = n, .run = f, .arg = p, .by = BY_ROOT, \
+				    .judge = "claim", .err = "", .policy = policy_ }
 
 const struct attack attacks_agent[] = {
 	NS("C12:mounts", "mnt"),
@@ -114,5 +116,7 @@ const struct attack attacks_agent[] = {
 	WIDE("D18:wide-log", write_to, "/var/log/egressctl/events.jsonl", "open/rule"),
 	WIDE("D18:wide-rename", rename_there, "/etc/egressctl/policies", "rename/rule rename/gain"),
 	WIDE("D18:wide-above", rename_there, "/etc/egressctl", "rename/rule rename/gain"),
+	ALLOWED("D18:wide-beside", make_file, "/etc/egressctl-attack.yaml", "wide"),
+	ALLOWED("D18:named", make_file, "/etc/egressctl/policies/attack.yaml", "named"),
 	{},
 };

@@ -49,6 +49,13 @@ files:
   {RUN}: r
   {MARK}: none
 """
+# everything but what is a secret, and what is egressctl's
+WIDE = f"""
+files:
+  default: rwxc
+  {CLOSED}: none
+  {MARK}: none
+"""
 OK = f'"10.203.1.2/32:{PORT}", "10.203.1.2/32:{PORT}/udp", "[fd20:1::2]:{PORT}",' \
      f' "[fd20:1::2]:{PORT}/udp", "10.203.1.2:443/tcp"'
 NAMES = '{host: "*.allowed.test", ports: [7300, "7300/udp"], tls: off, private: true},' \
@@ -74,12 +81,9 @@ POLICIES = {
     # kinds of sockets that pass where TCP and UDP do not
     "kinds": FILES + egress(f'{OK}, "10.203.1.2:*/icmp"', "sockets: [raw, ping, mptcp, sctp]"),
     "strict": FILES + egress(OK) + "exec: strict\n",
-    "wide": f"""
-files:
-  default: rwxc
-  {CLOSED}: none
-  {MARK}: none
-""" + egress(OK),
+    "wide": WIDE + egress(OK),
+    # egressctl's own settings, on purpose
+    "named": WIDE + "  /etc/egressctl: rwxc\n" + egress(OK),
     # capabilities in a user namespace of its own
     "userns": FILES + egress(OK) + "privileges: [userns]\n",
     "mounts": FILES + egress(OK) + "privileges: [userns, mounts]\n",
