@@ -59,6 +59,12 @@ static const char *file_of(const struct event_parsed *e)
 	return file && strchr(file, '/') ? file : NULL;
 }
 
+/* A rule of every policy (RULE_BUILTIN); what is in a file has a line there. */
+static bool is_ours(const struct rule_ref *by)
+{
+	return !by->line && str_eq(by->file, "builtin");
+}
+
 static bool can_be_allowed(const struct event_parsed *e)
 {
 	return e->allow_rule || e->allow_command || e->allow_run;
@@ -72,6 +78,9 @@ static const char *advice(const struct event_parsed *e, enum event_looks looks)
 		return "like an attack, and no rule can allow it";
 	if (can_be_allowed(e))
 		return "like a missing allowance, if the program needs it";
+	if (e->ev.by && is_ours(e->ev.by))
+		return "like something that egressctl's own rule is there for: see "
+		       "egressctl-policy(5)";
 	if (e->ev.by)
 		return "like something that the rule is there for: take the rule back to allow it";
 	return "like something that no rule can allow";

@@ -159,6 +159,27 @@ static void nothing_helps(void **state)
 		   "(it is about the kernel or about processes outside)");
 }
 
+/* Nobody can take back what is in every policy. */
+static void a_rule_of_ours(void **state)
+{
+	static const struct rule_ref ours = { .file = (char *)"builtin", .kind = RULE_BUILTIN,
+					      .text = (char *)"/etc/egressctl: rx" };
+	struct record r = record_open("/etc/egressctl/x", EG_W);
+	struct event_parsed e;
+	struct text t = { 0 };
+
+	(void)state;
+	parse_record(&r, true, &e);
+	e.ev.by = &ours;
+	e.allow_rule = e.allow_command = e.allow_run = NULL;
+	assert_int_equal(explain_text(&e, EXPLAIN_LIVE, &t), 0);
+	assert_non_null(strstr(t.p, "  refused  by builtin \"/etc/egressctl: rx\"\n"));
+	assert_non_null(strstr(t.p, "egressctl's own rule is there for: see egressctl-policy(5)"));
+	assert_null(strstr(t.p, "take the rule back"));
+	text_free(&t);
+	event_parsed_free(&e);
+}
+
 static void a_device(void **state)
 {
 	struct record r = record_open("/work/card0", EG_R | EG_W);
@@ -476,6 +497,7 @@ int main(void)
 		cmocka_unit_test(for_good),
 		cmocka_unit_test(nothing_helps), cmocka_unit_test(hostile),
 		cmocka_unit_test(as_json), cmocka_unit_test(paths),
+		cmocka_unit_test(a_rule_of_ours),
 		cmocka_unit_test(a_device),
 		cmocka_unit_test(names),   cmocka_unit_test(others),
 		cmocka_unit_test(neighbours), cmocka_unit_test(neighbour_text),
