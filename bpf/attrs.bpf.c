@@ -176,20 +176,40 @@ int BPF_PROG(d_exchange, struct dentry *dentry1, struct dentry *dentry2)
  * from who had it before: the program that forgets owners may have been passed over, which
  * the kernel does when it interrupts another run of it on the same processor.
  */
+static __always_inline void forget_pty(const struct eg_pty *key)
+{
+	struct eg_pty_owner *owner = bpf_map_lookup_elem(&ptys, key);
+	struct eg_sandbox *sb;
+
+	if (!owner)
+		return;
+	sb = sandbox_get(owner->sandbox, owner->slot);
+	if (!bpf_map_delete_elem(&ptys, key) && sb && sb->nptys)
+		__sync_fetch_and_sub(&sb->nptys, 1);
+}
+
 SEC("fexit/devpts_pty_new")
 int BPF_PROG(devpts_pty_new, void *fsi, int index, void *priv, struct dentry *dentry)
 {
+	struct eg_pty_owner owner = {};
 	struct eg_pty key = {};
+	struct eg_sandbox *sb;
 	struct eg_id id;
 
 	if ((__u64)dentry >= (__u64)-4095)
 		return 0;
 	key.dev = dentry->d_sb->s_dev;
 	key.rdev = dentry->d_inode->i_rdev;
+	forget_pty(&key);
 	if (current_id(&id) != 1)
-		bpf_map_delete_elem(&ptys, &key);
-	else if (bpf_map_update_elem(&ptys, &key, &id.sandbox, BPF_ANY))
+		return 0;
+	owner.sandbox = id.sandbox;
+	owner.slot = id.slot;
+	sb = sandbox_get(id.sandbox, id.slot);
+	if (bpf_map_update_elem(&ptys, &key, &owner, BPF_ANY))
 		count_stat(EG_ST_FAIL_MAP); /* then it is nobody's: refused */
+	else if (sb)
+		__sync_fetch_and_add(&sb->nptys, 1);
 	return 0;
 }
 
@@ -201,6 +221,6 @@ int BPF_PROG(devpts_pty_kill, struct dentry *dentry)
 		.rdev = dentry->d_inode->i_rdev,
 	};
 
-	bpf_map_delete_elem(&ptys, &key);
+	forget_pty(&key);
 	return 0;
 }

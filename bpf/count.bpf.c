@@ -22,7 +22,9 @@ static __always_inline struct eg_traffic *traffic_of(const struct eg_traffic_key
 	trace = bpf_map_lookup_elem(&traces, &sandbox);
 	if (!trace)
 		return NULL; /* it is over */
-	(void)bpf_map_update_elem(&traffic, key, &none, BPF_NOEXIST); /* another CPU may have */
+	if (__sync_fetch_and_add(&trace->dests, 1) >= EG_TRAFFIC_QUOTA ||
+	    bpf_map_update_elem(&traffic, key, &none, BPF_NOEXIST)) /* another CPU may have */
+		__sync_fetch_and_add(&trace->dests, -1);
 	t = bpf_map_lookup_elem(&traffic, key);
 	if (!t)
 		__sync_fetch_and_add(&trace->uncounted, 1);

@@ -49,10 +49,16 @@
 #define EG_TRACE_RING (4u << 20) /* bytes: what traced sandboxes touched */
 #define EG_TRACE_SEEN 65536u /* accesses of all of them that are not reported again */
 #define EG_MAX_TRAFFIC 16384u /* destinations of all of them */
+#define EG_TRAFFIC_QUOTA 2048u /* … of one */
 #define EG_MAX_IPC 65536u /* SysV objects of all sandboxes; a namespace has 68,096 at most */
 #define EG_IPC_QUOTA 256u /* … of one sandbox: memory, queues and semaphores together */
+#define EG_MAX_PTYS 16384u /* pseudo terminals of all sandboxes; the kernel has 4,096, pty.max */
+#define EG_PTY_QUOTA 128u /* … of one */
 #define EG_MAX_KEYS 65536u /* keys of all sandboxes */
 #define EG_KEY_QUOTA 128u /* … of one, keyrings included; the kernel gives a user 200 */
+
+#define EG_MAX_ROOMS 1024u /* programs half-way at one time, see report.bpf.h */
+#define EG_ROOM_QUOTA 128u /* … of one sandbox */
 
 /* ---- path permissions: the bits of "rwxc" -------------------------------- */
 
@@ -345,6 +351,8 @@ struct eg_sandbox { /* array map `sandboxes`, index = slot */
 	__u32 dns_waiting; /* queries in the ring; up by the kernel, down by the resolver */
 	__u32 ipc_objects; /* in `ipc_objects`; counted by the kernel */
 	__u32 nkeys; /* in `keys`; counted by the kernel */
+	__u32 nptys; /* in `ptys`; counted by the kernel */
+	__u32 pad2;
 	__u32 flags; /* EG_SB_* */
 	__u64 lapses; /* ns, CLOCK_BOOTTIME: no version in force ends before it; 0: none ends */
 	/* written by the kernel programs */
@@ -565,7 +573,7 @@ _Static_assert(sizeof(struct eg_binding) == 24, "eg_binding");
 _Static_assert(sizeof(struct eg_anchor_key) == 24, "eg_anchor_key");
 _Static_assert(sizeof(struct eg_ipc_object) == 24, "eg_ipc_object");
 _Static_assert(sizeof(struct eg_key) == 16, "eg_key");
-_Static_assert(sizeof(struct eg_sandbox) == 144, "eg_sandbox");
+_Static_assert(sizeof(struct eg_sandbox) == 152, "eg_sandbox");
 _Static_assert(sizeof(struct eg_task) == 376, "eg_task");
 _Static_assert(sizeof(struct eg_sock) == 104, "eg_sock");
 _Static_assert(sizeof(struct eg_cgroup) == 16, "eg_cgroup");

@@ -136,7 +136,8 @@ struct eg_event {
 
 struct eg_trace { /* hash map `traces`, key: __u64 sandbox; it is traced when it is there */
 	__u64 lost; /* records for which there was no room */
-	__u64 uncounted; /* packets for which `traffic` had no room */
+	__u64 uncounted; /* packets to destinations above EG_TRAFFIC_QUOTA, or without room */
+	__u64 dests; /* in `traffic` */
 };
 
 struct eg_seen_key { /* LRU hash `seen`, value: __u64, how often */

@@ -43,6 +43,7 @@ static __always_inline bool is_terminal(struct inode *inode)
  * by whose they are; the tunnels of net_admin come with it.
  */
 #define TUN_RDEV (10u << 20 | 200)
+#define PTMX_RDEV (5u << 20 | 2)
 
 static __always_inline bool is_device(const struct who *w, struct inode *inode)
 {
@@ -57,7 +58,7 @@ static __always_inline bool is_device(const struct who *w, struct inode *inode)
 	return !is_terminal(inode) && !(major == 5 && (minor == 0 || minor == 2));
 }
 
-static __always_inline __u64 *pty_owner(struct inode *inode)
+static __always_inline struct eg_pty_owner *pty_owner(struct inode *inode)
 {
 	struct eg_pty key = {
 		.dev = BPF_CORE_READ(inode, i_sb, s_dev),
@@ -71,10 +72,10 @@ static __always_inline __u64 *pty_owner(struct inode *inode)
 static __always_inline bool own_terminal(struct who *w, struct inode *inode)
 {
 	struct eg_pty key = { .rdev = inode->i_rdev };
-	__u64 *owner = pty_owner(inode);
+	struct eg_pty_owner *owner = pty_owner(inode);
 
 	if (owner)
-		return *owner == w->t->sandbox;
+		return owner->sandbox == w->t->sandbox;
 #pragma unroll
 	for (int i = 0; i < (int)EG_MAX_TTYS; i++)
 		if (i < (int)w->sb->nttys && w->sb->ttys[i] == key.rdev)
@@ -136,9 +137,13 @@ static __always_inline __u8 wanted(struct file *file)
 /* On its own: its frame is not under that of a walk. */
 static __noinline int check_device(struct who *w, __u16 op, struct file *file)
 {
-	if (!is_device(w, file->f_inode))
-		return 0;
-	return refuse_at(w, op, wanted(file), EG_WHY_DEVICE, &file->f_path);
+	if (is_device(w, file->f_inode))
+		return refuse_at(w, op, wanted(file), EG_WHY_DEVICE, &file->f_path);
+	/* Those who ask at the same time may be a few above it: counted is what was made. */
+	if (op == EG_OP_OPEN && file->f_inode->i_rdev == PTMX_RDEV && w->sb->nptys >= EG_PTY_QUOTA)
+		return refuse_raw(w, op, wanted(file), EG_WHY_QUOTA, -ENOSPC,
+				  mnt_at(&file->f_path), dentry_at(&file->f_path), 0, 0);
+	return 0;
 }
 
 /* Opened, or received open: op says which. */
@@ -146,11 +151,13 @@ static __always_inline int check_file(struct who *w, __u16 op, struct file *file
 {
 	struct inode *inode = file->f_inode;
 	__u8 want = wanted(file), why = 0;
+	int err;
 
 	if (want & EG_X)
 		op = EG_OP_EXEC;
-	if ((inode->i_mode & S_IFMT) == S_IFCHR && check_device(w, op, file))
-		return -EACCES;
+	err = (inode->i_mode & S_IFMT) == S_IFCHR ? check_device(w, op, file) : 0;
+	if (err)
+		return err;
 	if ((want & EG_W) || (inode->i_mode & S_IFMT) == S_IFBLK)
 		why = guarded_write(w, inode);
 	if (why)
@@ -196,21 +203,20 @@ static __always_inline bool is_harmless(struct dentry *dentry)
 	       !__builtin_memcmp(name, "[signalfd]", 8) || !__builtin_memcmp(name, "inotify", 8);
 }
 
+#define PID_FS_MAGIC 0x50494446 /* include/uapi/linux/magic.h; a process, from 6.9 on */
+
 /*
  * What is behind an open device may be another than what its name would open: the far
  * end of a terminal of somebody else's.
  */
-#define PID_FS_MAGIC 0x50494446 /* include/uapi/linux/magic.h; a process, from 6.9 on */
-#define PTMX_RDEV (5u << 20 | 2)
-
 static __always_inline bool own_master(struct who *w, struct file *file)
 {
 	struct tty_file_private *priv = BPF_CORE_READ(file, private_data);
 	struct dentry *slave = BPF_CORE_READ(priv, tty, link, driver_data);
 	struct inode *inode = BPF_CORE_READ(slave, d_inode);
-	__u64 *owner = inode ? pty_owner(inode) : NULL;
+	struct eg_pty_owner *owner = inode ? pty_owner(inode) : NULL;
 
-	return owner && *owner == w->t->sandbox;
+	return owner && owner->sandbox == w->t->sandbox;
 }
 
 /* Why a descriptor that is no socket is not taken from anybody, or 0. */

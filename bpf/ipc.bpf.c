@@ -13,10 +13,6 @@
 #include "guard.bpf.h"
 #include "sock.bpf.h"
 
-#ifndef ENOSPC
-#define ENOSPC 28
-#endif
-
 /* What the kernel says when a namespace is full: programs know it. */
 static __always_inline int count_new(int ret)
 {

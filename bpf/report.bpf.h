@@ -22,8 +22,6 @@ struct who {
  * be preempted half-way at a time, on all processors together, before others have to wait. A
  * sandbox has its share, or a crowd in one would make all others wait.
  */
-#define ROOMS 1024u
-#define ROOMS_EACH 128u
 #define ROOMS_APART 4u /* where one processor begins to look, and the next */
 #define ROOMS_NEAR 8u /* looked at without a loop */
 /* at one each: some 2 ms, after which others have had their turn; and again */
@@ -42,7 +40,7 @@ _Static_assert(__builtin_offsetof(struct eg_room, w) == __builtin_offsetof(struc
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, ROOMS);
+	__uint(max_entries, EG_MAX_ROOMS);
 	__type(key, __u32);
 	__type(value, struct eg_room);
 } rooms SEC(".maps") __weak;
@@ -67,18 +65,18 @@ static __always_inline bool take_room(__u32 key)
 
 static long look_at_room(__u32 i, __u32 *start)
 {
-	__u32 key = (*start + i) % ROOMS;
+	__u32 key = (*start + i) % EG_MAX_ROOMS;
 	struct eg_room *room = bpf_map_lookup_elem(&rooms, &key);
 
 	return room && !room->taken;
 }
 
-/* One that nobody had, after as many looks; ROOMS: none. */
+/* One that nobody had, after as many looks; EG_MAX_ROOMS: none. */
 static __always_inline __u32 search_rooms(__u32 start, __u32 looks)
 {
-	__u32 key = (start + (__u32)bpf_loop(looks, look_at_room, &start, 0) - 1) % ROOMS;
+	__u32 key = (start + (__u32)bpf_loop(looks, look_at_room, &start, 0) - 1) % EG_MAX_ROOMS;
 
-	return take_room(key) ? key : ROOMS;
+	return take_room(key) ? key : EG_MAX_ROOMS;
 }
 
 static __always_inline __u32 find_room(bool waits)
@@ -87,14 +85,14 @@ static __always_inline __u32 find_room(bool waits)
 
 #pragma unroll /* 6.1 refuses a loop whose end lies before its beginning */
 	for (__u32 i = 0; i < ROOMS_NEAR; i++) {
-		key = (start + i) % ROOMS;
+		key = (start + i) % EG_MAX_ROOMS;
 		if (take_room(key))
 			return key;
 	}
-	key = search_rooms(start, ROOMS);
+	key = search_rooms(start, EG_MAX_ROOMS);
 #pragma unroll
 	for (int i = 0; i < ROOM_WAITS; i++)
-		if (key == ROOMS && waits)
+		if (key == EG_MAX_ROOMS && waits)
 			key = search_rooms(start, ROOM_LOOKS);
 	return key;
 }
@@ -103,7 +101,7 @@ static long until_share(__u32 i, __u32 *slot)
 {
 	struct eg_share *s = bpf_map_lookup_elem(&shares, slot);
 
-	return !s || *(volatile __u32 *)&s->taken <= ROOMS_EACH;
+	return !s || *(volatile __u32 *)&s->taken <= EG_ROOM_QUOTA;
 }
 
 /*
@@ -128,10 +126,10 @@ __weak __noinline int eg_enter_room(bool waits)
 	if (!s)
 		return -EAGAIN;
 	__sync_fetch_and_add(&s->taken, 1);
-	if (waits && s->taken > ROOMS_EACH) {
+	if (waits && s->taken > EG_ROOM_QUOTA) {
 		if (waiting_helps())
 			bpf_loop(ROOM_LOOKS, until_share, &key, 0);
-		if (s->taken > ROOMS_EACH)
+		if (s->taken > EG_ROOM_QUOTA)
 			goto none;
 	}
 	key = find_room(waits && waiting_helps());

@@ -21,6 +21,7 @@
 #define ENOMEM 12
 #define EACCES 13
 #define EXDEV 18
+#define ENOSPC 28
 #endif
 
 /*

@@ -99,18 +99,24 @@ struct {
 	__type(value, struct eg_moves);
 } moves SEC(".maps") __weak;
 
-/* pseudo terminals made by sandboxed tasks: key struct eg_pty, value sandbox id */
+/* pseudo terminals made by sandboxed tasks */
 struct eg_pty {
 	__u32 dev; /* s_dev of the devpts instance */
 	__u32 rdev; /* of the slave */
 };
 
+struct eg_pty_owner {
+	__u64 sandbox;
+	__u32 slot;
+	__u32 pad;
+};
+
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 16384);
+	__uint(max_entries, EG_MAX_PTYS);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, struct eg_pty);
-	__type(value, __u64);
+	__type(value, struct eg_pty_owner);
 } ptys SEC(".maps") __weak;
 
 static __always_inline __u64 dir_moves(void)

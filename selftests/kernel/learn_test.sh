@@ -137,6 +137,18 @@ check "report: hosts by name with bytes, paths, programs, what was refused" pyth
 END
 user $w/egressctl report --json reported >$w/out2 2>$w/err
 check "report: again by its name, after the run" cmp -s $home/report.json $w/out2
+user $w/egressctl run --report $home/many.json -p agent -- python3 -c '
+import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind(("0.0.0.0", 0))
+for i in range(2148):
+    s.sendto(b"x", (f"127.1.{i >> 8}.{i & 255}", s.getsockname()[1]))' >$w/out 2>$w/err
+check "report: one that sends to more than 2,048 destinations is told what is not counted" \
+	python3 - $home/many.json <<-END
+	import json, sys
+	r = json.load(open(sys.argv[1]))
+	assert not r["complete"] and r["uncounted"] >= 100, (r["complete"], r["uncounted"])
+END
 user $w/egressctl run -p agent -- sh -c 'cat ~/.ssh/id_ed25519; true' >$w/out 2>$w/err
 id=$(sed -n 's/.*log --sandbox \([0-9]*\)$/\1/p' $w/err)
 user $w/egressctl report "$id" >$w/out 2>$w/err

@@ -8,8 +8,10 @@
  * sockets that are handed over (egress_unix, egress_local), more versions than a memo has ways
  * (files_memo), slots that are used again (identity_test), crowds (floods_test).
  */
+#include <bpf/bpf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pty.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -245,6 +247,169 @@ static void crowded(void)
 	case_end();
 }
 
+/* ---- quotas -------------------------------------------------------------------------- */
+
+static int act_pty(const void *unused)
+{
+	int master, slave;
+
+	(void)unused;
+	if (openpty(&master, &slave, NULL, NULL, NULL))
+		return -errno;
+	(void)close(master);
+	return close(slave);
+}
+
+/* As many as one may have; one more; and when all of them have gone, one. */
+static int act_ptys(const void *unused)
+{
+	int fds[EG_PTY_QUOTA], i, err = 0;
+
+	(void)unused;
+	for (i = 0; i < (int)ARRAY_SIZE(fds); i++) {
+		fds[i] = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+		if (fds[i] < 0)
+			return -EBADE;
+	}
+	child_meet();
+	if (act_pty(NULL) != -ENOSPC)
+		err = -EBADF;
+	child_meet();
+	while (i-- > 0)
+		(void)close(fds[i]);
+	return err ? err : act_pty(NULL);
+}
+
+static void terminals(void)
+{
+	_cleanup_free_ struct seen *e = NULL;
+	struct box *b[TENANTS];
+	struct child c;
+	size_t n;
+	int r;
+
+	if (!case_begin("one with as many terminals as it may have costs the other none"))
+		return;
+	b[ONE] = box_new(POLICY_FILES("default: rwxc"));
+	b[OTHER] = box_new(POLICY_FILES("default: rwxc"));
+	child_start(&c, b[ONE], AS_ROOT, act_ptys, NULL);
+	child_meet_from_parent(&c);
+	check(box_counters(b[ONE])->nptys == EG_PTY_QUOTA, "%u counted",
+	      box_counters(b[ONE])->nptys);
+	r = box_run(b[OTHER], AS_ROOT, act_pty, NULL);
+	check(!r, "the other: %s", result_text(r));
+	r = box_run(NULL, AS_ROOT, act_pty, NULL);
+	check(!r, "outside: %s", result_text(r));
+	child_meet_from_parent(&c);
+	r = child_wait(&c);
+	check(!r, "one too many, and one of those it may have: %s", result_text(r));
+	n = box_events(b[ONE], &e);
+	check(n == 1 && e[0].op == EG_OP_OPEN && e[0].reason == EG_WHY_QUOTA &&
+	      e[0].error == ENOSPC && str_ends(e[0].path, "ptmx"), "%zu events", n);
+	for (int i = 0; i < TENANTS; i++) {
+		check(!box_counters(b[i])->nptys, "%u counted in the end",
+		      box_counters(b[i])->nptys);
+		box_free(b[i]);
+	}
+	case_end();
+}
+
+/* What user space has no other name for: it is pinned beside the links that use it. */
+static int map_named(const char *name, struct bpf_map_info *info)
+{
+	uint32_t id = 0, len;
+	int fd, found = -1;
+
+	while (!bpf_map_get_next_id(id, &id)) {
+		struct bpf_map_info it = {};
+
+		len = sizeof(it);
+		fd = bpf_map_get_fd_by_id(id);
+		if (fd < 0 || bpf_obj_get_info_by_fd(fd, &it, &len) || !str_eq(it.name, name)) {
+			(void)close(fd);
+			continue;
+		}
+		if (found >= 0)
+			harness_die("two maps are called %s", name);
+		found = fd;
+		*info = it;
+	}
+	if (found < 0)
+		harness_die("no map is called %s", name);
+	return found;
+}
+
+/* struct eg_room ends with whether somebody has it. */
+static void take_rooms(int fd, const struct bpf_map_info *info, uint64_t taken)
+{
+	_cleanup_free_ char *room = malloc(info->value_size);
+
+	if (!room)
+		harness_die("no memory");
+	for (uint32_t i = 0; i < info->max_entries; i++) {
+		must(bpf_map_lookup_elem(fd, &i, room));
+		memcpy(room + info->value_size - sizeof(taken), &taken, sizeof(taken));
+		must(bpf_map_update_elem(fd, &i, room, BPF_EXIST));
+	}
+}
+
+/* What a sandbox is answered where nothing can be judged, and where all can. */
+static void answers(struct box *b, const char *who, bool judged)
+{
+	uint64_t failed = box_counters(b)->failed;
+	int r;
+
+	box_events_drop(b);
+	r = box_run(b, AS_ROOT, act_open_read, D "/one/file");
+	check(r == (judged ? 0 : -EAGAIN), "%s, what it may: %s", who, result_text(r));
+	r = box_run(b, AS_ROOT, act_open_read, D "/other/file");
+	check(r == (judged ? -EACCES : -EAGAIN), "%s, what it may not: %s", who, result_text(r));
+	check((box_counters(b)->failed == failed) == judged, "%s: %llu failures", who,
+	      (unsigned long long)(box_counters(b)->failed - failed));
+	r = box_run(NULL, AS_ROOT, act_open_read, D "/other/file");
+	check(!r, "outside: %s", result_text(r));
+}
+
+/*
+ * Room to judge in, as if so many programs had been preempted half-way. A kernel whose storages
+ * are never busy has one room, which nobody takes: there all of this changes nothing.
+ */
+static void rooms(void)
+{
+	_cleanup_close_ int all = -1, shares = -1;
+	struct bpf_map_info info, share_info;
+	struct box *b[TENANTS];
+	uint32_t slot, taken;
+	bool used;
+
+	if (!case_begin("all room to judge in is taken, or one sandbox's share"))
+		return;
+	scene();
+	for (int i = 0; i < TENANTS; i++)
+		b[i] = box_new(POLICY_FILES("default: rwxc", D "/other: none"));
+	all = map_named("rooms", &info);
+	shares = map_named("shares", &share_info);
+	used = info.max_entries == EG_MAX_ROOMS;
+	printf("# this kernel %s rooms\n", used ? "needs" : "has no need of");
+	take_rooms(all, &info, 1);
+	answers(b[ONE], "no room", !used);
+	take_rooms(all, &info, 0);
+	answers(b[ONE], "room again", true);
+	slot = sandbox_slot(box_sandbox(b[ONE]));
+	taken = EG_ROOM_QUOTA;
+	must(bpf_map_update_elem(shares, &slot, &taken, BPF_EXIST));
+	answers(b[ONE], "its share is taken", !used);
+	answers(b[OTHER], "the other's is not", true);
+	taken = EG_ROOM_QUOTA - 1;
+	must(bpf_map_update_elem(shares, &slot, &taken, BPF_EXIST));
+	answers(b[ONE], "one is left", true);
+	taken = 0;
+	must(bpf_map_update_elem(shares, &slot, &taken, BPF_EXIST));
+	for (int i = 0; i < TENANTS; i++)
+		box_free(b[i]);
+	case_end();
+}
+
 int main(int argc, char **argv)
 {
 	harness_init(argc, argv);
@@ -254,5 +419,7 @@ int main(int argc, char **argv)
 	addresses();
 	whose_events();
 	crowded();
+	terminals();
+	rooms();
 	return harness_done();
 }
