@@ -16,6 +16,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <malloc.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/mman.h>
@@ -368,6 +369,8 @@ int agent_open(const struct agent_options *o, struct agent **out, struct diag *d
 		return err;
 	}
 	sweep_old_links(a->pins, a->links);
+	/* of the kernel's types: some 10 MB, which each fork would copy page by page */
+	(void)malloc_trim(0);
 	*out = a;
 	return 0;
 }

@@ -150,6 +150,20 @@ static void load_agent(void)
 		die_of(&d, "the agent does not load");
 }
 
+/* The agent keeps its maps from its children: what they run has no business there. */
+static void share_maps(int advice)
+{
+	_cleanup_fclose_ FILE *maps = fopen("/proc/self/maps", "re");
+	unsigned long from, to;
+	char line[512];
+
+	if (!maps)
+		harness_die("/proc/self/maps: %m");
+	while (fgets(line, sizeof(line), maps))
+		if (strstr(line, "bpf-map") && sscanf(line, "%lx-%lx", &from, &to) == 2)
+			must(madvise((void *)from, to - from, advice));
+}
+
 static void start_agent(void)
 {
 	static const struct events_ops ops = { .find = find_version, .sink = on_event };
@@ -166,6 +180,7 @@ static void start_agent(void)
 	err = events_new(agent_map_fd(all.agent, AGENT_MAP_EVENTS), &ops, &all.events);
 	if (err)
 		harness_die("events: %s", strerror(-err));
+	share_maps(MADV_DONTFORK); /* libbpf's rings, too: each fork would copy their pages */
 }
 
 struct agent *harness_agent(void)
@@ -359,20 +374,6 @@ void boxes_end(void)
 }
 
 /* ---- the suite ------------------------------------------------------------------------ */
-
-/* The agent keeps its maps from its children: what they run has no business there. */
-static void share_maps(int advice)
-{
-	_cleanup_fclose_ FILE *maps = fopen("/proc/self/maps", "re");
-	unsigned long from, to;
-	char line[512];
-
-	if (!maps)
-		harness_die("/proc/self/maps: %m");
-	while (fgets(line, sizeof(line), maps))
-		if (strstr(line, "bpf-map") && sscanf(line, "%lx-%lx", &from, &to) == 2)
-			must(madvise((void *)from, to - from, advice));
-}
 
 void suite_begin(void)
 {
