@@ -93,8 +93,16 @@ asked() {
 	is 0
 }
 
-# One that begins, tries a little, and ends; its limits in the arguments.
+# One that begins, tries a little, and ends; its limits in the arguments. Where none may begin
+# it is said and asked for once more, as above.
 brief() {
+	begun "$@"
+	is 125 || return
+	sed "s|^|# run: |" $w/err
+	begun "$@"
+}
+
+begun() {
 	(cd $w/ctl && exec "$egressctl" run -p $w/stress.yaml "$@") >$w/out 2>$w/err </dev/null
 	status=$?
 }
@@ -105,7 +113,7 @@ while_they_try() {
 		rounds=$((rounds + 1))
 		operate && operated=$((operated + 1))
 		brief -- $stress try 4 $s $there
-		is 0 && tried=$((tried + 1))
+		is 0 && tried=$((tried + 1)) || sed 's/^/# /' $w/out $w/err
 		brief --limit memory=16M -- $w/bin/flood memory 1 $w/secret
 		is 0 && out ' 0 wrong' && starved=$((starved + 1))
 	done
