@@ -25,6 +25,7 @@
 #include "diag.h"
 #include "eventlog.h"
 #include "host.h"
+#include "policy_apart.h"
 #include "run_agent.h"
 #include "state.h"
 #include "util.h"
@@ -396,14 +397,19 @@ int main(int argc, char **argv)
 			diag_print(stderr, "egressd", &d);
 		return err ? 1 : 0;
 	}
+	/* first of all: who reads what users write is to have nothing of what follows */
+	if (!err)
+		err = policy_apart_start(ydoc_parse, POLICY_APART_SECONDS, &d);
 	v.config = err ? NULL : read_config(&v.o, &d);
 	if (!v.config) {
 		diag_print(stderr, "egressd", &d);
+		policy_apart_stop();
 		return 2;
 	}
 	err = run(&v, &d);
 	if (err)
 		diag_print(stderr, "egressd", &d);
+	policy_apart_stop();
 	config_free(v.config);
 	return err ? 1 : 0;
 }

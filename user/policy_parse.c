@@ -3,6 +3,7 @@
  * One policy file: the schema as tables, one row per key, with what it expects.
  * The sections with a language of their own are in policy_sections.c.
  */
+#include "policy_apart.h"
 #include "policy_parse.h"
 
 int pol_bad(struct pol *c, const struct ynode *n, const char *fmt, ...)
@@ -252,7 +253,7 @@ int policy_parse_file(const char *file, const char *text, size_t len, struct pol
 	struct ydoc doc;
 	int err;
 
-	err = ydoc_parse(file, text, len, &doc, d);
+	err = policy_apart_parse(file, text, len, &doc, d);
 	if (err)
 		return err;
 	err = pol_map(&c, doc.root, "a policy", top_keys);

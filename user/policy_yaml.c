@@ -12,7 +12,6 @@ struct chunk {
 
 struct build {
 	struct ydoc *doc;
-	struct chunk *chunks;
 	const char *file, *text;
 	size_t len;
 	struct diag *d;
@@ -22,9 +21,9 @@ struct build {
 	unsigned int depth;
 };
 
-static void *chunk_alloc(struct build *b, size_t n)
+void *ydoc_alloc(struct ydoc *doc, size_t n)
 {
-	struct chunk *c = b->chunks;
+	struct chunk *c = doc->chunks;
 	size_t size;
 
 	n = (n + _Alignof(max_align_t) - 1) & ~(_Alignof(max_align_t) - 1);
@@ -33,10 +32,10 @@ static void *chunk_alloc(struct build *b, size_t n)
 		c = malloc(sizeof(*c) + size);
 		if (!c)
 			return NULL;
-		c->next = b->chunks;
+		c->next = doc->chunks;
 		c->used = 0;
 		c->size = size;
-		b->chunks = c;
+		doc->chunks = c;
 	}
 	c->used += n;
 	return c->mem + c->used - n;
@@ -59,6 +58,46 @@ bool ynode_is_null(const struct ynode *n)
 	return n->type == Y_SCALAR && n->plain &&
 	       (!*n->text || str_eq(n->text, "~") || str_eq(n->text, "null") ||
 		str_eq(n->text, "Null") || str_eq(n->text, "NULL"));
+}
+
+/* Length of the UTF-8 sequence at s (RFC 3629), 0 when it is none. */
+static size_t utf8_len(const unsigned char *s, size_t n)
+{
+	static const struct {
+		unsigned char lo, hi, lo2, hi2, len;
+	} form[] = {
+		{ 0xc2, 0xdf, 0x80, 0xbf, 2 }, { 0xe0, 0xe0, 0xa0, 0xbf, 3 },
+		{ 0xe1, 0xec, 0x80, 0xbf, 3 }, { 0xed, 0xed, 0x80, 0x9f, 3 },
+		{ 0xee, 0xef, 0x80, 0xbf, 3 }, { 0xf0, 0xf0, 0x90, 0xbf, 4 },
+		{ 0xf1, 0xf3, 0x80, 0xbf, 4 }, { 0xf4, 0xf4, 0x80, 0x8f, 4 },
+	};
+
+	if (*s < 0x80)
+		return 1;
+	for (size_t f = 0; f < ARRAY_SIZE(form); f++) {
+		if (*s < form[f].lo || *s > form[f].hi)
+			continue;
+		if (n < form[f].len || s[1] < form[f].lo2 || s[1] > form[f].hi2)
+			return 0;
+		for (size_t i = 2; i < form[f].len; i++)
+			if ((s[i] & 0xc0) != 0x80)
+				return 0;
+		return form[f].len;
+	}
+	return 0;
+}
+
+bool ytext_is_plain(const char *text, size_t n)
+{
+	const unsigned char *s = (const unsigned char *)text;
+	size_t len;
+
+	for (size_t i = 0; i < n; i += len) {
+		len = utf8_len(s + i, n - i);
+		if (!len || s[i] < 0x20 || s[i] == 0x7f)
+			return false;
+	}
+	return true;
 }
 
 static int nomem(struct diag *d)
@@ -122,11 +161,13 @@ static int indicator_error(struct build *b, char c, uint32_t line, uint32_t col,
 /* Indented with a tab? The scanner's words for it are about something else. */
 static uint32_t tab_line(const struct build *b, uint32_t line)
 {
-	const char *s = b->text, *end = b->text + b->len;
+	const char *s = b->text, *end = b->text + b->len, *p;
 	uint32_t at = 1;
 
 	for (; s && s < end && at <= line + 1; at++) {
-		if (at >= line && s[strspn(s, " ")] == '\t')
+		for (p = s; p < end && *p == ' '; p++)
+			;
+		if (at >= line && p < end && *p == '\t')
 			return at;
 		s = memchr(s, '\n', (size_t)(end - s));
 		if (s)
@@ -172,8 +213,7 @@ static int key_cmp(const void *a, const void *b)
 	return x->col < y->col ? -1 : 1;
 }
 
-/* YAML asks for unique keys; a second one would silently replace a rule. */
-static int check_duplicates(struct build *b, const struct ynode *map)
+int ymap_twice(const struct ynode *map, const struct ynode **second, const struct ynode **first)
 {
 	_cleanup_free_ struct ynode **v = NULL;
 	uint32_t n = 0;
@@ -182,16 +222,32 @@ static int check_duplicates(struct build *b, const struct ynode *map)
 		return 0;
 	v = calloc(map->count, sizeof(struct ynode *));
 	if (!v)
-		return nomem(b->d);
+		return -ENOMEM;
 	for (struct ynode *e = map->first; e; e = e->next)
 		v[n++] = e;
 	qsort(v, n, sizeof(*v), key_cmp);
-	for (uint32_t i = 1; i < n; i++)
-		if (str_eq(v[i]->key->text, v[i - 1]->key->text))
-			return fail(b, v[i]->key->line, v[i]->key->col,
-				    "duplicate key \"%s\": it is already given at line %u",
-				    v[i]->key->text, v[i - 1]->key->line);
+	for (uint32_t i = 1; i < n; i++) {
+		if (!str_eq(v[i]->key->text, v[i - 1]->key->text))
+			continue;
+		*second = v[i];
+		if (first)
+			*first = v[i - 1];
+		return 1;
+	}
 	return 0;
+}
+
+/* YAML asks for unique keys; a second one would silently replace a rule. */
+static int check_duplicates(struct build *b, const struct ynode *map)
+{
+	const struct ynode *second, *first;
+	int twice = ymap_twice(map, &second, &first);
+
+	if (twice <= 0)
+		return twice ? nomem(b->d) : 0;
+	return fail(b, second->key->line, second->key->col,
+		    "duplicate key \"%s\": it is already given at line %u", second->key->text,
+		    first->key->line);
 }
 
 static int add_node(struct build *b, struct ynode *n)
@@ -268,7 +324,7 @@ static const char *scalar_text(struct build *b, struct fy_event *ev, size_t *len
 	*len = single ? to->input_pos - from->input_pos : 0;
 	if (t && !single)
 		text = fy_token_get_text(t, len);
-	copy = text ? chunk_alloc(b, *len + 1) : NULL;
+	copy = text ? ydoc_alloc(b->doc, *len + 1) : NULL;
 	if (!copy)
 		return NULL;
 	if (single)
@@ -294,6 +350,8 @@ static int add_scalar(struct build *b, struct fy_event *ev, struct ynode *n)
 				    "a control character (0x%02x) in a value: expected printable "
 				    "text",
 				    (unsigned char)n->text[i]);
+	if (!ytext_is_plain(n->text, len))
+		return fail(b, n->line, n->col, "a value that is not text: expected UTF-8");
 	return add_node(b, n);
 }
 
@@ -355,7 +413,7 @@ static int on_node(struct build *b, struct fy_event *ev)
 	struct fy_token *anchor, *tag;
 	struct ynode *n;
 
-	n = chunk_alloc(b, sizeof(*n));
+	n = ydoc_alloc(b->doc, sizeof(*n));
 	if (!n)
 		return nomem(b->d);
 	memset(n, 0, sizeof(*n));
@@ -457,33 +515,6 @@ static int run_parser(struct build *b, struct fy_diag *fyd)
 	return 0;
 }
 
-/* Length of the UTF-8 sequence at s (RFC 3629), 0 when it is none. */
-static size_t utf8_len(const unsigned char *s, size_t n)
-{
-	static const struct {
-		unsigned char lo, hi, lo2, hi2, len;
-	} form[] = {
-		{ 0xc2, 0xdf, 0x80, 0xbf, 2 }, { 0xe0, 0xe0, 0xa0, 0xbf, 3 },
-		{ 0xe1, 0xec, 0x80, 0xbf, 3 }, { 0xed, 0xed, 0x80, 0x9f, 3 },
-		{ 0xee, 0xef, 0x80, 0xbf, 3 }, { 0xf0, 0xf0, 0x90, 0xbf, 4 },
-		{ 0xf1, 0xf3, 0x80, 0xbf, 4 }, { 0xf4, 0xf4, 0x80, 0x8f, 4 },
-	};
-
-	if (*s < 0x80)
-		return 1;
-	for (size_t f = 0; f < ARRAY_SIZE(form); f++) {
-		if (*s < form[f].lo || *s > form[f].hi)
-			continue;
-		if (n < form[f].len || s[1] < form[f].lo2 || s[1] > form[f].hi2)
-			return 0;
-		for (size_t i = 2; i < form[f].len; i++)
-			if ((s[i] & 0xc0) != 0x80)
-				return 0;
-		return form[f].len;
-	}
-	return 0;
-}
-
 /* libfyaml reads bytes that are no UTF-8 as nothing at all: refuse them first. */
 static int check_text(struct build *b)
 {
@@ -549,7 +580,6 @@ out:
 		fy_parser_destroy(b.fyp);
 	if (fyd)
 		fy_diag_destroy(fyd); /* unref would leak the collected errors */
-	doc->chunks = b.chunks;
 	if (err)
 		ydoc_free(doc);
 	return err;

@@ -39,6 +39,18 @@ struct ydoc {
 int ydoc_parse(const char *file, const char *text, size_t len, struct ydoc *doc, struct diag *d);
 void ydoc_free(struct ydoc *doc);
 
+/* For as long as the document lives; NULL without memory. */
+void *ydoc_alloc(struct ydoc *doc, size_t n);
+
+/*
+ * Is there a key twice? 1: *second is an entry that has it, *first (may be NULL) the one before.
+ * 0: no. -ENOMEM.
+ */
+int ymap_twice(const struct ynode *map, const struct ynode **second, const struct ynode **first);
+
+/* What a scalar may say: UTF-8 (RFC 3629) without control characters. */
+bool ytext_is_plain(const char *s, size_t n);
+
 /* A plain ~, null or nothing at all: YAML's null, which no key accepts. */
 bool ynode_is_null(const struct ynode *n);
 
