@@ -14,7 +14,7 @@
 #define EGRESSCTL_H
 
 #ifndef EG_ABI /* tests make an egressd of the next one */
-#define EG_ABI 5u
+#define EG_ABI 6u
 #endif
 
 /* ---- limits ------------------------------------------------------------ */
