@@ -517,7 +517,7 @@ stress: $(tests-vm)
 
 identity: $(tests-vm)
 	$(Q)for k in $(KERNELS); do EGRESSCTL_ROUNDS=$(IDENTITY_ROUNDS) tools/vm --kernel $$k \
-		--timeout 36000 -- $(abspath $(O)/selftests/kernel/identity_test) || exit 1; done
+		--quick --single-thread --timeout 36000 -- $(abspath $(O)/selftests/kernel/identity_test) || exit 1; done
 
 demo: all
 	$(Q)EGRESSCTL_BUILD=$(O) tools/demo/run
