@@ -283,8 +283,8 @@ static int new_reader(struct diag *d)
 	if (!err)
 		return pair[0];
 	(void)close(pair[0]);
-	return diag_set(d, -EPROTO, "who reads policies for egressd has ended (%s): restart egressd",
-			strerror(err));
+	return diag_set(d, -EPROTO, "egressd-reader, which reads policies, has ended (%s): restart "
+				    "egressd", strerror(err));
 }
 
 /* What it found wrong, as if it had been found here. */

@@ -148,8 +148,9 @@ static int both(const char *text, struct diag *here, struct diag *there)
 static void same_answers(void **state)
 {
 	static const char *const texts[] = {
-		TEXT, "", "a: [\n", "a: 1\na: 2\n", "a: *x\n", "- a\n", "a: \"\\x01\"\n", "a: \xff\n",
-		"\ta: 1\n", "a: &b c\n", "a: [[[[[[[[[[1]]]]]]]]]]\n", "a: 1\n---\nb: 1\n",
+		TEXT, "", "a: [\n", "a: 1\na: 2\n", "a: *x\n", "- a\n", "a: \"\\x01\"\n",
+		"a: \xff\n", "\ta: 1\n", "a: &b c\n", "a: [[[[[[[[[[1]]]]]]]]]]\n",
+		"a: 1\n---\nb: 1\n",
 	};
 	struct diag here, there;
 	size_t good = 0;
