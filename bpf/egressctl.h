@@ -52,6 +52,7 @@
 #define EG_TRAFFIC_QUOTA 2048u /* … of one */
 #define EG_MAX_IPC 65536u /* SysV objects of all sandboxes; a namespace has 68,096 at most */
 #define EG_IPC_QUOTA 256u /* … of one sandbox: memory, queues and semaphores together */
+#define EG_MAX_SCOUTED 64u /* one scout at a time, and what killed ones left */
 #define EG_MAX_PTYS 16384u /* pseudo terminals of all sandboxes; the kernel has 4,096, pty.max */
 #define EG_PTY_QUOTA 128u /* … of one */
 #define EG_MAX_KEYS 65536u /* keys of all sandboxes */

@@ -163,7 +163,7 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 64);
+	__uint(max_entries, EG_MAX_SCOUTED);
 	__type(key, __u32);
 	__type(value, struct eg_scouted);
 } scouted SEC(".maps") __weak;

@@ -228,6 +228,18 @@ static int run_scout(struct agent *a, struct scout *sc, struct diag *d)
 	return 0;
 }
 
+/*
+ * What scouts have left: one that was killed, one that came out of a hung filesystem afterwards,
+ * one whose last word the kernel had no time for (6.1: EBUSY). Only one is at work at a time.
+ */
+static void forget_scouts(int scouted)
+{
+	uint32_t tid;
+
+	for (uint32_t i = 0; i < EG_MAX_SCOUTED && !bpf_map_get_next_key(scouted, NULL, &tid); i++)
+		(void)bpf_map_delete_elem(scouted, &tid);
+}
+
 int anchors_scout(struct agent *a, const struct compiled *c, struct anchor_object *out,
 		  struct diag *d)
 {
@@ -241,7 +253,9 @@ int anchors_scout(struct agent *a, const struct compiled *c, struct anchor_objec
 		return diag_set(d, -ENOMEM, "out of memory");
 	for (i = 0; i < c->nanchors; i++)
 		sc.s->objects[i].fd = -1;
+	forget_scouts(sc.scouted);
 	err = run_scout(a, &sc, d);
+	forget_scouts(sc.scouted);
 	for (i = 0; i < c->nanchors; i++) {
 		out[i] = sc.s->objects[i];
 		if (err && out[i].fd >= 0)

@@ -269,6 +269,29 @@ static void number_of_outsider(void)
 	case_end();
 }
 
+/* As many as there is room for, of scouts that were killed or got stuck. */
+static void stale_scouts(void)
+{
+	const struct eg_scouted seen = {};
+	struct box *b;
+	int err, map;
+
+	if (!case_begin("what scouts have left behind is in nobody's way"))
+		return;
+	map = agent_map_fd(harness_agent(), AGENT_MAP_SCOUTED);
+	for (uint32_t i = 0; i < EG_MAX_SCOUTED; i++) {
+		uint32_t tid = 0x40000000 + i; /* no thread's */
+
+		must(bpf_map_update_elem(map, &tid, &seen, BPF_ANY));
+	}
+	b = box_new(POLICY);
+	err = box_run(b, AS_ROOT, open_as, NULL);
+	check(err == -EACCES, "%s, not EACCES", result_text(err));
+	check(!map_entries(map), "%zu are there still", map_entries(map));
+	box_free(b);
+	case_end();
+}
+
 int main(int argc, char **argv)
 {
 	harness_init(argc, argv);
@@ -277,5 +300,6 @@ int main(int argc, char **argv)
 	come_and_go();
 	used_again();
 	number_of_outsider();
+	stale_scouts();
 	return harness_done();
 }
